@@ -1,0 +1,246 @@
+"""Reading and writing of images, transforms, tables and sidecars: the only place of image I/O.
+
+Every writer makes a file beside the target and renames it, so that a job that dies leaves no
+half-written output behind.
+"""
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from mebold import affines
+from mebold.errors import DataError
+
+_GZIP_LEVEL = 1  # level 6 costs five times the time for a few percent of size
+_FULL_SUFFIXES = (".nii.gz", ".nii", ".json", ".tsv", ".txt", ".npz", ".npy", ".h5", ".png", ".svg")
+
+
+@contextlib.contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Give a temporary name in the folder of `path`, and rename it to `path` on success."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    suffix = next((s for s in _FULL_SUFFIXES if path.name.endswith(s)), path.suffix)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-", suffix=suffix)
+    os.close(handle)
+    partial = Path(name)
+    try:
+        yield partial
+        # mkstemp makes private files; derivatives follow the user's own permission mask.
+        mask = os.umask(0)
+        os.umask(mask)
+        partial.chmod(0o666 & ~mask)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load_header(path: str | Path) -> nib.spatialimages.SpatialImage:
+    """Open an image without reading its voxels.
+
+    Raises
+    ------
+    DataError
+        When the file is absent, empty or not an image.
+    """
+    path = Path(path)
+    if not path.exists():
+        message = f"{path} does not exist (or is a link whose target was not fetched)."
+        raise DataError(message)
+    if path.stat().st_size == 0:
+        message = (
+            f"{path} is empty (0 bytes): fetch the image content "
+            "(for a DataLad or OpenNeuro copy: `datalad get`), or leave the file out."
+        )
+        raise DataError(message)
+    try:
+        return nib.load(path)
+    except (nib.filebasedimages.ImageFileError, OSError, EOFError) as error:
+        message = f"{path} cannot be read as an image: {error}"
+        raise DataError(message) from error
+
+
+def load(path: str | Path, *, dtype: type = np.float32) -> tuple[np.ndarray, np.ndarray]:
+    """Read an image.
+
+    Parameters
+    ----------
+    path : path-like
+    dtype : dtype
+        Of the returned voxels; the scale factors of the header are applied.
+
+    Returns
+    -------
+    data : (x, y, z) or (x, y, z, t) array
+    affine : (4, 4) float64 array
+        Voxel to world, RAS+ mm.
+
+    Raises
+    ------
+    DataError
+        When the file is absent, empty, truncated or not an image.
+    """
+    image = load_header(path)
+    try:
+        scaled = image.dataobj.slope != 1 or image.dataobj.inter != 0
+        if np.dtype(dtype).kind == "f" and scaled:
+            data = np.asarray(image.dataobj, dtype=np.float64).astype(dtype)
+        else:
+            data = np.asarray(image.dataobj).astype(dtype)
+    except (OSError, EOFError, ValueError) as error:
+        message = f"{path} is damaged or truncated: {error}"
+        raise DataError(message) from error
+    return data, np.asarray(image.affine, dtype=np.float64)
+
+
+def load_mask(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read a mask: (x, y, z) bool, true where the image is not 0, and its affine."""
+    data, affine = load(path)
+    return np.nan_to_num(data) != 0, affine
+
+
+def save(
+    path: str | Path,
+    data: np.ndarray,
+    affine: np.ndarray,
+    *,
+    dtype: type = np.float32,
+    tr: float | None = None,
+    metadata: dict | None = None,
+) -> None:
+    """Write an image with both header forms (sform and qform), and its sidecar.
+
+    Parameters
+    ----------
+    path : path-like
+        Ends in ``.nii`` or ``.nii.gz``.
+    data : (x, y, z) or (x, y, z, t) array
+    affine : (4, 4) array
+        Voxel to world, RAS+ mm.
+    dtype : dtype
+        On disk. Integer types are rounded and must hold the values.
+    tr : float, optional
+        Repetition time in seconds, for 4D images.
+    metadata : dict, optional
+        Written as ``.json`` beside the image.
+
+    Raises
+    ------
+    DataError
+        When the values do not fit an integer `dtype`.
+    """
+    data = np.asarray(data)
+    if np.dtype(dtype).kind in "iu" and data.dtype.kind == "f":
+        data = np.rint(data)
+        limits = np.iinfo(dtype)
+        if not np.all((data >= limits.min) & (data <= limits.max)):
+            message = f"{path}: values do not fit {np.dtype(dtype)} or are not finite."
+            raise DataError(message)
+    image = nib.Nifti1Image(data.astype(dtype, copy=False), affine)
+    image.header.set_xyzt_units("mm", "sec" if data.ndim > 3 else None)
+    if tr is not None:
+        image.header["pixdim"][4] = tr
+    image.set_sform(affine, code=1)
+    image.set_qform(affine, code=1)
+    with atomic(path) as partial:
+        if partial.name.endswith(".gz"):
+            with nib.openers.Opener(partial, "wb", compresslevel=_GZIP_LEVEL) as stream:
+                image.to_stream(stream)
+        else:
+            nib.save(image, partial)
+    if metadata is not None:
+        write_json(sidecar(path), metadata)
+
+
+def sidecar(path: str | Path) -> Path:
+    """Return the name of the JSON file beside an image or table."""
+    path = Path(path)
+    for suffix in _FULL_SUFFIXES:
+        if path.name.endswith(suffix):
+            return path.with_name(path.name.removesuffix(suffix) + ".json")
+    return path.with_suffix(".json")
+
+
+def _plain(value: object) -> object:
+    """Turn numpy values into what JSON can hold; not-a-number becomes null."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
+
+
+def write_json(path: str | Path, content: dict) -> None:
+    """Write a dictionary as indented JSON; numpy values are converted."""
+    with atomic(path) as partial:
+        partial.write_text(json.dumps(_plain(content), indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: str | Path) -> dict:
+    """Read a JSON file."""
+    return json.loads(Path(path).read_text())
+
+
+def write_tsv(path: str | Path, table: "pandas.DataFrame") -> None:  # noqa: F821
+    """Write a table as BIDS wants it: tabs, ``n/a`` for missing values, no index."""
+    with atomic(path) as partial:
+        table.to_csv(partial, sep="\t", na_rep="n/a", index=False)
+
+
+def read_tsv(path: str | Path) -> "pandas.DataFrame":  # noqa: F821
+    """Read a BIDS table; only ``n/a`` is missing, so that a label such as ``NA`` survives."""
+    import pandas as pd
+
+    return pd.read_csv(path, sep="\t", na_values=["n/a"], keep_default_na=False)
+
+
+def save_xfm(path: str | Path, matrix: np.ndarray) -> None:
+    """Write one or a series of transforms as an ITK text file.
+
+    Parameters
+    ----------
+    path : path-like
+    matrix : (4, 4) or (t, 4, 4) array
+        Point maps reference -> moving, RAS+ mm. ITK stores the same map in LPS+, and its tools
+        apply it to resample the moving image onto the reference.
+    """
+    matrices = np.atleast_3d(np.asarray(matrix, dtype=np.float64).T).T.reshape(-1, 4, 4)
+    lines = ["#Insight Transform File V1.0"]
+    for index, ras in enumerate(matrices):
+        lps = affines.ras_to_lps(ras)
+        values = np.concatenate([lps[:3, :3].ravel(), lps[:3, 3]])
+        lines += [
+            f"#Transform {index}",
+            "Transform: AffineTransform_double_3_3",
+            "Parameters: " + " ".join(f"{value:.17g}" for value in values),
+            "FixedParameters: 0 0 0",
+            "",
+        ]
+    with atomic(path) as partial:
+        partial.write_text("\n".join(lines))
+
+
+def load_xfm(path: str | Path) -> np.ndarray:
+    """Read what `save_xfm` wrote: (t, 4, 4), or (4, 4) when the file holds one transform."""
+    matrices = []
+    for line in Path(path).read_text().splitlines():
+        if line.startswith("Parameters:"):
+            values = np.array(line.split()[1:], dtype=np.float64)
+            lps = np.eye(4)
+            lps[:3, :3] = values[:9].reshape(3, 3)
+            lps[:3, 3] = values[9:]
+            matrices.append(affines.ras_to_lps(lps))
+    if not matrices:
+        message = f"{path} holds no ITK transform."
+        raise DataError(message)
+    return matrices[0] if len(matrices) == 1 else np.stack(matrices)
