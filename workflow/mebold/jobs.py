@@ -1,0 +1,61 @@
+"""What every script does around its one call: a log file, a thread limit, readable errors."""
+
+import contextlib
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+
+from mebold.errors import MeboldError
+
+
+@contextlib.contextmanager
+def job(snakemake: object) -> Iterator[logging.Logger]:
+    """Run the body of a Snakemake script.
+
+    Messages and warnings go to the job's log. An error that the library raised on purpose ends
+    the job with its message alone, on the terminal and in the log; any other error keeps its
+    traceback.
+
+    Parameters
+    ----------
+    snakemake : object
+        The object that Snakemake gives to a script; ``log`` and ``threads`` are used.
+    """
+    path = snakemake.log[0] if snakemake.log else None
+    handlers = [logging.FileHandler(path, mode="w")] if path else [logging.StreamHandler()]
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(name)s %(levelname)s %(message)s",
+        handlers=handlers,
+        force=True,
+    )
+    logging.captureWarnings(capture=True)
+    warnings.simplefilter("default")
+    logger = logging.getLogger("mebold.job")
+    limit_threads(1)
+    try:
+        yield logger
+    except MeboldError as error:
+        logger.error("%s", error)  # noqa: TRY400 - the message is the whole point
+        sys.stderr.write(f"\nerror: {error}\n\n")
+        raise SystemExit(1) from None
+    except Exception:
+        logger.exception("unexpected error")
+        raise
+
+
+def limit_threads(count: int) -> None:
+    """Give numeric libraries `count` threads: parallel jobs with spinning threads cost ten times."""
+    for name in (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
+    ):
+        os.environ[name] = str(count)
+    with contextlib.suppress(ImportError):
+        import threadpoolctl
+
+        threadpoolctl.threadpool_limits(count)

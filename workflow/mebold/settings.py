@@ -1,0 +1,109 @@
+"""The configuration: checked against its schema, defaults filled in, messages for people."""
+
+import copy
+import difflib
+from pathlib import Path
+
+import yaml
+
+from mebold.errors import ConfigError
+
+_SCHEMA = Path(__file__).resolve().parents[1] / "schemas" / "config.schema.yaml"
+
+
+def load_schema(path: str | Path = _SCHEMA) -> dict:
+    """Read a JSON schema that is written as YAML."""
+    return yaml.safe_load(Path(path).read_text())
+
+
+def complete(config: dict, schema: dict | None = None) -> dict:
+    """Check a configuration and return a copy with every default filled in.
+
+    Parameters
+    ----------
+    config : dict
+        As read from YAML and the command line.
+    schema : dict, optional
+        The project's own by default.
+
+    Returns
+    -------
+    dict
+        With all keys of the schema; the label keys hold a list of strings, or None for all.
+
+    Raises
+    ------
+    ConfigError
+        On the first unknown key, wrong type or value out of range, naming the key and what would
+        be accepted.
+    """
+    from jsonschema import Draft202012Validator
+
+    schema = schema or load_schema()
+    errors = sorted(Draft202012Validator(schema).iter_errors(config), key=lambda e: list(e.path))
+    if errors:
+        raise ConfigError(_message(errors[0], schema))
+    filled = _fill(copy.deepcopy(config), schema)
+    for key in ("participant_label", "session_label", "task_label"):
+        if key in schema["properties"]:
+            filled[key] = labels(filled[key], entity={"p": "sub", "s": "ses", "t": "task"}[key[0]])
+    _cross_check(filled)
+    return filled
+
+
+def labels(value: object, *, entity: str) -> list[str] | None:
+    """Turn a label option (list, or one string with commas) into a list without prefixes."""
+    if value in (None, "", []):
+        return None
+    items = value if isinstance(value, list) else str(value).split(",")
+    return [str(item).strip().removeprefix(f"{entity}-") for item in items]
+
+
+def _fill(config: dict, schema: dict) -> dict:
+    for key, rule in schema.get("properties", {}).items():
+        if key not in config and "default" in rule:
+            config[key] = copy.deepcopy(rule["default"])
+        if rule.get("type") == "object" and isinstance(config.get(key), dict):
+            _fill(config[key], rule)
+    return config
+
+
+def _message(error: "jsonschema.ValidationError", schema: dict) -> str:  # noqa: F821
+    where = ".".join(str(part) for part in error.absolute_path)
+    if error.validator == "additionalProperties":
+        known = list(error.schema.get("properties", {}))
+        unknown = sorted(set(error.instance) - set(known))
+        prefix = f"{where}." if where else ""
+        hints = []
+        for key in unknown:
+            close = difflib.get_close_matches(key, known, n=1)
+            hints.append(
+                f"`{prefix}{key}`" + (f" (did you mean `{prefix}{close[0]}`?)" if close else "")
+            )
+        return (
+            f"Unknown configuration key {', '.join(hints)}. "
+            f"Accepted {'under `' + where + '`' if where else 'at the top'}: {', '.join(known)}."
+        )
+    if error.validator == "required":
+        return f"The configuration lacks a key: {error.message} (give it in a config file or with --config)."
+    rule = error.schema.get("description", "")
+    return f"Configuration key `{where}`: {error.message}. {rule}".strip()
+
+
+def _cross_check(config: dict) -> None:
+    """Check what a schema cannot say: relations between keys."""
+    if "primary_variant" not in config:
+        return
+    baseline = config["compare"]["baseline"]
+    compared = config["variants"]
+    if len(compared) > 1 and baseline not in compared:
+        message = (
+            f"Configuration key `compare.baseline`: {baseline} is not among `variants` "
+            f"({', '.join(compared)})."
+        )
+        raise ConfigError(message)
+    source = config["visual_roi"]["source"]
+    known = load_schema()["$defs"]["variant"]["enum"]
+    if source in known and source not in compared:
+        message = f"Configuration key `visual_roi.source`: {source} is not among `variants`."
+        raise ConfigError(message)
