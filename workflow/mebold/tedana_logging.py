@@ -1,0 +1,84 @@
+"""What tedana says while it works: silence for single functions, a record for whole workflows.
+
+tedana reports through two global loggers, ``GENERAL`` (progress, warnings) and ``REPORT`` (text
+for a methods section), and its workflows leave their handlers behind when they raise.
+"""
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+_GENERAL = "GENERAL"
+_REPORT = "REPORT"
+
+
+@dataclass
+class Record:
+    """Messages of one run of a tedana workflow, each text once, in order of appearance."""
+
+    messages: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+class _Collector(logging.Handler):
+    """Append formatted messages to a `Record`."""
+
+    def __init__(self, record: Record) -> None:
+        super().__init__(level=logging.INFO)
+        self._record = record
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        self._record.messages.append(text)
+        if record.levelno >= logging.WARNING and text not in self._record.warnings:
+            self._record.warnings.append(text)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Hold back everything below an error that tedana's functions log inside the block."""
+    loggers = [logging.getLogger(name) for name in (_GENERAL, _REPORT)]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def recorded() -> Iterator[Record]:
+    """Collect log messages and Python warnings of a tedana workflow; clean up after it.
+
+    Yields
+    ------
+    Record
+        Filled while the block runs. Python warnings are added when the block ends, also when it
+        ends by an exception.
+    """
+    record = Record()
+    collector = _Collector(record)
+    loggers = [logging.getLogger(name) for name in (_GENERAL, _REPORT)]
+    states = [(logger.level, logger.propagate, list(logger.handlers)) for logger in loggers]
+    loggers[0].addHandler(collector)
+    loggers[0].propagate = False
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("default")
+            yield record
+    finally:
+        for logger, (level, propagate, handlers) in zip(loggers, states, strict=True):
+            for handler in [h for h in logger.handlers if h not in handlers]:
+                handler.close()
+                logger.removeHandler(handler)
+            logger.setLevel(level)
+            logger.propagate = propagate
+            logger.disabled = False
+        for item in caught:
+            text = f"{item.category.__name__}: {item.message}"
+            if text not in record.warnings:
+                record.warnings.append(text)
