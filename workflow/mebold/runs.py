@@ -5,8 +5,10 @@ Snakefile again. All look-ups are dictionaries that are filled in one pass over 
 """
 
 from collections import defaultdict
+from pathlib import Path
 
 from mebold.errors import ConfigError, MetadataError
+from mebold.inventory_table import records
 
 # thermal level and kind of echo combination of each variant
 VARIANTS = {
@@ -21,6 +23,11 @@ _PUBLISHED = {"nordicOptcom": ("tedana", "glmsingle-tedana")}
 def datasets(variant: str) -> tuple[str, str]:
     """Return the names of a variant's two datasets: preprocessed BOLD and single-trial fits."""
     return _PUBLISHED.get(variant, (f"preproc-{variant}", f"glmsingle-{variant}"))
+
+
+def variant_of(dataset: str) -> str:
+    """Return the variant that a dataset name of `datasets` belongs to."""
+    return next(variant for variant in VARIANTS if dataset in datasets(variant))
 
 
 def bold_desc(variant: str) -> str:
@@ -47,10 +54,10 @@ class RunIndex:
         self._fieldmaps = defaultdict(list)  # folder -> rows
         self._anatomy = defaultdict(lambda: defaultdict(list))  # subject -> suffix -> rows
         self._stems = {}  # stem -> row of its first magnitude echo
-        for row in table.to_dict("records"):
+        for row in records(table):
             self._add(row)
         self.planned = defaultdict(set)  # stage -> stems or subjects
-        for row in plan.to_dict("records"):
+        for row in records(plan):
             if row["planned"]:
                 self.planned[row["stage"]].add(row["stem"])
         self._groups = defaultdict(list)
@@ -130,7 +137,11 @@ class RunIndex:
 
     def _paths(self, stem: str, suffix: str, part: str) -> list[str]:
         rows = self._files[stem].get((suffix, part), {})
-        return [rows[echo]["path"] for echo in sorted(rows)]
+        return [self.path(rows[echo]["path"]) for echo in sorted(rows)]
+
+    def path(self, relative: str) -> str:
+        """Path of a file of the dataset, from the working directory."""
+        return str(Path(self.config["bids_dir"]) / relative)
 
     def echo_times(self, stem: str) -> list[float]:
         """Echo times of a run in seconds, ascending."""
@@ -161,7 +172,7 @@ class RunIndex:
         """
         rows = self._anatomy[subject].get(suffix, [])
         ranked = sorted(rows, key=lambda row: (row.get("reconstruction") == "nonorm", row["path"]))
-        return ranked[0]["path"] if ranked else None
+        return self.path(ranked[0]["path"]) if ranked else None
 
     # -- references ---------------------------------------------------------------------------
 
@@ -214,7 +225,7 @@ class RunIndex:
             task = self.row(stem)["task"]
             same = [g for g in self.groups(subject) if self.row(self._groups[g][0])["task"] == task]
             return group in same[:1]
-        return str(self.row(stem)["session"]).removeprefix("ses-") in map(str, wanted)
+        return str(self.row(stem)["session"]) in map(str, wanted)
 
     def subject_task(self, group: str) -> str:
         """Subject-level name of a group, without its session: ``sub-01_task-images``."""

@@ -1,0 +1,62 @@
+"""mebold: raw BIDS multi-echo fMRI to single-trial betas and noise-ceiling maps.
+
+Stages are included in the order of the science. `snakemake -n` lists the jobs, `make plan` says
+which stages run for which run and why one does not. Configuration: config/README.md.
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.3")
+
+
+configfile: f"{workflow.basedir}/config/config.yaml"
+
+
+pathvars:
+    out=config["output_dir"],
+    work=f"{config['output_dir']}/work",
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/common.smk"
+include: "workflow/inputs.smk"
+include: "workflow/rules/inventory.smk"
+include: "workflow/rules/anat.smk"
+include: "workflow/rules/hmc.smk"
+include: "workflow/rules/fmap.smk"
+include: "workflow/rules/nordic.smk"
+include: "workflow/rules/coreg.smk"
+include: "workflow/rules/resample.smk"
+include: "workflow/rules/multiecho.smk"
+include: "workflow/rules/confounds.smk"
+include: "workflow/rules/singletrial.smk"
+include: "workflow/rules/noiseceiling.smk"
+include: "workflow/rules/compare.smk"
+include: "workflow/rules/rois.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.datasets.output,
+        rules.plan.output,
+        anatomy_targets,
+        preprocessing_targets,
+        single_trial_targets,
+        comparison_targets,
+
+
+rule preprocessing:
+    input:
+        rules.datasets.output,
+        rules.plan.output,
+        anatomy_targets,
+        preprocessing_targets,
+
+
+rule anatomy:
+    input:
+        rules.datasets.output,
+        anatomy_targets,

@@ -1,0 +1,204 @@
+"""Input functions: what the run table says a job reads. File names come from the rules."""
+
+
+def raw_magnitude(wildcards):
+    return runs.bold(wildcards.stem)
+
+
+def raw_phase(wildcards):
+    return runs.bold(wildcards.stem, "phase")
+
+
+def raw_sbref(wildcards):
+    return runs.sbref(wildcards.stem)
+
+
+def raw_t1w(wildcards):
+    return runs.anatomy(wildcards.sub, "T1w") or runs.anatomy(wildcards.sub, "UNIT1")
+
+
+def raw_fieldmaps(wildcards):
+    return [runs.path(row["path"]) for row in runs.fieldmap_rows(wildcards.folder)]
+
+
+def of_run(rule_output, stem, **wildcards):
+    """Name of a rule's output for one run."""
+    return expand(rule_output, stem=stem, folder=runs.folder(stem), **wildcards)
+
+
+def corrected_boldref(stem):
+    """Reference image of a run, distortion corrected where there is a field."""
+    rule = rules.sdc if runs.has_field(stem) else rules.hmc
+    return of_run(rule.output.boldref, stem)
+
+
+def run_boldref(wildcards):
+    return corrected_boldref(wildcards.stem)
+
+
+def session_boldref(wildcards):
+    return corrected_boldref(runs.session_reference(wildcards.folder))
+
+
+def subject_boldref(wildcards):
+    return corrected_boldref(runs.subject_reference(wildcards.folder.split("/")[0]))
+
+
+def t1w_boldref(wildcards):
+    return corrected_boldref(runs.subject_reference(wildcards.sub))
+
+
+def run_field(wildcards):
+    if not runs.has_field(wildcards.stem):
+        return []
+    return of_run(rules.sdc.output.field, wildcards.stem)
+
+
+def of_subject(output):
+    """Input function: a rule's output for the subject of a session, run or group."""
+
+    def function(wildcards):
+        names = dict(wildcards.items())
+        name = names.get("sub") or names["folder"]
+        return expand(output, sub=name.split("/")[0])
+
+    return function
+
+
+def echoes_of_level(wildcards):
+    if wildcards.thermal == "standard":
+        return runs.bold(wildcards.stem)
+    return of_run(rules.nordic.output.series, wildcards.stem)
+
+
+def decay_summaries(wildcards):
+    stems = runs.stems(group=wildcards.group)
+    return [f for s in stems for f in of_run(rules.series.output.summary, s, thermal="standard")]
+
+
+def decay_of_run(wildcards):
+    group = runs.row(wildcards.stem)["group"]
+    return expand(rules.decay.output.fit, group=group, folder=wildcards.folder)
+
+
+def variant_series(stem, variant):
+    """Masked series of a variant; one echo of the store for the single-echo variants."""
+    thermal, echoes = VARIANTS[variant]
+    rule = {"single": rules.series, "optcom": rules.optcom, "ica": rules.ica}[echoes]
+    return of_run(rule.output.store, stem, thermal=thermal)
+
+
+def series_of_variant(wildcards):
+    return variant_series(wildcards.stem, variant_of(wildcards.dataset))
+
+
+def group_series(wildcards):
+    stems = runs.glm_stems(wildcards.group)
+    return [f for s in stems for f in variant_series(s, variant_of(wildcards.glm))]
+
+
+def group_events(wildcards):
+    return [runs.path(runs.row(stem)["events"]) for stem in runs.glm_stems(wildcards.group)]
+
+
+def of_group_variants(output):
+    """Input function: a per-variant output for all variants of a group."""
+
+    def function(wildcards):
+        names = [datasets(variant)[1] for variant in runs.variants(wildcards.group)]
+        return collect(output, glm=names, group=wildcards.group, folder=wildcards.folder)
+
+    return function
+
+
+def of_compared_groups(output):
+    """Input function: an output for every group in which variants are compared."""
+
+    def function(wildcards):
+        groups = [g for g in runs.groups() if len(runs.variants(g)) > 1]
+        return [f for g in groups for f in expand(output, group=g, folder=runs.group_folder(g))]
+
+    return function
+
+
+def of_subject_task(output):
+    """Input function: a per-session output for all sessions of a subject's task."""
+
+    def function(wildcards):
+        groups = runs.subject_tasks()[wildcards.subtask]
+        return [
+            f
+            for g in groups
+            for f in expand(output, group=g, folder=runs.group_folder(g), glm=wildcards.glm)
+        ]
+
+    return function
+
+
+def anatomy_targets(wildcards):
+    subjects = [s for s in runs.subjects if runs.anatomy(s, "T1w") or runs.anatomy(s, "UNIT1")]
+    return collect(rules.anat.output, sub=subjects)
+
+
+def of_session(output):
+    """Input function: a per-session output for the session of a run."""
+
+    def function(wildcards):
+        ses = wildcards.folder.replace("/", "_")
+        return expand(output, folder=wildcards.folder, ses=ses)
+
+    return function
+
+
+def roi_maps(wildcards):
+    """Noise-ceiling maps that the ROI table of a subject summarises."""
+    groups = runs.subject_tasks()[wildcards.subtask]
+    maps = []
+    for group in groups:
+        names = [datasets(variant)[1] for variant in runs.variants(group)]
+        folder = runs.group_folder(group)
+        maps += expand(rules.noiseceiling_session.output.nc, glm=names, group=group, folder=folder)
+    primary = datasets(runs.primary(runs.glm_stems(groups[0])[0]))[1]
+    subject = rules.noiseceiling_subject.output.groups
+    return maps + expand(subject, glm=primary, sub=wildcards.sub, subtask=wildcards.subtask)
+
+
+def roi_masks(wildcards):
+    """Derived region of the compared sessions; masks of the user come from the ROI list."""
+    groups = [g for g in runs.subject_tasks()[wildcards.subtask] if len(runs.variants(g)) > 1]
+    rule = rules.compare.output.roi
+    return [f for g in groups for f in expand(rule, group=g, folder=runs.group_folder(g))]
+
+
+def preprocessing_targets(wildcards):
+    """BOLD images in T1w space and their confounds."""
+    targets = []
+    for stem in runs.stems():
+        for variant in runs.written_bold(stem):
+            names = {"dataset": datasets(variant)[0], "desc": bold_desc(variant)}
+            targets += of_run(rules.bold.output.bold, stem, **names)
+            targets += of_run(rules.confounds.output.table, stem, **names)
+    return targets
+
+
+def single_trial_targets(wildcards):
+    """Noise ceilings of all sessions and subjects, and the ROI tables."""
+    targets = []
+    for group in runs.groups():
+        names = [datasets(variant)[1] for variant in runs.variants(group)]
+        folder = runs.group_folder(group)
+        targets += expand(
+            rules.noiseceiling_session.output.nc, glm=names, group=group, folder=folder
+        )
+    for subtask, groups in runs.subject_tasks().items():
+        names = {"sub": subtask.split("_")[0], "subtask": subtask}
+        primary = datasets(runs.primary(runs.glm_stems(groups[0])[0]))[1]
+        targets += expand(rules.noiseceiling_subject.output.summary, glm=primary, **names)
+        targets += expand(rules.rois.output.table, **names)
+    return targets
+
+
+def comparison_targets(wildcards):
+    """Comparison of the variants over all compared sessions."""
+    compared = any(len(runs.variants(group)) > 1 for group in runs.groups())
+    return rules.comparison.output if compared else []

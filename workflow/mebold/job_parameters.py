@@ -1,0 +1,108 @@
+"""Parameters of jobs by their wildcards: what a script needs to know besides its files."""
+
+import math
+
+from mebold.runs import VARIANTS, RunIndex, datasets
+
+
+class JobParameters(RunIndex):
+    """Run index with methods that Snakemake calls with the wildcards of a job."""
+
+    def run_parameters(self, wildcards) -> dict:
+        """Acquisition parameters of a run: seconds, and positions of echoes from 0."""
+        return self.acquisition(wildcards.stem)
+
+    def acquisition(self, stem: str) -> dict:
+        """Acquisition parameters of a run."""
+        row = self.row(stem)
+        wanted = self.config["output"]["repetition_time_s"]
+        tr = row["repetition_time"]
+        hmc = self.config["hmc"]
+        return {
+            "stem": stem,
+            "subject": row["subject"],
+            "session": row["session"],
+            "task": row["task"],
+            "run": row["run"],
+            "tr": tr,
+            "tr_out": tr if wanted == "keep" else float(wanted),
+            "echo_times": self.echo_times(stem),
+            "slice_timing": row["slice_timing"],
+            "slice_encoding_direction": row["slice_encoding_direction"] or "k",
+            "direction": row["phase_encoding_direction"],
+            "readout_s": row["total_readout_time"],
+            "acquisition_time": row["acquisition_time"],
+            "fieldmap": row["fieldmap"],
+            "single_echo": self.single_echo(stem),
+            "hmc_echo": self.echo_position(stem, hmc["echo"]),
+            "reference_echo": self.echo_position(stem, hmc["reference_echo"]),
+        }
+
+    def group_parameters(self, wildcards) -> list[dict]:
+        """Acquisition parameters of the runs of a single-trial group."""
+        return [self.acquisition(stem) for stem in self.glm_stems(wildcards.group)]
+
+    def group_echo_times(self, wildcards) -> list[float]:
+        """Echo times of a group in seconds; the run table check made them agree."""
+        return self.echo_times(self.stems(group=wildcards.group)[0])
+
+    def group_variants(self, wildcards) -> list[str]:
+        """Variants of a group, in the order of the inputs of its comparison."""
+        return self.variants(wildcards.group)
+
+    def fieldmap_parameters(self, wildcards) -> list[dict]:
+        """Table rows of a session's fieldmaps, what the field in Hz depends on."""
+        keys = (
+            "suffix",
+            "fieldmap",
+            "fieldmap_kind",
+            "component",
+            "acquisition_time",
+            "echo_time",
+            "echo_time_1",
+            "echo_time_2",
+            "units",
+        )
+        return [{key: row[key] for key in keys} for row in self.fieldmap_rows(wildcards.folder)]
+
+    def output_voxel_mm(self, wildcards) -> float:
+        """Edge of the output voxels of a subject in mm."""
+        wanted = self.config["output"]["voxel_size_mm"]
+        if wanted != "acquired":
+            return float(wanted)
+        sizes = [self.row(stem)["voxel_mm"] for stem in self._subjects[wildcards.sub]]
+        known = [min(size[:3]) for size in sizes if size]
+        # Headers are unreadable in a dry-run from sidecars alone; no job runs with this value.
+        return round(min(known), 4) if known else 2.0
+
+    def dataset_names(self) -> list[str]:
+        """Return the derivative datasets that the planned jobs write into."""
+        names = {"anatomical"} if self.planned["anat"] else set()
+        for stem in self.stems():
+            names |= {"preproc"} | {datasets(v)[0] for v in self.written_bold(stem)}
+            if stem in self.planned["nordic"]:
+                names.add("nordic")
+        for group in self.groups():
+            variants = self.variants(group)
+            names |= {datasets(v)[1] for v in variants} | {"rois"}
+            names |= {datasets(v)[0] for v in variants if VARIANTS[v][1] == "ica"}
+            if len(variants) > 1:
+                names.add("comparison")
+        return sorted(names)
+
+    def written_bold(self, stem: str) -> list[str]:
+        """Variants of a run that are written as NIfTI: the primary one, and those asked for."""
+        asked = [v for v in self.config["write_bold"] if self._possible(v, stem)]
+        return list(dict.fromkeys([self.primary(stem), *asked]))
+
+    def series_mb(self, **wildcards: str) -> float:
+        """Size in MB of one echo of the largest run that a job reads, as float32."""
+        if "stem" in wildcards:
+            stems = [wildcards["stem"]]
+        elif "group" in wildcards:
+            stems = self.stems(group=wildcards["group"])
+        else:
+            return 0.0
+        shapes = [self.row(stem)["shape"] for stem in stems]
+        sizes = [math.prod(shape) * 4 / 1e6 for shape in shapes if shape]
+        return max(sizes, default=1000.0) * (len(stems) if "group" in wildcards else 1)

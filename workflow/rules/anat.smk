@@ -1,0 +1,59 @@
+"""T1w: bias field, brain mask, tissue classes; the output grid of a subject."""
+
+
+rule anat:
+    input:
+        t1w=raw_t1w,
+    output:
+        t1w="<out>/anatomical/{sub}/anat/{sub}_desc-preproc_T1w.nii.gz",
+        mask="<out>/anatomical/{sub}/anat/{sub}_desc-brain_mask.nii.gz",
+        dseg="<out>/anatomical/{sub}/anat/{sub}_dseg.nii.gz",
+        csf="<out>/anatomical/{sub}/anat/{sub}_label-CSF_probseg.nii.gz",
+        gm="<out>/anatomical/{sub}/anat/{sub}_label-GM_probseg.nii.gz",
+        wm="<out>/anatomical/{sub}/anat/{sub}_label-WM_probseg.nii.gz",
+        figure=report(
+            "<out>/anatomical/{sub}/figures/{sub}_desc-segmentation_T1w.png",
+            caption="../report/anat.rst",
+            category="Anatomy",
+            labels={"subject": "{sub}", "figure": "brain mask and tissue classes"},
+        ),
+    log:
+        "<logs>/anat/{sub}.log",
+    benchmark:
+        "<benchmarks>/anat/{sub}.tsv"
+    conda:
+        "../../envs/ants.yaml"
+    threads: 2
+    resources:
+        mem_mb=memory(0, 4000),
+        runtime=minutes(30),
+    params:
+        seed=config["seed"],
+        code=code("anat_preprocess"),
+    script:
+        "../scripts/anat_preprocess.py"
+
+
+rule grid:
+    input:
+        t1w=rules.anat.output.t1w,
+        mask=rules.anat.output.mask,
+        dseg=rules.anat.output.dseg,
+    output:
+        t1w="<out>/anatomical/{sub}/anat/{sub}_space-T1w_res-bold_desc-preproc_T1w.nii.gz",
+        mask="<out>/anatomical/{sub}/anat/{sub}_space-T1w_res-bold_desc-brain_mask.nii.gz",
+        series_mask="<out>/anatomical/{sub}/anat/{sub}_space-T1w_res-bold_desc-dilated_mask.nii.gz",
+        dseg="<out>/anatomical/{sub}/anat/{sub}_space-T1w_res-bold_dseg.nii.gz",
+    log:
+        "<logs>/grid/{sub}.log",
+    conda:
+        "../../envs/core.yaml"
+    resources:
+        mem_mb=memory(0, 2000),
+        runtime=minutes(10),
+    params:
+        voxel_mm=runs.output_voxel_mm,
+        dilation=config["output"]["mask_dilation_voxels"],
+        code=code("anat_grid"),
+    script:
+        "../scripts/anat_grid.py"

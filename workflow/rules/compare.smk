@@ -1,0 +1,99 @@
+"""The 2 x 3 variants side by side: one region for all, metrics, bootstrap, figure."""
+
+
+rule quality:
+    input:
+        series=group_series,
+        events=group_events,
+        mask=of_subject(rules.grid.output.series_mask),
+    output:
+        "<work>/quality/{folder}/{group}_desc-{glm}_quality.npz",
+    log:
+        "<logs>/quality/{glm}/{folder}/{group}.log",
+    conda:
+        "../../envs/core.yaml"
+    resources:
+        mem_mb=memory(6, 2000),
+        runtime=minutes(30),
+    params:
+        runs=runs.group_parameters,
+        tr_out=config["output"]["repetition_time_s"],
+        design=config["design"],
+        code=code("compare_quality"),
+    script:
+        "../scripts/compare_quality.py"
+
+
+rule compare:
+    input:
+        models=of_group_variants(rules.singletrial.output.model),
+        trials=of_group_variants(rules.singletrial.output.trials),
+        summaries=of_group_variants(rules.singletrial.output.summary),
+        quality=of_group_variants(rules.quality.output[0]),
+        mask=of_subject(rules.grid.output.series_mask),
+        brain=of_subject(rules.grid.output.mask),
+        t1w=of_subject(rules.grid.output.t1w),
+    output:
+        metrics="<out>/comparison/{folder}/func/{group}_desc-variants_metrics.tsv",
+        paired="<out>/comparison/{folder}/func/{group}_desc-variants_differences.tsv",
+        roi="<out>/comparison/{folder}/func/{group}_space-T1w_label-visual_mask.nii.gz",
+        score="<out>/comparison/{folder}/func/{group}_space-T1w_desc-visualScore_statmap.nii.gz",
+        figure=report(
+            "<out>/comparison/{folder}/figures/{group}_label-visual_mask.png",
+            caption="../report/visual_roi.rst",
+            category="Comparison",
+            labels={"session": "{folder}", "figure": "visually responsive voxels"},
+        ),
+    log:
+        "<logs>/compare/{folder}/{group}.log",
+    conda:
+        "../../envs/core.yaml"
+    resources:
+        mem_mb=memory(8, 4000),
+        runtime=minutes(60),
+    params:
+        variants=runs.group_variants,
+        roi=config["visual_roi"],
+        settings=config["compare"],
+        primary=config["primary_variant"],
+        zscore=config["noise_ceiling"]["session_zscore"],
+        seed=config["seed"],
+        code=code("compare_session"),
+    script:
+        "../scripts/compare_session.py"
+
+
+rule comparison:
+    input:
+        metrics=of_compared_groups(rules.compare.output.metrics),
+        paired=of_compared_groups(rules.compare.output.paired),
+    output:
+        metrics="<out>/comparison/desc-variants_metrics.tsv",
+        paired="<out>/comparison/desc-variants_differences.tsv",
+        subjects="<out>/comparison/desc-variants_group.tsv",
+        text=report(
+            "<out>/comparison/desc-variants_summary.md",
+            caption="../report/comparison_text.rst",
+            category="Comparison",
+            labels={"session": "all", "figure": "in words"},
+        ),
+        svg="<out>/comparison/figures/desc-variants_comparison.svg",
+        png=report(
+            "<out>/comparison/figures/desc-variants_comparison.png",
+            caption="../report/comparison.rst",
+            category="Comparison",
+            labels={"session": "all", "figure": "noise ceilings of the variants"},
+        ),
+    log:
+        "<logs>/comparison.log",
+    conda:
+        "../../envs/core.yaml"
+    resources:
+        mem_mb=memory(0, 2000),
+        runtime=minutes(20),
+    params:
+        baseline=config["compare"]["baseline"],
+        primary=config["primary_variant"],
+        code=code("compare_subjects"),
+    script:
+        "../scripts/compare_subjects.py"

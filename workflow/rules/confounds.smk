@@ -1,0 +1,29 @@
+"""Confound regressors beside each preprocessed BOLD image."""
+
+
+rule confounds:
+    input:
+        store=series_of_variant,
+        motion=rules.hmc.output.motion,
+        volumes=rules.hmc.output.volumes,
+        boldref=rules.hmc.output.boldref,
+        mask=of_subject(rules.grid.output.series_mask),
+        brain=of_subject(rules.grid.output.mask),
+        dseg=of_subject(rules.grid.output.dseg),
+    output:
+        table="<out>/{dataset}/{folder}/func/{stem}_desc-confounds_timeseries.tsv",
+        info="<out>/{dataset}/{folder}/func/{stem}_desc-confounds_timeseries.json",
+    log:
+        "<logs>/confounds/{dataset}/{folder}/{stem}.log",
+    conda:
+        "../../envs/confounds.yaml"
+    resources:
+        mem_mb=memory(8, 1500),
+        runtime=minutes(20),
+    params:
+        run=runs.run_parameters,
+        tr_out=config["output"]["repetition_time_s"],
+        settings=config["confounds"],
+        code=code("confounds_table"),
+    script:
+        "../scripts/confounds_table.py"

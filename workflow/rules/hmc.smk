@@ -1,0 +1,36 @@
+"""Reference image and head motion of a run, from the untouched data of one echo."""
+
+
+rule hmc:
+    input:
+        bold=raw_magnitude,
+        sbref=raw_sbref,
+    output:
+        boldref="<out>/preproc/{folder}/func/{stem}_desc-hmc_boldref.nii.gz",
+        mask="<out>/preproc/{folder}/func/{stem}_desc-brain_mask.nii.gz",
+        motion="<out>/preproc/{folder}/func/{stem}_from-orig_to-boldref_mode-image_desc-hmc_xfm.txt",
+        table="<out>/preproc/{folder}/func/{stem}_desc-native_motion.tsv",
+        volumes="<out>/preproc/{folder}/func/{stem}_desc-native_motion.json",
+        figure=report(
+            "<out>/preproc/{folder}/figures/{stem}_desc-motion_bold.png",
+            caption="../report/motion.rst",
+            category="Preprocessing",
+            subcategory="{folder}",
+            labels={"run": "{stem}", "figure": "head motion"},
+        ),
+    log:
+        "<logs>/hmc/{folder}/{stem}.log",
+    benchmark:
+        "<benchmarks>/hmc/{folder}/{stem}.tsv"
+    conda:
+        "../../envs/ants.yaml"
+    resources:
+        mem_mb=memory(4, 1500),
+        runtime=minutes(20),
+    params:
+        run=runs.run_parameters,
+        settings=config["hmc"],
+        noise_volumes=config["nordic"]["noise_volumes"],
+        code=code("hmc_estimate"),
+    script:
+        "../scripts/hmc_estimate.py"

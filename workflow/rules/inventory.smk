@@ -1,0 +1,37 @@
+"""Plan of the stages, and the description files that make each output folder a BIDS dataset."""
+
+
+localrules:
+    plan,
+    datasets,
+
+
+rule plan:
+    output:
+        table="<out>/plan.tsv",
+    log:
+        "<logs>/plan.log",
+    conda:
+        "../../envs/core.yaml"
+    params:
+        plan=run_plan.to_dict("list"),
+        code=code("inventory_plan"),
+    script:
+        "../scripts/inventory_plan.py"
+
+
+rule datasets:
+    output:
+        expand("<out>/{name}/dataset_description.json", name=runs.dataset_names()),
+        expand("<out>/{name}/.bidsignore", name=runs.dataset_names()),
+        expand("<out>/{name}/README.md", name=runs.dataset_names()),
+    log:
+        "<logs>/datasets.log",
+    conda:
+        "../../envs/core.yaml"
+    params:
+        names=runs.dataset_names(),
+        bids_dir=config["bids_dir"],
+        code=code("inventory_datasets"),
+    script:
+        "../scripts/inventory_datasets.py"

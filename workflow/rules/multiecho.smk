@@ -1,0 +1,111 @@
+"""T2* weights of a session, optimal combination, ICA denoising, and the images users read."""
+
+
+rule decay:
+    input:
+        summaries=decay_summaries,
+        mask=of_subject(rules.grid.output.series_mask),
+    output:
+        fit="<work>/decay/{folder}/{group}_decay.npz",
+        t2star="<out>/preproc/{folder}/func/{group}_space-T1w_T2starmap.nii.gz",
+        s0="<out>/preproc/{folder}/func/{group}_space-T1w_S0map.nii.gz",
+        adaptive="<out>/preproc/{folder}/func/{group}_space-T1w_desc-adaptiveGoodSignal_mask.nii.gz",
+        figure=report(
+            "<out>/preproc/{folder}/figures/{group}_space-T1w_T2starmap.png",
+            caption="../report/t2star.rst",
+            category="Preprocessing",
+            subcategory="{folder}",
+            labels={"run": "{group}", "figure": "T2*"},
+        ),
+    log:
+        "<logs>/decay/{folder}/{group}.log",
+    conda:
+        "../../envs/multiecho.yaml"
+    resources:
+        mem_mb=memory(0, 4000),
+        runtime=minutes(20),
+    params:
+        te=runs.group_echo_times,
+        settings=config["decay"],
+        code=code("decay_fit"),
+    script:
+        "../scripts/decay_fit.py"
+
+
+rule optcom:
+    input:
+        store=rules.series.output.store,
+        fit=decay_of_run,
+    output:
+        store=temp("<work>/series/{folder}/{stem}_desc-{thermal}Optcom_series.npy"),
+    log:
+        "<logs>/optcom/{folder}/{stem}_{thermal}.log",
+    conda:
+        "../../envs/multiecho.yaml"
+    resources:
+        mem_mb=memory(4, 1500),
+        runtime=minutes(20),
+    params:
+        run=runs.run_parameters,
+        code=code("optcom_combine"),
+    script:
+        "../scripts/optcom_combine.py"
+
+
+rule ica:
+    input:
+        store=rules.series.output.store,
+        optcom=rules.optcom.output.store,
+        mask=of_subject(rules.grid.output.series_mask),
+    output:
+        store=temp("<work>/series/{folder}/{stem}_desc-{thermal}Ica_series.npy"),
+        report=directory("<out>/preproc-{thermal}Ica/{folder}/tedana/{stem}"),
+        info="<out>/preproc-{thermal}Ica/{folder}/func/{stem}_desc-ICA_outcome.json",
+    log:
+        "<logs>/ica/{folder}/{stem}_{thermal}.log",
+    benchmark:
+        "<benchmarks>/ica/{folder}/{stem}_{thermal}.tsv"
+    conda:
+        "../../envs/multiecho.yaml"
+    resources:
+        mem_mb=memory(20, 3000),
+        runtime=minutes(240),
+    params:
+        run=runs.run_parameters,
+        tr_out=config["output"]["repetition_time_s"],
+        settings=config["ica"],
+        seed=config["seed"],
+        code=code("ica_denoise"),
+    script:
+        "../scripts/ica_denoise.py"
+
+
+rule bold:
+    input:
+        store=series_of_variant,
+        mask=of_subject(rules.grid.output.series_mask),
+    output:
+        bold="<out>/{dataset}/{folder}/func/{stem}_space-T1w_desc-{desc}_bold.nii.gz",
+        mask="<out>/{dataset}/{folder}/func/{stem}_space-T1w_desc-brain_mask.nii.gz",
+        figure=report(
+            "<out>/{dataset}/{folder}/figures/{stem}_space-T1w_desc-{desc}_bold.png",
+            caption="../report/tsnr.rst",
+            category="Preprocessing",
+            subcategory="{folder}",
+            labels={"run": "{stem}", "figure": "temporal SNR"},
+        ),
+    wildcard_constraints:
+        desc="preproc|optcom|denoised",
+    log:
+        "<logs>/bold/{dataset}/{folder}/{stem}_{desc}.log",
+    conda:
+        "../../envs/core.yaml"
+    resources:
+        mem_mb=memory(12, 1500),
+        runtime=minutes(20),
+    params:
+        run=runs.run_parameters,
+        tr_out=config["output"]["repetition_time_s"],
+        code=code("bold_write"),
+    script:
+        "../scripts/bold_write.py"

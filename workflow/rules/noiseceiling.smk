@@ -1,0 +1,68 @@
+"""Noise ceilings of a session, and of a subject over its sessions."""
+
+
+rule noiseceiling_session:
+    input:
+        model=rules.singletrial.output.model,
+        trials=rules.singletrial.output.trials,
+        mask=of_subject(rules.grid.output.series_mask),
+        t1w=of_subject(rules.grid.output.t1w),
+    output:
+        nc="<out>/{glm}/{folder}/func/{group}_space-T1w_desc-Noiseceiling_statmap.nii.gz",
+        between="<out>/{glm}/{folder}/func/{group}_space-T1w_desc-NoiseceilingDifferentRuns_statmap.nii.gz",
+        ncsnr="<out>/{glm}/{folder}/func/{group}_space-T1w_desc-Ncsnr_statmap.nii.gz",
+        figure=report(
+            "<out>/{glm}/{folder}/figures/{group}_desc-Noiseceiling_statmap.png",
+            caption="../report/noiseceiling.rst",
+            category="Noise ceilings",
+            subcategory="{folder}",
+            labels={"fit": "{glm}", "figure": "noise ceiling of the session"},
+        ),
+    log:
+        "<logs>/noiseceiling/{glm}/{folder}/{group}.log",
+    conda:
+        "../../envs/core.yaml"
+    resources:
+        mem_mb=memory(4, 2000),
+        runtime=minutes(30),
+    params:
+        zscore=config["noise_ceiling"]["session_zscore"],
+        code=code("noiseceiling_session"),
+    script:
+        "../scripts/noiseceiling_session.py"
+
+
+rule noiseceiling_subject:
+    input:
+        models=of_subject_task(rules.singletrial.output.model),
+        trials=of_subject_task(rules.singletrial.output.trials),
+        mask=of_subject(rules.grid.output.series_mask),
+        t1w=of_subject(rules.grid.output.t1w),
+    output:
+        groups=expand(
+            "<out>/{{glm}}/{{sub}}/{{subtask}}_space-T1w_desc-Noiseceiling{name}_statmap.nii.gz",
+            name=[*config["noise_ceiling"]["groups"], "Allrep"],
+        ),
+        between="<out>/{glm}/{sub}/{subtask}_space-T1w_desc-NoiseceilingDifferentRuns_statmap.nii.gz",
+        ncsnr="<out>/{glm}/{sub}/{subtask}_space-T1w_desc-Ncsnr_statmap.nii.gz",
+        r2mean="<out>/{glm}/{sub}/{subtask}_space-T1w_stat-rsquare_desc-R2mean_statmap.nii.gz",
+        r2mask="<out>/{glm}/{sub}/{subtask}_space-T1w_desc-meanR2gt15mask_mask.nii.gz",
+        summary="<out>/{glm}/{sub}/{subtask}_desc-GLMsingle_summary.json",
+        figure=report(
+            "<out>/{glm}/{sub}/figures/{subtask}_desc-NoiseceilingAllrep_statmap.png",
+            caption="../report/noiseceiling.rst",
+            category="Noise ceilings",
+            labels={"fit": "{glm}", "figure": "noise ceiling of {sub}, all sessions"},
+        ),
+    log:
+        "<logs>/noiseceiling/{glm}/{sub}/{subtask}.log",
+    conda:
+        "../../envs/core.yaml"
+    resources:
+        mem_mb=memory(4, 4000),
+        runtime=minutes(120),
+    params:
+        settings=config["noise_ceiling"],
+        code=code("noiseceiling_subject"),
+    script:
+        "../scripts/noiseceiling_subject.py"

@@ -1,0 +1,32 @@
+"""Slice timing, then the one interpolation of every echo: motion, distortion and alignment composed."""
+
+
+rule series:
+    input:
+        bold=echoes_of_level,
+        motion=rules.hmc.output.motion,
+        volumes=rules.hmc.output.volumes,
+        boldref=rules.hmc.output.boldref,
+        xfm=rules.coreg_run.output.xfm,
+        field=run_field,
+        mask=of_subject(rules.grid.output.series_mask),
+    output:
+        store=temp("<work>/series/{folder}/{stem}_desc-{thermal}_series.npy"),
+        summary="<work>/series/{folder}/{stem}_desc-{thermal}_summary.npz",
+    log:
+        "<logs>/series/{folder}/{stem}_{thermal}.log",
+    benchmark:
+        "<benchmarks>/series/{folder}/{stem}_{thermal}.tsv"
+    conda:
+        "../../envs/core.yaml"
+    threads: 2
+    resources:
+        mem_mb=memory(10, 1500),
+        runtime=minutes(30),
+    params:
+        run=runs.run_parameters,
+        tr_out=config["output"]["repetition_time_s"],
+        slice_timing=config["slice_timing"],
+        code=code("resample_series"),
+    script:
+        "../scripts/resample_series.py"

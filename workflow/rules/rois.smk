@@ -1,0 +1,23 @@
+"""Noise ceilings of regions: n voxels, median, mean and 90th percentile per map."""
+
+
+rule rois:
+    input:
+        maps=roi_maps,
+        masks=roi_masks,
+        grid=of_subject(rules.grid.output.series_mask),
+    output:
+        table="<out>/rois/{sub}/{subtask}_desc-Noiseceiling_rois.tsv",
+    log:
+        "<logs>/rois/{sub}/{subtask}.log",
+    conda:
+        "../../envs/core.yaml"
+    resources:
+        mem_mb=memory(0, 2000),
+        runtime=minutes(20),
+    params:
+        rois=config["rois"],
+        maps=runs.roi_map_names,
+        code=code("rois_table"),
+    script:
+        "../scripts/rois_table.py"

@@ -1,0 +1,50 @@
+"""Single-trial fits of a session, all runs of a task together."""
+
+
+rule singletrial:
+    input:
+        series=group_series,
+        events=group_events,
+        mask=of_subject(rules.grid.output.series_mask),
+        t1w=of_subject(rules.grid.output.t1w),
+    output:
+        betas="<out>/{glm}/{folder}/func/{group}_space-T1w_stat-effect_desc-SingletrialBetas_statmap.nii.gz",
+        trials="<out>/{glm}/{folder}/func/{group}_desc-SingletrialBetas_trials.tsv",
+        r2="<out>/{glm}/{folder}/func/{group}_space-T1w_stat-rsquare_desc-R2_statmap.nii.gz",
+        hrf="<out>/{glm}/{folder}/func/{group}_space-T1w_desc-HRFindex_dseg.nii.gz",
+        fracridge="<out>/{glm}/{folder}/func/{group}_space-T1w_desc-Fracridge_statmap.nii.gz",
+        model="<out>/{glm}/{folder}/func/{group}_space-T1w_desc-GLMsingle_model.h5",
+        summary="<out>/{glm}/{folder}/func/{group}_desc-GLMsingle_summary.json",
+        carpet=report(
+            "<out>/{glm}/{folder}/figures/{group}_desc-SingletrialBetas_carpet.png",
+            caption="../report/carpet.rst",
+            category="Single-trial fits",
+            subcategory="{folder}",
+            labels={"fit": "{glm}", "figure": "betas"},
+        ),
+        maps=report(
+            "<out>/{glm}/{folder}/figures/{group}_desc-GLMsingle_maps.png",
+            caption="../report/singletrial.rst",
+            category="Single-trial fits",
+            subcategory="{folder}",
+            labels={"fit": "{glm}", "figure": "R2, response and ridge maps"},
+        ),
+    log:
+        "<logs>/singletrial/{glm}/{folder}/{group}.log",
+    benchmark:
+        "<benchmarks>/singletrial/{glm}/{folder}/{group}.tsv"
+    conda:
+        "../../envs/core.yaml"
+    threads: 2
+    resources:
+        mem_mb=memory(6, 4000),
+        runtime=minutes(120),
+    params:
+        runs=runs.group_parameters,
+        tr_out=config["output"]["repetition_time_s"],
+        design=config["design"],
+        settings=config["glm"],
+        seed=config["seed"],
+        code=code("singletrial_fit"),
+    script:
+        "../scripts/singletrial_fit.py"
