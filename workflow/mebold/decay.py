@@ -7,10 +7,12 @@ signal, because the model does not change with time. So each run is reduced to p
 functions see one equivalent volume (`fit`).
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import OptimizeWarning
 
 from mebold import tedana_logging
 from mebold.errors import ConfigError, DataError, GridMismatchError, MetadataError
@@ -240,7 +242,13 @@ def _fit_good(
 
     # tedana takes log(|x| + 1) itself, so its one volume is the inverse of the mean logarithm.
     volume = np.expm1(summary.mean_log) if method == "loglin" else summary.mean
-    with tedana_logging.quiet(), np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+    with (
+        tedana_logging.quiet(),
+        np.errstate(divide="ignore", invalid="ignore", over="ignore"),
+        warnings.catch_warnings(),
+    ):
+        # A perfect fit has no covariance, which is not asked for here.
+        warnings.simplefilter("ignore", OptimizeWarning)
         t2star, s0, failed, *_ = fit_decay(
             volume.T, times_ms, good, method, report=False, n_threads=n_threads
         )

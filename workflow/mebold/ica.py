@@ -125,7 +125,9 @@ def _write_inputs(
         nifti.save(name, series.unmask(echoes[index], small), moved, tr=tr)
         names.append(str(name))
     mask_name = folder / "mask.nii"
-    nifti.save(mask_name, small.astype(np.uint8), moved, dtype=np.uint8)
+    # tedana saves every image in the data type of the mask: with an integer mask the denoised
+    # series would come back in 256 steps.
+    nifti.save(mask_name, small.astype(np.float32), moved)
     t2star_name = None
     if t2star is not None:
         t2star_name = str(folder / "t2star.nii")
@@ -197,12 +199,14 @@ def _fallback(outcome: dict[str, Any], reason: str) -> IcaResult:
 def _run_tedana(arguments: dict[str, Any], n_threads: int) -> tuple[str | None, Any]:
     """Run the workflow; return the reason for a failure (or None) and the record of messages."""
     import matplotlib as mpl
-    from tedana.workflows import tedana_workflow
     from threadpoolctl import threadpool_limits
 
     failure = None
     backend = mpl.get_backend()
     with tedana_logging.recorded() as record:
+        # Inside the block, since the import alone warns (old escapes in a dependency).
+        from tedana.workflows import tedana_workflow
+
         mpl.use("agg")
         try:
             with threadpool_limits(limits=n_threads):
