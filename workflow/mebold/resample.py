@@ -1,0 +1,363 @@
+"""Move a series to its output grid with one interpolation of every volume.
+
+A target point x (world mm) is read in volume t at the voxel coordinate
+
+    inv(A) (motion[t] (B x + w(x))) + e_pe * shift(x)
+
+with B the point map from the target frame to the EPI reference, w an optional displacement in the
+frame of the EPI reference (gradient nonlinearity), motion[t] the rigid point map from reference to
+volume, A the affine of the volumes, and shift the displacement along the phase-encoding axis,
+looked up at x: the field moves with the head. All echoes share one pass over the coordinates.
+"""
+
+import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from mebold import bspline
+from mebold.bspline import RIM
+from mebold.errors import ConfigError, DataError, GridMismatchError
+from mebold.jit import kernel
+from mebold.sdc import pe_axis_sign, voxel_shift
+
+#: Volumes interpolated before their values are written: one cache line of the time axis.
+_BLOCK = 16
+
+_ORDERS = (0, 1, 3)
+
+
+@kernel
+def _gather(c, base, matrix, along, shift, order, fill, out):
+    """Interpolate all echoes c (E, x, y, z) at the transformed points; out is (E, V)."""
+    echoes = c.shape[0]
+    nx, ny, nz = c.shape[1] - 2 * RIM, c.shape[2] - 2 * RIM, c.shape[3] - 2 * RIM
+    m00, m01, m02, m03 = matrix[0, 0], matrix[0, 1], matrix[0, 2], matrix[0, 3]
+    m10, m11, m12, m13 = matrix[1, 0], matrix[1, 1], matrix[1, 2], matrix[1, 3]
+    m20, m21, m22, m23 = matrix[2, 0], matrix[2, 1], matrix[2, 2], matrix[2, 3]
+    moved = shift.size > 0
+    half = np.float32(0.5)
+    one = np.float32(1.0)
+    for v in range(base.shape[0]):
+        bx, by, bz = base[v, 0], base[v, 1], base[v, 2]
+        x = m00 * bx + m01 * by + m02 * bz + m03
+        y = m10 * bx + m11 * by + m12 * bz + m13
+        z = m20 * bx + m21 * by + m22 * bz + m23
+        if moved:
+            s = shift[v]
+            x += along[0] * s
+            y += along[1] * s
+            z += along[2] * s
+        if not bspline.inside(x, y, z, nx, ny, nz):
+            for e in range(echoes):
+                out[e, v] = fill
+        elif order == 3:
+            i, j, k = math.floor(x), math.floor(y), math.floor(z)
+            a = bspline.weights(x - np.float32(i))
+            b = bspline.weights(y - np.float32(j))
+            d = bspline.weights(z - np.float32(k))
+            for e in range(echoes):
+                out[e, v] = bspline.cubic(c[e], i + 1, j + 1, k + 1, a, b, d)
+        elif order == 1:
+            i, j, k = math.floor(x), math.floor(y), math.floor(z)
+            a1, b1, d1 = x - np.float32(i), y - np.float32(j), z - np.float32(k)
+            a0, b0, d0 = one - a1, one - b1, one - d1
+            i, j, k = i + RIM, j + RIM, k + RIM
+            for e in range(echoes):
+                g = c[e]
+                out[e, v] = a0 * (
+                    b0 * (d0 * g[i, j, k] + d1 * g[i, j, k + 1])
+                    + b1 * (d0 * g[i, j + 1, k] + d1 * g[i, j + 1, k + 1])
+                ) + a1 * (
+                    b0 * (d0 * g[i + 1, j, k] + d1 * g[i + 1, j, k + 1])
+                    + b1 * (d0 * g[i + 1, j + 1, k] + d1 * g[i + 1, j + 1, k + 1])
+                )
+        else:
+            i, j, k = math.floor(x + half), math.floor(y + half), math.floor(z + half)
+            i, j, k = min(i, nx - 1) + RIM, min(j, ny - 1) + RIM, min(k, nz - 1) + RIM
+            for e in range(echoes):
+                out[e, v] = c[e, i, j, k]
+
+
+@kernel
+def _store(block, first, factor, clip, out):
+    """Write a block (n, E, V) of volumes to out (E, V, T) from time index first."""
+    n, echoes, voxels = block.shape
+    zero = np.float32(0.0)
+    scaled = factor.size > 0
+    for e in range(echoes):
+        for v in range(voxels):
+            f = factor[v] if scaled else np.float32(1.0)
+            for b in range(n):
+                value = block[b, e, v] * f
+                out[e, v, first + b] = zero if clip and value < zero else value
+
+
+@kernel
+def _count_inside(base, matrix, along, shift, nx, ny, nz, count):
+    """Add 1 to count where the transformed point lies in the field of view."""
+    moved = shift.size > 0
+    for v in range(base.shape[0]):
+        bx, by, bz = base[v, 0], base[v, 1], base[v, 2]
+        s = shift[v] if moved else np.float32(0.0)
+        x = matrix[0, 0] * bx + matrix[0, 1] * by + matrix[0, 2] * bz + matrix[0, 3] + along[0] * s
+        y = matrix[1, 0] * bx + matrix[1, 1] * by + matrix[1, 2] * bz + matrix[1, 3] + along[1] * s
+        z = matrix[2, 0] * bx + matrix[2, 1] * by + matrix[2, 2] * bz + matrix[2, 3] + along[2] * s
+        if bspline.inside(x, y, z, nx, ny, nz):
+            count[v] += 1
+
+
+class _Map:
+    """The composed coordinate map from target points to the voxels of every volume."""
+
+    def __init__(self, affine, points, motion, to_boldref, field_hz, direction, readout_s, warp_mm):
+        self.affine = np.asarray(affine, dtype=np.float64)
+        self.inverse = np.linalg.inv(self.affine)
+        points = np.asarray(points)
+        if points.ndim != 2 or points.shape[1] != 3:
+            raise GridMismatchError(f"points must be (V, 3) world coordinates, got {points.shape}")
+        self.n_points = len(points)
+        self.motion = None if motion is None else np.asarray(motion, dtype=np.float64)
+        to_boldref = np.eye(4) if to_boldref is None else np.asarray(to_boldref, dtype=np.float64)
+        # Voxel units of the reference keep float32 coordinates exact to 1e-5 voxel.
+        combined = self.inverse @ to_boldref
+        base = points @ combined[:3, :3].T + combined[:3, 3]
+        if warp_mm is not None:
+            base = base + self._per_point(warp_mm, "warp_mm", (3,)) @ self.inverse[:3, :3].T
+        self.base = np.ascontiguousarray(base, dtype=np.float32)
+        self.along = np.zeros(3, np.float32)
+        self.shifts = np.zeros((0, 0), np.float32)
+        if field_hz is not None:
+            self._set_field(field_hz, direction, readout_s)
+
+    def _per_point(self, values, name, trailing=()):
+        values = np.asarray(values)
+        if values.shape[: 1 + len(trailing)] != (self.n_points, *trailing):
+            raise GridMismatchError(
+                f"{name} has shape {values.shape}; expected {(self.n_points, *trailing)}"
+            )
+        return values
+
+    def _set_field(self, field_hz, direction, readout_s):
+        if direction is None or readout_s is None:
+            raise ConfigError("a field needs PhaseEncodingDirection and the total readout time")
+        axis, _ = pe_axis_sign(direction)
+        self.along[axis] = 1.0
+        field = self._per_point(field_hz, "field_hz")
+        shifts = voxel_shift(field, direction=direction, readout_s=readout_s)
+        self.shifts = np.ascontiguousarray(np.atleast_2d(shifts.T))
+        if field.ndim == 2 and self.motion is not None and len(self.shifts) != len(self.motion):
+            raise GridMismatchError(
+                f"field_hz has {len(self.shifts)} volumes, motion has {len(self.motion)}"
+            )
+
+    def matrix(self, t):
+        """Return the (3, 4) float32 map from reference voxels to those of volume t."""
+        rigid = np.eye(4) if self.motion is None else self.motion[t]
+        return np.ascontiguousarray((self.inverse @ rigid @ self.affine)[:3], dtype=np.float32)
+
+    def shift(self, t):
+        """Return the displacement of every point in volume t, or an empty array."""
+        if len(self.shifts) == 0:
+            return np.zeros(0, np.float32)
+        return self.shifts[t if len(self.shifts) > 1 else 0]
+
+
+def _checked_echoes(echoes, motion, order):
+    """Return the shape (x, y, z, t) that all echoes share."""
+    if order not in _ORDERS:
+        raise ConfigError(f"interpolation order {order}: expected one of {_ORDERS}")
+    if not echoes:
+        raise DataError("no echo to resample")
+    shape = echoes[0].shape
+    for number, echo in enumerate(echoes):
+        if echo.ndim != 4 or echo.shape != shape:
+            raise GridMismatchError(f"echo {number} has shape {echo.shape}, echo 0 has {shape}")
+    if motion is not None and np.shape(motion) != (shape[3], 4, 4):
+        raise GridMismatchError(
+            f"motion has shape {np.shape(motion)} for {shape[3]} volumes; "
+            f"expected {(shape[3], 4, 4)}"
+        )
+    return shape
+
+
+def resample_series(
+    echoes: Sequence[np.ndarray],
+    affine: np.ndarray,
+    points: np.ndarray,
+    *,
+    motion: np.ndarray | None = None,
+    to_boldref: np.ndarray | None = None,
+    field_hz: np.ndarray | None = None,
+    direction: str | None = None,
+    readout_s: float | None = None,
+    order: int = 3,
+    out: np.ndarray | None = None,
+    warp_mm: np.ndarray | None = None,
+    jacobian: np.ndarray | None = None,
+    clip_negative: bool = False,
+    n_threads: int = 1,
+) -> np.ndarray:
+    """Interpolate every volume of every echo once, at points of another frame.
+
+    Parameters
+    ----------
+    echoes : sequence of ndarray, shape (x, y, z, t)
+        Series of one run on one grid. Non-finite voxels count as 0.
+    affine : ndarray, shape (4, 4)
+        Voxel to world of the echoes.
+    points : ndarray, shape (V, 3)
+        World mm in the target frame, usually `affines.grid_points` of a mask.
+    motion : ndarray, shape (t, 4, 4), optional
+        Point maps from the EPI reference to each volume; identity when absent.
+    to_boldref : ndarray, shape (4, 4), optional
+        Point map from the target frame to the EPI reference; identity when absent.
+    field_hz : ndarray, shape (V,) or (V, t), optional
+        Off-resonance in Hz at the points, constant in the head or one value per volume.
+    direction, readout_s : str, float
+        PhaseEncodingDirection and total readout time (s); needed with a field.
+    order : {3, 1, 0}
+        Cubic B-spline, linear or nearest neighbour.
+    out : ndarray, shape (E, V, t), float32, optional
+        Where to write, for example a memory map.
+    warp_mm : ndarray, shape (V, 3), optional
+        Displacement in mm, in the world of the EPI reference, added to the mapped point before
+        the motion.
+    jacobian : ndarray, shape (V,), optional
+        Intensity factor of every point (`sdc.jacobian`).
+    clip_negative : bool
+        Set spline undershoot below 0 to 0: for magnitudes.
+    n_threads : int
+        Threads over blocks of volumes. The result does not depend on it.
+
+    Returns
+    -------
+    ndarray, shape (E, V, t), float32
+        0 where a point lies outside the field of view of a volume; see `coverage`.
+
+    Raises
+    ------
+    GridMismatchError
+        If shapes of echoes, motion, points, field or output disagree.
+    ConfigError
+        If the order is unknown, or a field comes without direction or readout time.
+    """
+    shape = _checked_echoes(echoes, motion, order)
+    mapping = _Map(affine, points, motion, to_boldref, field_hz, direction, readout_s, warp_mm)
+    expected = (len(echoes), mapping.n_points, shape[3])
+    if out is None:
+        out = np.empty(expected, np.float32)
+    if out.shape != expected or out.dtype != np.float32:
+        raise GridMismatchError(f"out is {out.dtype} {out.shape}; expected float32 {expected}")
+    if jacobian is None or jacobian is False:
+        factor = np.zeros(0, np.float32)
+    else:
+        factor = mapping._per_point(jacobian, "jacobian").astype(np.float32)
+    target = np.asarray(out)
+
+    def work(first):
+        last = min(first + _BLOCK, shape[3])
+        block = np.empty((last - first, len(echoes), mapping.n_points), np.float32)
+        coefficients = np.empty((len(echoes), *(n + 2 * RIM for n in shape[:3])), np.float32)
+        for t in range(first, last):
+            for e, echo in enumerate(echoes):
+                bspline.coefficients(echo[..., t], order=order, out=coefficients[e])
+            _gather(
+                coefficients, mapping.base, mapping.matrix(t), mapping.along, mapping.shift(t),
+                order, np.float32(0.0), block[t - first],
+            )  # fmt: skip
+        _store(block, first, factor, clip_negative, target)
+
+    starts = range(0, shape[3], _BLOCK)
+    if n_threads > 1:
+        with ThreadPoolExecutor(n_threads) as pool:
+            list(pool.map(work, starts))
+    else:
+        for first in starts:
+            work(first)
+    return out
+
+
+def resample_volume(
+    volume: np.ndarray,
+    affine: np.ndarray,
+    points: np.ndarray,
+    *,
+    matrix: np.ndarray | None = None,
+    field_hz: np.ndarray | None = None,
+    direction: str | None = None,
+    readout_s: float | None = None,
+    order: int = 3,
+    warp_mm: np.ndarray | None = None,
+    fill: float = 0.0,
+) -> np.ndarray:
+    """Interpolate one volume once, at points of another frame.
+
+    Parameters
+    ----------
+    volume : ndarray, shape (x, y, z)
+        Non-finite voxels count as 0.
+    affine : ndarray, shape (4, 4)
+        Voxel to world of the volume.
+    points : ndarray, shape (V, 3)
+        World mm in the target frame.
+    matrix : ndarray, shape (4, 4), optional
+        Point map from the target frame to the world of the volume; identity when absent.
+    field_hz, direction, readout_s, order, warp_mm
+        As in `resample_series`; order 0 suits labels and masks.
+    fill : float
+        Value of points outside the field of view.
+
+    Returns
+    -------
+    ndarray, shape (V,), float32
+    """
+    if order not in _ORDERS:
+        raise ConfigError(f"interpolation order {order}: expected one of {_ORDERS}")
+    if volume.ndim != 3:
+        raise GridMismatchError(f"expected one volume, got an array of shape {volume.shape}")
+    mapping = _Map(affine, points, None, matrix, field_hz, direction, readout_s, warp_mm)
+    coefficients = bspline.coefficients(volume, order=order)[np.newaxis]
+    out = np.empty((1, mapping.n_points), np.float32)
+    _gather(
+        coefficients, mapping.base, mapping.matrix(0), mapping.along, mapping.shift(0),
+        order, np.float32(fill), out,
+    )  # fmt: skip
+    return out[0]
+
+
+def coverage(
+    shape: tuple[int, ...],
+    affine: np.ndarray,
+    points: np.ndarray,
+    *,
+    motion: np.ndarray | None = None,
+    to_boldref: np.ndarray | None = None,
+    field_hz: np.ndarray | None = None,
+    direction: str | None = None,
+    readout_s: float | None = None,
+    warp_mm: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return the fraction of volumes whose field of view holds each point.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of a volume; further axes are ignored.
+    affine, points, motion, to_boldref, field_hz, direction, readout_s, warp_mm
+        As in `resample_series`.
+
+    Returns
+    -------
+    ndarray, shape (V,), float32
+        1 where the point is inside in every volume.
+    """
+    mapping = _Map(affine, points, motion, to_boldref, field_hz, direction, readout_s, warp_mm)
+    n_volumes = max(1, 0 if motion is None else len(motion), len(mapping.shifts))
+    count = np.zeros(mapping.n_points, np.int32)
+    for t in range(n_volumes):
+        _count_inside(
+            mapping.base, mapping.matrix(t), mapping.along, mapping.shift(t), *shape[:3], count
+        )
+    return count.astype(np.float32) / np.float32(n_volumes)
