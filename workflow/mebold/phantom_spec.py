@@ -1,0 +1,200 @@
+"""Parameters of the simulated multi-echo dataset, and the three ready-made sizes."""
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+
+from mebold.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class PhantomSpec:
+    """Everything that decides what the simulator writes; see the comments for units.
+
+    Two specifications that differ only in `thermal_sigma` give series that differ only by
+    thermal noise: each source of randomness has its own stream (`PhantomSpec.rng`).
+    """
+
+    size: str = "demo"
+    seed: int = 0
+    subjects: tuple[str, ...] = ("01",)
+    sessions: tuple[str, ...] = ("01", "02")
+    runs: int = 3
+    task: str = "images"
+
+    # Echo-planar series
+    epi_shape: tuple[int, int, int] = (54, 66, 39)
+    epi_voxel_mm: float = 3.2
+    epi_angles_deg: tuple[float, float, float] = (-10.4, 1.1, 0.0)
+    slab_offset_mm: float = 5.0  # slab centre above the brain centre
+    volumes: int = 100  # of the task; noise volumes come after them
+    noise_volumes: int = 0
+    repetition_time_s: float = 1.9
+    echo_times_s: tuple[float, ...] = (0.0110, 0.02882, 0.04662)
+    multiband: int = 3
+    readout_time_s: float = 0.0215
+    phase_encoding: str = "j-"
+    flip_angle_deg: float = 65.0
+
+    # Anatomy and field maps
+    head_mm: float = 2.0  # grid on which the head is described for EPI and GRE
+    t1w_mm: float = 1.8
+    t1w_fov_mm: tuple[float, float, float] = (184.0, 226.0, 184.0)
+    warp_mm: float = 3.0  # SD of the individual deformation of the template
+    fieldmaps: int = 2  # per session
+    gre_voxel_scale: float = 1.2  # GRE voxel over EPI voxel
+    gre_echo_times_s: tuple[float, float] = (0.0050, 0.00602)
+
+    # Signal
+    intensity: float = 1500.0  # stored units for grey-matter-like S0 = 1 and unit bias
+    t2star_s: tuple[float, float, float, float] = (0.090, 0.033, 0.027, 0.012)  # CSF GM WM scalp
+    field_peak_hz: float = 110.0
+    field_drift_hz: float = 4.0  # over a session
+    bias_strength: float = 0.45
+    thermal_sigma: float = 28.0  # SD of real and of imaginary part, stored units, where g = 1
+    gfactor_peak: float = 1.8
+    sbref_noise: float = 0.35  # noise SD of SBRef and GRE images over `thermal_sigma`
+    t1w_noise: float = 0.012
+
+    # Fluctuations: SD of log signal (S0-like) or of TE x dR2* at echo 2
+    drift_percent: float = 0.8
+    cardiac_percent: float = 0.8
+    respiratory_percent: float = 0.4
+    resting_percent: float = 0.8
+    field_offset_hz: float = 0.4  # SD of the uniform field drift inside a run
+
+    # Motion
+    session_mm_deg: float = 3.0
+    run_mm_deg: float = 0.6
+    within_run_mm_deg: float = 0.25
+    jerk_mm_deg: float = 0.3
+    jerks: int = 2
+
+    # Task
+    baseline_s: float = 12.0
+    trial_s: float = 3.0
+    stimulus_s: float = 2.5
+    trials: int = 57  # per run, blanks included
+    blanks: int = 5  # per run
+    rare_images: int = 30  # shown twice a session
+    frequent_images: int = 16
+    frequent_shows: int = 6  # a session
+    response_percent: float = 1.6  # mean response at echo 2
+    image_sd: float = 0.7  # SD over images over the mean response
+    trial_sd: float = 0.35  # SD over repeats of one image over the mean response
+    latent_dimensions: int = 10
+    smooth_mm: float = 10.0  # FWHM of response patterns over space
+
+    # Storage
+    phase_units: str = "unsigned"  # BOLD, SBRef: 0..4095; "signed": -4096..4094 (both: -pi..pi)
+    phasediff_units: str = "signed"
+
+    def __post_init__(self) -> None:
+        """Refuse parameters that contradict each other."""
+        if self.phase_encoding not in ("j", "j-"):
+            msg = f"phase_encoding is {self.phase_encoding!r}; the phantom knows 'j' and 'j-'"
+            raise ConfigError(msg)
+        if self.epi_shape[2] % self.multiband:
+            msg = f"{self.epi_shape[2]} slices cannot be split over multiband {self.multiband}"
+            raise ConfigError(msg)
+        shown = 2 * self.rare_images + self.frequent_shows * self.frequent_images
+        if shown != self.runs * (self.trials - self.blanks):
+            msg = (
+                f"{shown} presentations (2 x rare_images + frequent_shows x frequent_images) do "
+                f"not fill {self.runs} runs of {self.trials - self.blanks} image trials"
+            )
+            raise ConfigError(msg)
+        for name in ("phase_units", "phasediff_units"):
+            if getattr(self, name) not in ("unsigned", "signed"):
+                msg = f"{name} is {getattr(self, name)!r}; accepted: 'unsigned', 'signed'"
+                raise ConfigError(msg)
+
+    @property
+    def slice_times_s(self) -> np.ndarray:
+        """(z,) start of each slice after the start of its volume: odd groups first."""
+        groups = self.epi_shape[2] // self.multiband
+        order = np.concatenate([np.arange(0, groups, 2), np.arange(1, groups, 2)])
+        step = np.floor(self.repetition_time_s / groups / 0.0025) * 0.0025
+        times = np.empty(groups)
+        times[order] = step * np.arange(groups)
+        return np.round(np.tile(times, self.multiband), 4)
+
+    def rng(self, *keys: int | str) -> np.random.Generator:
+        """Return the random stream of one purpose, the same whatever else is simulated."""
+        words = [self.seed]
+        for key in keys:
+            words.extend(key.encode() if isinstance(key, str) else [int(key)])
+        return np.random.default_rng(words)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all parameters as JSON-ready values."""
+        return asdict(self)
+
+
+_SIZES: dict[str, dict[str, Any]] = {
+    "demo": {},
+    "tiny": {
+        "runs": 2,
+        "epi_shape": (28, 34, 18),
+        "epi_voxel_mm": 6.3,
+        "slab_offset_mm": 10.0,
+        "volumes": 48,
+        "head_mm": 3.0,
+        "t1w_mm": 3.0,
+        "trials": 24,
+        "blanks": 2,
+        "rare_images": 10,
+        "frequent_images": 6,
+        "frequent_shows": 4,
+        "gre_voxel_scale": 1.0,
+        "field_peak_hz": 80.0,
+        "smooth_mm": 14.0,
+    },
+    "full": {
+        "sessions": ("01",),
+        "runs": 1,
+        "epi_shape": (90, 110, 72),
+        "epi_voxel_mm": 1.8,
+        "volumes": 160,
+        "head_mm": 1.5,
+        "t1w_mm": 1.0,
+        "trials": 95,
+        "blanks": 7,
+        "rare_images": 20,
+        "frequent_images": 16,
+        "frequent_shows": 3,
+        "smooth_mm": 8.0,
+    },
+}
+SIZES = tuple(_SIZES)
+
+
+def make_spec(size: str = "demo", **changes: Any) -> PhantomSpec:
+    """Return the specification of a ready-made size with some parameters changed.
+
+    Parameters
+    ----------
+    size : {"tiny", "demo", "full"}
+        ``tiny`` is written in seconds; ``demo`` covers a brain at 3.2 mm; ``full`` has the
+        matrix of the 7T protocol, one run.
+    **changes
+        Fields of `PhantomSpec`.
+
+    Returns
+    -------
+    PhantomSpec
+
+    Raises
+    ------
+    ConfigError
+        Unknown size or field, or values that contradict each other.
+    """
+    if size not in _SIZES:
+        msg = f"size is {size!r}; accepted: {', '.join(_SIZES)}"
+        raise ConfigError(msg)
+    unknown = set(changes) - {field.name for field in fields(PhantomSpec)}
+    if unknown:
+        msg = f"the phantom has no parameter {', '.join(sorted(unknown))}"
+        raise ConfigError(msg)
+    return replace(PhantomSpec(), size=size, **{**_SIZES[size], **changes})
