@@ -86,7 +86,7 @@ def _write_anatomy(
     rng = spec.rng("anatomy", subject)
     session = spec.sessions[0]
     stem = out / f"sub-{subject}" / f"ses-{session}" / "anat" / f"sub-{subject}_ses-{session}"
-    angles = np.deg2rad([2.5, -1.0, 1.5, *rng.uniform(-1, 1, 3)])
+    angles = np.deg2rad(np.add([2.5, -1.0, 1.5], rng.uniform(-1, 1, 3)))
     tilt = Rotation.from_euler("xyz", angles).as_matrix()
     extent = np.array(spec.t1w_fov_mm)
     t1w_shape, t1w_affine = phantom_anatomy.centred_grid(

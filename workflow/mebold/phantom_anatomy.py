@@ -162,7 +162,7 @@ def make_head(spec: PhantomSpec, subject: str) -> Head:
     Head
     """
     rng = spec.rng("head", subject)
-    angles = np.deg2rad([7.0, 2.0, -3.0, *rng.uniform(-3, 3, 3)])
+    angles = np.deg2rad(np.add([7.0, 2.0, -3.0], rng.uniform(-3, 3, 3)))
     shift = np.array([2.0, -11.0, 17.0]) + rng.uniform(-4, 4, 3)
     pose = affines.rigid_matrix([*shift, *angles], np.array([0.0, -16.0, 8.0]))
     scale = np.eye(4)
