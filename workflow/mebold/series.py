@@ -50,3 +50,9 @@ def unmask(values: np.ndarray, mask: np.ndarray, *, fill: float = 0) -> np.ndarr
     volume = np.full(mask.shape + values.shape[1:], fill, dtype=values.dtype)
     volume[mask] = values
     return volume
+
+
+def open_variant(path: str | Path, *, echo: int) -> np.ndarray:
+    """Open the (V, T) series of a variant: a store of all echoes gives its echo at `echo`."""
+    store = open(path)
+    return store[echo] if store.ndim == 3 else store

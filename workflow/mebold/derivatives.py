@@ -1,0 +1,156 @@
+"""Sidecars and description files of the derivative datasets: what made a file, from what."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from mebold import bids
+from mebold.provenance import CODE_URL, VERSION, generated_by
+
+# Products that BIDS has no name for yet. Each line says in the dataset's README what it is.
+_IGNORED = {
+    "*_statmap.*": "statistical maps (betas, R2, noise ceilings)",
+    "*_boldmap.*": "maps about a BOLD series (g-factor, removed components, residual)",
+    "*_trials.*": "one row per single trial",
+    "*_model.*": "all results of the single-trial fit",
+    "*_summary.*": "what was fitted, from which runs",
+    "*_boldref.*": "reference images of BOLD runs",
+    "*_xfm.*": "transforms in ITK's text format",
+    "*_timeseries.*": "confound regressors",
+    "*_motion.*": "head motion of the acquired volumes",
+    "*_outcome.json": "outcome of the ICA of a run",
+    "*_nordic_bold.json": "parameters of the thermal noise removal",
+    "*_mixing.*": "time courses of ICA components",
+    "*_metrics.*": "tables of components and of variants",
+    "*_differences.tsv": "paired differences between variants",
+    "*_group.tsv": "comparison over subjects",
+    "*_rois.tsv": "noise ceilings of regions",
+    "*_T2starmap.*": "T2* in the functional folder",
+    "*_S0map.*": "signal at echo time 0",
+    "*_fieldmap.*": "B0 field in Hz",
+    "*_magnitude.*": "magnitude of the fieldmap",
+    "*_mask.*": "masks",
+    "**/figures/": "figures",
+    "**/tedana/": "reports of tedana",
+    "**/xfm/": "transforms of a subject or session",
+    "figures/": "figures",
+}
+
+_ABOUT = {
+    "anatomical": "T1w: bias corrected, brain mask, tissue classes",
+    "preproc": "Fits that all variants share: field, reference images, transforms, T2*",
+    "nordic": "Thermal noise removal: g-factor, removed components, residual",
+    "comparison": "Comparison of the variants: metrics, paired differences, figure",
+    "rois": "Noise ceilings of regions of interest",
+}
+
+
+class Sidecar:
+    """Make sidecars for the outputs of a job.
+
+    Parameters
+    ----------
+    snakemake : object
+        The object that Snakemake gives to a script.
+    packages : iterable of str
+        Distributions whose versions are recorded.
+    sources : iterable of path-like, optional
+        Files the outputs were made from; the job's own inputs by default.
+    **common
+        Keys of every sidecar of this job.
+    """
+
+    def __init__(self, snakemake, *, packages, sources=None, **common):
+        config = snakemake.config
+        files = list(snakemake.input) if sources is None else list(sources)
+        parameters = {
+            key: value
+            for key, value in dict(snakemake.params.items()).items()
+            if key not in ("code", "sources")
+        }
+        self._common = {
+            "Sources": source_uris(files, raw=config["bids_dir"], output=config["output_dir"]),
+            "GeneratedBy": [generated_by(packages)],
+            "Parameters": parameters,
+            **common,
+        }
+
+    def __call__(self, **keys: object) -> dict:
+        """Return the sidecar of one output."""
+        return {**keys, **self._common}
+
+
+def source_uris(files: Iterable[str | Path], *, raw: str, output: str) -> list[str]:
+    """Return BIDS URIs of input files; intermediate files, which users do not get, are left out."""
+    uris = []
+    raw_root, output_root = Path(raw).resolve(), Path(output).resolve()
+    for file in map(Path, files):
+        path = Path(os.path.normpath(file.absolute()))
+        for candidate in (path, path.resolve()):
+            if candidate.is_relative_to(output_root):
+                name, *rest = candidate.relative_to(output_root).parts
+                if name != "work":
+                    uris.append(bids.uri(name, "/".join(rest)))
+                break
+            if candidate.is_relative_to(raw_root):
+                uris.append(bids.uri("raw", candidate.relative_to(raw_root).as_posix()))
+                break
+    return uris
+
+
+def bold_metadata(run: dict, *, echoes: str) -> dict:
+    """Return what BIDS and nilearn want to know of a preprocessed BOLD series.
+
+    Parameters
+    ----------
+    run : dict
+        Acquisition parameters as from `mebold.job_parameters`.
+    echoes : {"single", "optcom", "ica"}
+    """
+    times = run["echo_times"]
+    metadata = {
+        "TaskName": run["task"],
+        "RepetitionTime": run["tr_out"],
+        "StartTime": 0.0,
+        "SliceTimingCorrected": bool(run["slice_timing"]),
+        "SkullStripped": True,
+        "Units": "arbitrary",
+    }
+    if echoes == "single":
+        metadata["EchoTime"] = times[run["single_echo"]]
+    else:
+        metadata["EchoTimesCombined"] = times
+    return metadata
+
+
+def description(name: str, *, raw: str, folder: Path, siblings: Iterable[str]) -> dict:
+    """Return ``dataset_description.json`` of a dataset, with links that resolve BIDS URIs."""
+    links = {"raw": os.path.relpath(Path(raw).absolute(), Path(folder).absolute())}
+    links |= {other: f"../{other}" for other in siblings if other != name}
+    return bids.dataset_description(
+        f"mebold {name}",
+        version=VERSION,
+        description=_about(name),
+        links=links,
+        sources=[{"URL": links["raw"]}],
+        code_url=CODE_URL,
+    )
+
+
+def texts(name: str) -> dict[str, str]:
+    """Return the text files of a dataset: ``.bidsignore`` and ``README.md``."""
+    lines = [f"- `{pattern}`: {meaning}" for pattern, meaning in _IGNORED.items()]
+    readme = (
+        f"# {name}\n\n{_about(name)}.\n\nWritten by mebold {VERSION}. Every image has a sidecar with "
+        "its sources, parameters and software versions.\n\n## Files outside the BIDS standard\n\n"
+        "`.bidsignore` lists products that BIDS has no name for yet:\n\n" + "\n".join(lines) + "\n"
+    )
+    return {".bidsignore": "\n".join(_IGNORED) + "\n", "README.md": readme}
+
+
+def _about(name: str) -> str:
+    if name in _ABOUT:
+        return _ABOUT[name]
+    if name.startswith("glmsingle"):
+        return f"Single-trial betas and noise ceilings ({name.partition('-')[2]})"
+    return f"Preprocessed BOLD in T1w space ({name.removeprefix('preproc-')})"

@@ -1,0 +1,25 @@
+"""Align the reference image of a subject with the T1w image."""
+
+from mebold import anat, coreg, derivatives, figures, nifti
+from mebold.jobs import job
+
+with job(snakemake) as log:
+    boldref, affine = nifti.load(snakemake.input.boldref[0])
+    t1w, t1w_affine = nifti.load(snakemake.input.t1w)
+    mask = nifti.load_mask(snakemake.input.mask)[0]
+    matrix, quality = coreg.boldref_to_t1w(
+        boldref,
+        affine,
+        t1w,
+        t1w_affine,
+        boldref_mask=anat.epi_mask(boldref, affine),
+        t1w_mask=mask,
+        wm_probability=nifti.load(snakemake.input.wm)[0],
+        seed=snakemake.params.seed,
+        **snakemake.params.settings,
+    )
+    nifti.save_xfm(snakemake.output.xfm, matrix)
+    about = derivatives.Sidecar(snakemake, packages=["antspyx", "numpy", "scipy"])
+    nifti.write_json(snakemake.output.info, about(Quality=quality))
+    figures.save(figures.registration(boldref, affine, t1w, t1w_affine, matrix, mask=mask),
+                 snakemake.output.figure)

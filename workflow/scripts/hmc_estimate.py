@@ -1,0 +1,50 @@
+"""Choose the reference image of a run and estimate head motion against it."""
+
+import numpy as np
+import pandas as pd
+
+from mebold import affines, anat, derivatives, figures, hmc, nifti, nordic
+from mebold.framewise import framewise_displacement
+from mebold.jobs import job
+
+with job(snakemake) as log:
+    run, settings = snakemake.params.run, snakemake.params.settings
+    series, affine = nifti.load(snakemake.input.bold[run["hmc_echo"]])
+    noise = snakemake.params.noise_volumes
+    noise = nordic.detect_noise_volumes(series) if noise == "auto" else int(noise)
+    log.info("noise volumes at the end: %d", noise)
+    series = series[..., : series.shape[3] - noise]
+    sbref = snakemake.input.sbref
+    if sbref:
+        reference, reference_affine = nifti.load(sbref[run["hmc_echo"]])
+        boldref = nifti.load(sbref[run["reference_echo"]])[0]
+    else:
+        other = nifti.load(snakemake.input.bold[run["reference_echo"]])[0]
+        reference, reference_affine = hmc.robust_mean(series), affine
+        boldref = hmc.robust_mean(other[..., : series.shape[3]])
+    mask = anat.epi_mask(boldref, reference_affine)
+    motion = hmc.estimate(
+        series,
+        reference,
+        affine,
+        reference_affine=reference_affine,
+        mask=mask,
+        fwhm_mm=settings["fwhm_mm"],
+        n_threads=snakemake.threads,
+    )
+    centre = affines.grid_points(mask.shape, reference_affine, mask).mean(axis=0)
+    parameters = hmc.parameters(motion, centre)
+    displacement = framewise_displacement(parameters)
+    about = derivatives.Sidecar(snakemake, packages=["antspyx", "nibabel", "numba", "numpy"])
+    out = snakemake.output
+    nifti.save(out.boldref, boldref, reference_affine, metadata=about(SkullStripped=False))
+    nifti.save(out.mask, mask, reference_affine, dtype="uint8", metadata=about(Type="Brain"))
+    nifti.save_xfm(out.motion, motion)
+    names = ["trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z"]
+    table = pd.DataFrame(parameters, columns=names)
+    table["framewise_displacement"] = displacement
+    nifti.write_tsv(out.table, table)
+    volumes = {"NoiseVolumes": noise, "Volumes": int(series.shape[3]), "Centre": centre}
+    nifti.write_json(out.volumes, about(**volumes, OutlierVolumes=np.flatnonzero(
+        np.nan_to_num(displacement) > settings["outlier_mm"])))
+    figures.save(figures.motion_traces(parameters, displacement, tr=run["tr"]), out.figure)

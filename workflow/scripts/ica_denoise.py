@@ -1,0 +1,33 @@
+"""Denoise a run with tedana's ICA; a failed decomposition falls back to the optimal combination."""
+
+from pathlib import Path
+
+from mebold import ica, nifti, series
+from mebold.jobs import job
+
+with job(snakemake) as log:
+    run, settings = snakemake.params.run, dict(snakemake.params.settings)
+    mask, affine = nifti.load_mask(snakemake.input.mask)
+    report = Path(snakemake.output.report)
+    result = ica.denoise(
+        series.open(snakemake.input.store),
+        run["echo_times"],
+        mask=mask,
+        affine=affine,
+        tr=run["tr_out"],
+        out_dir=report,
+        prefix=run["stem"],
+        seed=snakemake.params.seed,
+        n_threads=snakemake.threads,
+        **settings,
+    )
+    report.mkdir(parents=True, exist_ok=True)
+    fallback = series.open(snakemake.input.optcom)
+    out = series.create(snakemake.output.store, fallback.shape)
+    out[:] = fallback if result.denoised is None else result.denoised
+    out.flush()
+    nifti.write_json(snakemake.output.info, result.outcome)
+    if result.mixing is not None:
+        stem = Path(snakemake.output.info).parent / run["stem"]
+        nifti.write_tsv(f"{stem}_desc-ICA_mixing.tsv", result.mixing)
+        nifti.write_tsv(f"{stem}_desc-tedana_metrics.tsv", result.metrics)
