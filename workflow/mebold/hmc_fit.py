@@ -195,7 +195,8 @@ def prepare(volume: np.ndarray, affine: np.ndarray, mask: np.ndarray, level: Lev
         if level.step > 1:
             return prepare(volume, affine, mask, Level(level.fwhm_mm, level.step - 1))
         raise DataError(
-            f"the mask leaves {len(where[0])} voxels for registration; expected {MIN_POINTS} or more"
+            f"the mask leaves {len(where[0])} voxels for registration; "
+            f"expected {MIN_POINTS} or more"
         )
     width = fwhm_voxels(level.fwhm_mm, affine)
     smoothed = bspline.coefficients(volume, fwhm_voxels=width, order=1)

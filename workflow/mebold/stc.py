@@ -12,7 +12,7 @@ cvnlab/knkutils; slice times are the acquired ones, never ranks.
 import math
 
 import numpy as np
-from scipy.interpolate import CubicSpline, PchipInterpolator
+from scipy.interpolate import CubicSpline
 
 from mebold.errors import ConfigError, DataError, MetadataError
 from mebold.jit import kernel
@@ -145,7 +145,7 @@ def slice_axis_and_times(
 
 
 @kernel
-def _pchip_rows(data, index, fraction, tr, out):
+def _pchip_rows(data, index, fraction, out):
     """Interpolate every column of data (t, p) by monotone cubic Hermite polynomials."""
     n, pixels = data.shape
     one = np.float32(1.0)
@@ -183,7 +183,7 @@ def _pchip(data: np.ndarray, slice_time: float, tr: float, times: np.ndarray) ->
     index = np.floor(position).astype(np.int64)
     fraction = (position - index).astype(np.float32)
     out = np.empty((times.size, data.shape[1]), np.float32)
-    _pchip_rows(np.ascontiguousarray(data), index, fraction, np.float32(tr), out)
+    _pchip_rows(np.ascontiguousarray(data), index, fraction, out)
     return out
 
 
