@@ -1,0 +1,252 @@
+"""Field estimates: which fieldmap images belong together, and which run each one corrects."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from mebold import bids
+
+#: Suffix of a fieldmap image to the family of images that it is acquired with.
+_FAMILIES = {
+    "phasediff": "gre",
+    "phase1": "gre",
+    "phase2": "gre",
+    "magnitude1": "gre",
+    "magnitude2": "gre",
+    "fieldmap": "direct",
+    "magnitude": "direct",
+    "epi": "epi",
+}
+#: Kinds from which a field in Hz is made; of opposite phase-encoding images (``epi``) none is.
+USABLE = ("phasediff", "phases", "fieldmap")
+
+
+@dataclass
+class FieldEstimate:
+    """The images that give one field map.
+
+    Attributes
+    ----------
+    identifier : str
+        Alphanumeric, unique in its folder: B0FieldIdentifier without other characters, or the
+        kind followed by the entities of the images.
+    kind : str
+        ``phasediff``, ``phases`` (phase1 and phase2), ``fieldmap`` (in Hz, rad/s or tesla),
+        ``epi`` (opposite phase encoding), or ``incomplete`` (magnitude only).
+    subject, session, folder : str
+        Where the images lie; session is None without a session level.
+    images : list of dict
+        Their rows of the run table.
+    b0_identifiers : set of str
+        As written in the sidecars.
+    time : float or None
+        Start in seconds since midnight.
+    """
+
+    identifier: str
+    kind: str
+    subject: str
+    session: str | None
+    folder: str
+    images: list[dict]
+    b0_identifiers: set[str] = field(default_factory=set)
+    time: float | None = None
+
+    @property
+    def usable(self) -> bool:
+        """Whether a field in Hz can be made from the images."""
+        return self.kind in USABLE
+
+    def paths(self) -> dict[str, str]:
+        """Return suffix to dataset-relative path (of ``epi`` images only the last)."""
+        return {image["suffix"]: image["path"] for image in self.images}
+
+
+def estimates(rows: Iterable[dict]) -> list[FieldEstimate]:
+    """Group fieldmap images into field estimates.
+
+    Parameters
+    ----------
+    rows : iterable of dict
+        Rows of the run table, None for absent values; only ``fmap`` rows of B0 fieldmaps count.
+
+    Returns
+    -------
+    list of FieldEstimate
+        In the order of the rows.
+    """
+    sets: dict[tuple, list[dict]] = {}
+    for row in rows:
+        family = _FAMILIES.get(row["suffix"]) if row["datatype"] == "fmap" else None
+        if family is None:
+            continue
+        entities = bids.parse(row["path"])
+        if family == "epi":
+            entities.pop("direction", None)
+        key = (row["folder"], row["b0_identifier"][0]) if row["b0_identifier"] and (
+            family == "epi") else (row["folder"], family, bids.stem(entities))  # fmt: skip
+        sets.setdefault(key, []).append(row)
+    found = [_estimate(images) for images in sets.values()]
+    _make_unique(found)
+    return found
+
+
+def _estimate(images: list[dict]) -> FieldEstimate:
+    suffixes = {image["suffix"] for image in images}
+    if "phasediff" in suffixes:
+        kind = "phasediff"
+    elif {"phase1", "phase2"} <= suffixes:
+        kind = "phases"
+    elif suffixes & {"fieldmap", "epi"}:
+        kind = "fieldmap" if "fieldmap" in suffixes else "epi"
+    else:
+        kind = "incomplete"
+    written = {name for image in images for name in image["b0_identifier"] or ()}
+    first = images[0]
+    times = [i["acquisition_time"] for i in images if i["acquisition_time"] is not None]
+    return FieldEstimate(
+        identifier=_alphanumeric(min(written)) if written else _identifier(kind, first["path"]),
+        kind=kind,
+        subject=first["subject"],
+        session=first["session"],
+        folder=first["folder"],
+        images=images,
+        b0_identifiers=written,
+        time=min(times, default=None),
+    )
+
+
+def _identifier(kind: str, path: str) -> str:
+    """Name an estimate by its kind and the entities that tell it from the session's others."""
+    entities = bids.parse(path)
+    skip = ("subject", "session", "suffix", "extension", *(["direction"] if kind == "epi" else []))
+    parts = [bids.ENTITIES.get(k, k).capitalize() + v for k, v in entities.items() if k not in skip]
+    return _alphanumeric(kind + "".join(parts))
+
+
+def _alphanumeric(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]", "", text) or "fieldmap"
+
+
+def _make_unique(found: list[FieldEstimate]) -> None:
+    """Append a letter where two identifiers of one folder differ only in dropped characters."""
+    seen: set[tuple[str, str]] = set()
+    for estimate in found:
+        base, letters = estimate.identifier, iter("bcdefghijklmnopqrstuvwxyz")
+        while (estimate.folder, estimate.identifier) in seen:
+            estimate.identifier = base + next(letters)
+        seen.add((estimate.folder, estimate.identifier))
+
+
+def pair(rows: list[dict], files: set[str]) -> None:
+    """Fill the fieldmap columns of BOLD, SBRef and fieldmap rows, in place.
+
+    The order is B0FieldSource, then IntendedFor (on any image of the estimate), then the estimate
+    of the same session that is nearest in time. Estimates of which no field can be made are taken
+    only where there is no other.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Rows of the run table.
+    files : set of str
+        Dataset-relative paths of all images, to resolve IntendedFor.
+    """
+    for row in rows:
+        row |= dict.fromkeys(("fieldmap", "fieldmap_kind", "fieldmap_by", "fieldmap_folder"))
+        row["intended_missing"] = _missing_targets(row, files) or None
+    found = [estimate for estimate in estimates(rows) if estimate.kind != "incomplete"]
+    for estimate in found:
+        for image in estimate.images:
+            _note(image, estimate, None)
+    targets = [_targets(estimate, files) for estimate in found]
+    runs: dict[tuple, list[dict]] = {}
+    for row in rows:
+        if row["datatype"] == "func":
+            runs.setdefault((row["folder"], row["stem"]), []).append(row)
+    for key, images in runs.items():
+        estimate, how = _choose(key, images, found, targets)
+        for image in images:
+            if estimate is not None:
+                _note(image, estimate, how)
+
+
+def _note(row: dict, estimate: FieldEstimate, how: str | None) -> None:
+    row["fieldmap"] = estimate.identifier
+    row["fieldmap_kind"] = estimate.kind
+    row["fieldmap_folder"] = estimate.folder
+    row["fieldmap_by"] = how
+
+
+def _choose(key: tuple, images: list[dict], found: list, targets: list) -> tuple:
+    """Return the estimate for one run and how it was found."""
+    first = images[0]
+    own = [(e, t) for e, t in zip(found, targets, strict=True) if e.subject == first["subject"]]
+    sources = {name for image in images for name in image["b0_source"] or ()}
+    times = [i["acquisition_time"] for i in images if i["acquisition_time"] is not None]
+    start = min(times, default=None)
+    here = [e for e, _ in own if e.folder == first["folder"]]
+    for how, candidates in (
+        ("B0FieldSource", [e for e, _ in own if e.b0_identifiers & sources]),
+        ("IntendedFor", [e for e, t in own if key in t]),
+        ("nearest in time", here),
+    ):
+        usable = [e for e in candidates if e.usable] or candidates
+        if not usable:
+            continue
+        if how != "nearest in time":
+            return _nearest(usable, start, first["folder"]), how
+        if len(usable) == 1:
+            return usable[0], "only one in the session"
+        if start is None or any(e.time is None for e in usable):
+            return usable[0], "first in the session (no AcquisitionTime)"
+        return _nearest(usable, start, first["folder"]), how
+    return None, None
+
+
+def _nearest(candidates: list[FieldEstimate], start: float | None, folder: str) -> FieldEstimate:
+    """Return the candidate nearest in time, those of the run's own session first."""
+
+    def distance(estimate: FieldEstimate) -> tuple:
+        known = start is not None and estimate.time is not None
+        return estimate.folder != folder, abs(estimate.time - start) if known else 0.0
+
+    return min(candidates, key=distance)
+
+
+def _targets(estimate: FieldEstimate, files: set[str]) -> set[tuple]:
+    """Return (folder, stem) of every run that the estimate's images are intended for."""
+    found = set()
+    for image in estimate.images:
+        for target in image["intended_for"] or ():
+            path = resolve(str(target), image, files)
+            if path is None:
+                continue
+            entities = bids.parse(path)
+            found.add(
+                (bids.folder(entities["subject"], entities.get("session")), bids.stem(entities))
+            )
+    return found
+
+
+def resolve(target: str, image: dict, files: set[str]) -> str | None:
+    """Return the dataset-relative path that one IntendedFor entry means, None when missing.
+
+    Accepted are a BIDS URI, a path relative to the subject with or without its session, and a
+    path relative to the dataset.
+    """
+    path = re.sub(r"^bids:[^:]*:", "", target).removeprefix("./").lstrip("/")
+    subject = bids.folder(image["subject"])
+    for candidate in (path, f"{subject}/{path}", f"{image['folder']}/{path}"):
+        if candidate in files:
+            return candidate
+        other = candidate[:-3] if candidate.endswith(".nii.gz") else candidate + ".gz"
+        if other in files:
+            return other
+    return None
+
+
+def _missing_targets(row: dict, files: set[str]) -> list[str]:
+    """Return the IntendedFor entries of an image that name no image of the dataset."""
+    targets = row["intended_for"] or ()
+    return [str(target) for target in targets if resolve(str(target), row, files) is None]

@@ -1,0 +1,70 @@
+"""What the checks of a data set report: a sentence with file, key and fix, and its weight."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something in the data set that stops the workflow, drops a run, or should be known.
+
+    Attributes
+    ----------
+    severity : str
+        ``error`` stops the workflow, ``refused`` leaves one run out, ``warning`` changes nothing.
+    path : str
+        Dataset-relative path of the file.
+    key : str
+        Sidecar key, entity or property.
+    message, fix : str
+        What is wrong, and what to do about it.
+    """
+
+    severity: Literal["error", "refused", "warning"]
+    path: str
+    key: str
+    message: str
+    fix: str
+
+    def __str__(self) -> str:
+        """Return one line: file, key, message and fix."""
+        return f"{self.path}: {self.key}: {self.message}. {self.fix}."
+
+
+def error(path: str, key: str, message: str, fix: str) -> Finding:
+    """Return a finding that stops the workflow."""
+    return Finding("error", path, key, message, fix)
+
+
+def refused(path: str, key: str, message: str, fix: str) -> Finding:
+    """Return a finding that leaves one run out."""
+    return Finding("refused", path, key, message, fix)
+
+
+def warning(path: str, key: str, message: str, fix: str) -> Finding:
+    """Return a finding that changes nothing."""
+    return Finding("warning", path, key, message, fix)
+
+
+def summary(findings: Iterable[Finding]) -> str:
+    """Return findings as lines, those that differ only in the file as one."""
+    alike: dict[tuple, list[Finding]] = {}
+    for finding in findings:
+        key = finding.severity, finding.key, finding.message, finding.fix
+        alike.setdefault(key, []).append(finding)
+    lines = []
+    for (severity, *_), group in alike.items():
+        more = f" ({len(group)} files)" if len(group) > 1 else ""
+        lines.append(f"{severity}: {group[0]}{more}\n")
+    return "".join(lines)
+
+
+def listed(values: Iterable[float | None]) -> str:
+    """Return numbers in ascending order, with commas."""
+    return ", ".join(f"{value:g}" for value in sorted(set(values) - {None}))
+
+
+def by(shape: Iterable[int]) -> str:
+    """Return a shape as ``90 x 110 x 72 x 160``."""
+    return " x ".join(map(str, shape))

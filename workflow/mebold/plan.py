@@ -1,0 +1,332 @@
+"""The plan: which stages run for which subject, session and run, and why one does not."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from mebold.errors import MetadataError
+from mebold.inventory_fieldmaps import USABLE
+from mebold.inventory_runs import Run, collect
+from mebold.inventory_table import ABSENT, records
+
+#: Stages in the order of the science.
+STAGES = ("anat", "fmap", "nordic", "stc", "hmc", "coreg", "resample", "optcom", "ica",
+          "confounds", "singletrial", "noiseceiling", "compare", "rois")  # fmt: skip
+GROUP_STAGES = ("noiseceiling", "compare", "rois")
+RUN_STAGES = STAGES[1 : -len(GROUP_STAGES)]
+COLUMNS = ("subject", "session", "task", "run", "stem", "group", "stage", "planned", "reason",
+           "echoes")  # fmt: skip
+_FEWEST_VOLUMES_NORDIC = 6
+_FEWEST_ECHOES = 3
+_ANATOMY = ("T1w", "UNIT1")
+#: Label column of the reference data set: what the configuration holds when nobody chose one.
+_USUAL_LABEL_COLUMN = "stim_name"
+
+Decision = tuple[bool, str]
+
+
+@dataclass
+class _Context:
+    """What decides about a run besides the run itself."""
+
+    variants: list[str]
+    label_column: str | None
+    blank: dict
+    minimum_volumes: int
+    compare_sessions: object
+    anatomy: dict[str, Decision]
+    lacking: set[str] = field(default_factory=set)
+    done: dict[str, Decision] = field(default_factory=dict)
+
+
+def make_plan(table: pd.DataFrame, *, config: dict | None = None) -> pd.DataFrame:
+    """Decide which stages run.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Run table, as from `mebold.inventory.index`.
+    config : dict, optional
+        Keys of the configuration that decide; all may be absent: ``variants``,
+        ``compare_sessions``, ``design.label_column``, ``design.blank``,
+        ``design.minimum_volumes``.
+
+    Returns
+    -------
+    DataFrame
+        One row per subject for ``anat`` (``stem`` holds ``sub-<label>``), per run for the stages
+        from ``fmap`` to ``singletrial``, and per session and task for ``noiseceiling``,
+        ``compare`` and ``rois`` (``stem`` holds the group). ``planned`` is bool, ``reason`` says
+        why not, or what to know of a stage that runs; ``echoes`` counts the run's echoes.
+
+    Raises
+    ------
+    MetadataError
+        When events files lack the label column that the configuration names.
+    """
+    config = config or {}
+    runs = collect(table)
+    design = config.get("design") or {}
+    context = _Context(
+        variants=list(config.get("variants") or ["standardSingle", "nordicOptcom"]),
+        label_column=design.get("label_column"),
+        blank=design.get("blank") or {},
+        minimum_volumes=design.get("minimum_volumes", 0),
+        compare_sessions=config.get("compare_sessions", "first"),
+        anatomy=_anatomy(table),
+    )
+    context.lacking = _require_labels(runs, context.label_column)
+    rows = []
+    groups: dict[str, list[Run]] = defaultdict(list)
+    for subject, decision in context.anatomy.items():
+        names = {"subject": subject, "stem": f"sub-{subject}", "echoes": 0}
+        rows.append(_row(names, "anat", decision))
+    fitted = defaultdict(list)
+    for run in runs:
+        groups[run.group].append(run)
+        names = {c: run.first[c] for c in ("subject", "session", "task", "run", "stem", "group")}
+        context.done = {}
+        for stage in RUN_STAGES:
+            context.done[stage] = _RULES[stage](run, context)
+            rows.append(_row(names | {"echoes": run.n_echoes}, stage, context.done[stage]))
+        if context.done["singletrial"][0]:
+            fitted[run.group].append(run)
+    first_groups = _first_groups(groups)
+    for group, members in groups.items():
+        names = {c: members[0].first[c] for c in ("subject", "session", "task")}
+        names |= {"stem": group, "group": group, "echoes": members[0].n_echoes}
+        decisions = _group_decisions(group, fitted[group], context, first_groups)
+        rows += [_row(names, stage, decisions[stage]) for stage in GROUP_STAGES]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"planned": bool, "echoes": int})
+
+
+def _row(names: dict, stage: str, decision: Decision) -> dict:
+    cells = {c: names.get(c) or ABSENT for c in COLUMNS}
+    planned, reason = decision
+    return cells | {"stage": stage, "planned": planned, "reason": reason,
+                    "echoes": names["echoes"]}  # fmt: skip
+
+
+def _anatomy(table: pd.DataFrame) -> dict[str, Decision]:
+    """Return, for each subject, whether anatomy is processed."""
+    found: dict[str, dict[str, list[str]]] = {}
+    rows = records(table[["subject", "suffix", "datatype", "path"]])
+    for row in rows:
+        kinds = found.setdefault(row["subject"], {})
+        if row["datatype"] == "anat":
+            kinds.setdefault(row["suffix"], []).append(row["path"])
+    decisions = {}
+    for subject, kinds in found.items():
+        suffix = next((s for s in _ANATOMY if s in kinds), None)
+        if suffix is None:
+            other = f" (only {', '.join(sorted(kinds))})" if kinds else ""
+            decisions[subject] = (False, f"no T1w or UNIT1 image{other}")
+            continue
+        notes = [] if suffix == "T1w" else ["UNIT1 in place of a T1w"]
+        if len(kinds[suffix]) > 1:
+            notes.append(f"{len(kinds[suffix])} {suffix} images, one is used")
+        decisions[subject] = (True, "; ".join(notes))
+    return decisions
+
+
+def _require_labels(runs: list[Run], column: str | None) -> set[str]:
+    """Return the tasks whose events have no label column; raise where one should be there."""
+    if column is None:
+        return set()
+    have, lack = defaultdict(list), defaultdict(list)
+    for run in runs:
+        if run.first["n_events"]:
+            (have if column in run.first["events_columns"] else lack)[run.first["task"]].append(run)
+    meant = set(have) if have or column == _USUAL_LABEL_COLUMN else set(lack)
+    for task in meant & set(lack):
+        first = lack[task][0].first
+        message = (
+            f"{first['events']}: the label column {column!r} is missing "
+            f"(columns: {', '.join(first['events_columns'])}). Add it, or name another column in "
+            "the configuration key `design.label_column`."
+        )
+        raise MetadataError(message)
+    return set(lack)
+
+
+# -- one rule per stage: (run, context) -> (planned, reason) --------------------------------------
+
+
+def _fmap(run: Run, context: _Context) -> Decision:  # noqa: ARG001
+    row = run.first
+    if run.refusal:
+        return False, run.refusal
+    if row["fieldmap"] is None:
+        return False, "no fieldmap: no distortion correction"
+    if row["fieldmap_kind"] not in USABLE:
+        return False, (
+            f"the fieldmap {row['fieldmap']} is of opposite phase encoding (epi), which is not "
+            "supported: no distortion correction"
+        )
+    for column, key in (
+        ("phase_encoding_direction", "PhaseEncodingDirection"),
+        ("total_readout_time", "TotalReadoutTime or EffectiveEchoSpacing"),
+    ):
+        if row[column] is None:
+            return False, f"no {key} in the sidecar: no distortion correction"
+    return True, f"{row['fieldmap']} by {row['fieldmap_by']}"
+
+
+def _nordic(run: Run, context: _Context) -> Decision:
+    n_volumes = run.first["n_volumes"]
+    if run.refusal:
+        return False, run.refusal
+    if not any(name.startswith("nordic") for name in context.variants):
+        return False, "no variant asks for it"
+    if n_volumes is not None and n_volumes < _FEWEST_VOLUMES_NORDIC:
+        return False, f"{n_volumes} volumes, fewer than {_FEWEST_VOLUMES_NORDIC}"
+    return True, "" if "phase" in run.bold else "magnitude only: no phase images"
+
+
+def _stc(run: Run, context: _Context) -> Decision:  # noqa: ARG001
+    if run.refusal:
+        return False, run.refusal
+    if run.first["acquisition_type"] == "3D":
+        return False, "3D acquisition: no slice times"
+    if not run.first["slice_timing"]:
+        return False, "no SliceTiming in the sidecar: no slice-timing correction"
+    return True, ""
+
+
+def _hmc(run: Run, context: _Context) -> Decision:  # noqa: ARG001
+    if run.refusal:
+        return False, run.refusal
+    if run.first["n_volumes"] == 1:
+        return False, "one volume: no motion"
+    return True, "" if run.sbref else "no SBRef: robust mean as the reference"
+
+
+def _coreg(run: Run, context: _Context) -> Decision:
+    if run.refusal:
+        return False, run.refusal
+    if not context.anatomy[run.first["subject"]][0]:
+        return False, "reduced plan: without a T1w there is no output space"
+    return context.done["hmc"][0], context.done["hmc"][1] if not context.done["hmc"][0] else ""
+
+
+def _follows(stage: str) -> Callable[[Run, _Context], Decision]:
+    """Return a rule that plans its stage where another one is planned."""
+
+    def rule(run: Run, context: _Context) -> Decision:  # noqa: ARG001
+        planned, reason = context.done[stage]
+        return planned, "" if planned else reason
+
+    return rule
+
+
+def _combination(kind: str) -> Callable[[Run, _Context], Decision]:
+    """Return the rule of a stage that combines echoes."""
+
+    def rule(run: Run, context: _Context) -> Decision:
+        planned, reason = context.done["resample"]
+        if not planned:
+            return False, reason
+        if run.n_echoes == 1:
+            return False, "one echo: nothing to combine"
+        if run.n_echoes < _FEWEST_ECHOES:
+            return False, (
+                f"{run.n_echoes} echoes: combination refused, a T2* fit needs {_FEWEST_ECHOES}; "
+                "the middle (second) echo is used"
+            )
+        if not any(name.endswith(kind) for name in context.variants):
+            return False, "no variant asks for it"
+        return True, ""
+
+    return rule
+
+
+def _singletrial(run: Run, context: _Context) -> Decision:
+    row = run.first
+    planned, reason = context.done["resample"]
+    if not planned:
+        return False, reason
+    if row["events"] is None:
+        return False, "no events"
+    if not row["n_events"]:
+        return False, "events without trials"
+    if row["task"] in context.lacking:
+        return False, (
+            f"events have no column {context.label_column!r} (they have: "
+            f"{', '.join(row['events_columns'])}); see `design.label_column`"
+        )
+    if row["n_volumes"] is not None and row["n_volumes"] < context.minimum_volumes:
+        return False, f"{row['n_volumes']} volumes, fewer than {context.minimum_volumes}"
+    return True, ""
+
+
+_RULES = {
+    "fmap": _fmap,
+    "nordic": _nordic,
+    "stc": _stc,
+    "hmc": _hmc,
+    "coreg": _coreg,
+    "resample": _follows("coreg"),
+    "optcom": _combination("Optcom"),
+    "ica": _combination("Ica"),
+    "confounds": _follows("resample"),
+    "singletrial": _singletrial,
+}
+
+
+def _group_decisions(
+    group: str, fitted: list[Run], context: _Context, first_groups: set[str]
+) -> dict[str, Decision]:
+    """Return the decisions for noise ceiling, comparison and ROI tables of a session's task."""
+    if not fitted:
+        reason = "no run enters a single-trial fit"
+        return dict.fromkeys(GROUP_STAGES, (False, reason))
+    in_session, in_subject = _repeats(fitted, context)
+    if in_session or in_subject is None:
+        ceiling = (True, "" if in_subject is not None else "label column not chosen")
+    elif in_subject:
+        ceiling = (True, "images repeat across sessions only: no map of the session")
+    else:
+        ceiling = (False, "no image is shown twice")
+    compare = _compare(group, fitted, context, first_groups)
+    if not in_session and in_subject is not None:
+        compare = (False, "no image is shown twice in the session")
+    rois = (True, "") if ceiling[0] else (False, ceiling[1])
+    return {"noiseceiling": ceiling, "compare": compare, "rois": rois}
+
+
+def _repeats(fitted: list[Run], context: _Context) -> tuple[bool, bool | None]:
+    """Return whether images repeat in the session and in the subject (None when not known)."""
+    row = next((run.first for run in fitted if run.first["events_repeats"]), fitted[0].first)
+    if context.label_column is None or not row["events_repeats"]:
+        return False, None
+    # Trials without an image may share one label, which then repeats.
+    fewest = 2 if set(context.blank) & set(row["events_columns"]) else 1
+    in_session, in_subject = row["events_repeats"][context.label_column]
+    return in_session >= fewest, in_subject >= fewest
+
+
+def _compare(group: str, fitted: list[Run], context: _Context, first_groups: set[str]) -> Decision:
+    n_echoes = min(run.n_echoes for run in fitted)
+    possible = [v for v in context.variants if n_echoes >= _FEWEST_ECHOES or v.endswith("Single")]
+    if len(possible) < 2:
+        return False, "fewer than two variants are possible"
+    wanted = context.compare_sessions
+    if wanted == "none":
+        return False, "switched off by `compare_sessions`"
+    session = fitted[0].first["session"]
+    if isinstance(wanted, list) and str(session) not in map(str, wanted):
+        return False, "session not named in `compare_sessions`"
+    if wanted == "first" and group not in first_groups:
+        return False, "`compare_sessions`: only the first session of each subject"
+    return True, ", ".join(possible)
+
+
+def _first_groups(groups: dict[str, list[Run]]) -> set[str]:
+    """Return the first session's group of each subject's task."""
+    firsts = {}
+    for group, runs in groups.items():
+        row = runs[0].first
+        firsts.setdefault((row["subject"], row["task"]), group)
+    return set(firsts.values())
