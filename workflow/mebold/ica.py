@@ -8,7 +8,6 @@ of the run, not an error: the caller then uses the optimal combination and says 
 
 import logging
 import re
-import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mebold import nifti, series, tedana_logging
+from mebold import nifti, tedana_files, tedana_logging
 from mebold.decay import check_echo_times
 from mebold.errors import ConfigError, GridMismatchError
 
@@ -26,8 +25,6 @@ _LOGGER = logging.getLogger(__name__)
 _ORDERS = ("aic", "kic", "mdl", "kundu", "kundu-stabilize")
 _TREES = ("tedana_orig", "meica", "minimal")
 _DATA_ERRORS = (ValueError, ArithmeticError, RuntimeError, LookupError)
-# tedana's launcher for a viewer that is downloaded at run time, and absolute paths of this run.
-_LEFT_OUT = ("open_rica_report.py", "desc-tedana_registry.json", "dataset_description.json")
 _NO_BOLD = "No BOLD components detected"
 
 
@@ -42,7 +39,8 @@ class IcaResult:
         without one good echo. None when `outcome` is a fallback.
     outcome : dict
         ``status`` ("ok" or "fallback"), ``reason``, ``n_components``, ``n_accepted``,
-        ``n_rejected``, ``variance_accepted`` and ``variance_rejected`` (percent, normalised),
+        ``n_rejected``, ``variance_accepted`` and ``variance_rejected`` (percent of the
+        variance that all components explain),
         ``converged``, ``warnings`` and the parameters of the run; JSON-ready.
     mixing : (T, C) DataFrame or None
         Component time courses, columns ``ICA_NN``.
@@ -105,55 +103,6 @@ def _check_inputs(
     return times
 
 
-def _write_inputs(
-    folder: Path,
-    echoes: np.ndarray,
-    mask: np.ndarray,
-    affine: np.ndarray,
-    tr: float,
-    t2star: np.ndarray | None,
-) -> tuple[list[str], str, str | None, np.ndarray]:
-    """Write echoes, mask and T2* on the bounding box of the mask; return names and small mask."""
-    corner = np.argwhere(mask).min(axis=0)
-    end = np.argwhere(mask).max(axis=0) + 1
-    small = mask[tuple(slice(a, b) for a, b in zip(corner, end, strict=True))]
-    moved = np.array(affine, dtype=np.float64)
-    moved[:3, 3] = (moved @ np.append(corner, 1.0))[:3]
-    names = []
-    for index in range(echoes.shape[0]):
-        name = folder / f"echo-{index + 1}.nii"
-        nifti.save(name, series.unmask(echoes[index], small), moved, tr=tr)
-        names.append(str(name))
-    mask_name = folder / "mask.nii"
-    # tedana saves every image in the data type of the mask: with an integer mask the denoised
-    # series would come back in 256 steps.
-    nifti.save(mask_name, small.astype(np.float32), moved)
-    t2star_name = None
-    if t2star is not None:
-        t2star_name = str(folder / "t2star.nii")
-        nifti.save(t2star_name, series.unmask(np.asarray(t2star, np.float32), small), moved)
-    return names, str(mask_name), t2star_name, small
-
-
-def _keep(source: Path, target: Path, *, prefix: str, keep_images: bool) -> None:
-    """Copy tables, sidecars, log, figures and report of tedana; leave its images in scratch."""
-    target.mkdir(parents=True, exist_ok=True)
-    for item in sorted(source.rglob("*")):
-        if item.is_dir() or item.name.endswith(_LEFT_OUT):
-            continue
-        if item.name.endswith((".nii", ".nii.gz")) and not keep_images:
-            continue
-        relative = item.relative_to(source)
-        if re.fullmatch(r"tedana_[\dT:-]+\.tsv", item.name):
-            relative = Path(f"{prefix}_desc-tedana_log.txt")
-        elif item.name.endswith("_desc-confounds_timeseries.tsv"):
-            # Errors of the decay fit: that name belongs to the confounds of the run.
-            relative = Path(f"{prefix}_desc-decayfit_timeseries.tsv")
-        destination = target / relative
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(item, destination)
-
-
 def _converged(messages: Sequence[str]) -> bool:
     """Tell from tedana's log whether the last FastICA attempt converged."""
     state = True
@@ -178,15 +127,13 @@ def _counts(metrics: pd.DataFrame) -> dict[str, Any]:
     """Count components and sum their variance by classification."""
     accepted = metrics["classification"] == "accepted"
     rejected = metrics["classification"] == "rejected"
-    variance = metrics["normalized variance explained"]
-    # tedana's normalised variance is a share or a percentage, depending on the version.
-    scale = 100.0 if variance.sum() <= 1.5 else 1.0
+    variance = metrics["variance explained"]
     return {
         "n_components": len(metrics),
         "n_accepted": int(accepted.sum()),
         "n_rejected": int(rejected.sum()),
-        "variance_accepted": float(variance[accepted].sum() * scale),
-        "variance_rejected": float(variance[rejected].sum() * scale),
+        "variance_accepted": float(variance[accepted].sum()),
+        "variance_rejected": float(variance[rejected].sum()),
     }
 
 
@@ -218,6 +165,8 @@ def _run_tedana(arguments: dict[str, Any], n_threads: int) -> tuple[str | None, 
             mpl.use(backend)
     for text in record.warnings:
         _LOGGER.warning("tedana: %s", text)
+    for text in record.python_warnings:
+        _LOGGER.info("Python warning in tedana: %s", text)
     return failure, record
 
 
@@ -366,7 +315,7 @@ def denoise(
     with tempfile.TemporaryDirectory(dir=scratch, prefix="tedana-") as temporary:
         folder = Path(temporary) / "out"
         folder.mkdir()
-        files, mask_file, t2star_file, small = _write_inputs(
+        files, mask_file, t2star_file, small = tedana_files.write_inputs(
             Path(temporary), echoes, mask, affine, tr, t2star
         )
         arguments = {
@@ -379,5 +328,5 @@ def denoise(
         }  # fmt: skip
         failure, record = _run_tedana(arguments, n_threads)
         result = _collect(folder, small, prefix, outcome, failure, record)
-        _keep(folder, Path(out_dir), prefix=prefix, keep_images=keep_images)
+        tedana_files.keep(folder, Path(out_dir), prefix=prefix, keep_images=keep_images)
     return result

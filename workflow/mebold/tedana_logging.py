@@ -16,10 +16,21 @@ _REPORT = "REPORT"
 
 @dataclass
 class Record:
-    """Messages of one run of a tedana workflow, each text once, in order of appearance."""
+    """What one run of a tedana workflow said, in order of appearance.
+
+    Attributes
+    ----------
+    messages : list of str
+        Everything logged from level INFO.
+    warnings : list of str
+        Logged warnings and errors, each text once.
+    python_warnings : list of str
+        Warnings of Python code, each text once.
+    """
 
     messages: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    python_warnings: list[str] = field(default_factory=list)
 
 
 class _Collector(logging.Handler):
@@ -80,5 +91,5 @@ def recorded() -> Iterator[Record]:
             logger.disabled = False
         for item in caught:
             text = f"{item.category.__name__}: {item.message}"
-            if text not in record.warnings:
-                record.warnings.append(text)
+            if text not in record.python_warnings:
+                record.python_warnings.append(text)
