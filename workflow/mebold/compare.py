@@ -252,16 +252,15 @@ def _add_signal_change(
     cells: RepeatCells,
     resamples: Resamples,
 ) -> None:
-    """Add the mean response over all trials; images not repeated stay once in each resample."""
+    """Add the mean response over all trials, repeated images or not."""
     name = "percent_signal_change"
     values[name] = float(trial_means.mean())
-    column = np.full(trial_means.size, -1)
-    column[cells.trials] = np.repeat(cells.group_image, cells.size)
-    weight = np.where(column >= 0, resamples.images[:, column], 1)
-    samples["images"][name] = (weight @ trial_means) / weight.sum(1)
+    if resamples.images is not None:
+        weight = resamples.images[:, cells.trial_image]
+        samples["images"][name] = (weight @ trial_means) / weight.sum(1)
     if resamples.runs is not None:
         weight = resamples.runs[:, np.searchsorted(cells.run_names, runs)]
-        samples["runs"][name] = (weight @ trial_means) / np.maximum(weight.sum(1), 1)
+        samples["runs"][name] = (weight @ trial_means) / weight.sum(1)
 
 
 def _add_run_metrics(
@@ -285,4 +284,4 @@ def _add_run_metrics(
     for name, value in per_run.items():
         values[name] = float(value.mean())
         if resamples.runs is not None and value.size == cells.n_runs:
-            samples["runs"][name] = resamples.runs @ value / cells.n_runs
+            samples["runs"][name] = resamples.runs @ value / resamples.runs.sum(1)

@@ -79,10 +79,11 @@ def weight_plans(cells: RepeatCells, resamples: Resamples) -> dict:
         only = {"different_runs_only": different}
         estimate, inverse = cell_weights(cells, **only)
         plans["estimate", different] = (estimate, inverse, not different)
-        images = cell_weights(cells, image_counts=resamples.images, **only)
-        plans["images", different] = (*images, not different)
+        if resamples.images is not None:
+            images = cell_weights(cells, images=resamples.images, **only)
+            plans["images", different] = (*images, not different)
         if resamples.runs is not None:
-            weights, _ = cell_weights(cells, run_counts=resamples.runs, **only)
+            weights, _ = cell_weights(cells, runs=resamples.runs, **only)
             plans["runs", different] = (
                 weights,
                 np.repeat(inverse, resamples.n),

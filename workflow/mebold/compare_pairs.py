@@ -40,6 +40,10 @@ class RepeatCells:
         Pairs of presentations in the cell.
     repeats : ndarray, (C,), int
         Presentations of each repeated image.
+    repeated : ndarray, (C,), int
+        Position of each repeated image among all images of the session.
+    trial_image : ndarray, (N,), int
+        Image of every trial, repeated or not, 0..I-1.
     run_names : ndarray, (R,)
         Names of the runs, sorted.
     """
@@ -55,6 +59,8 @@ class RepeatCells:
     run_second: np.ndarray
     pairs: np.ndarray
     repeats: np.ndarray
+    repeated: np.ndarray
+    trial_image: np.ndarray
     run_names: np.ndarray
 
     @property
@@ -127,6 +133,8 @@ def repeat_cells(labels: np.ndarray, runs: np.ndarray, *, min_repeats: int = 2) 
         run_second=group_run[second],
         pairs=pairs,
         repeats=count[repeated],
+        repeated=repeated,
+        trial_image=image,
         run_names=run_names,
     )
 
@@ -172,50 +180,53 @@ def cell_sums(betas: np.ndarray, cells: RepeatCells) -> np.ndarray:
 def cell_weights(
     cells: RepeatCells,
     *,
-    image_counts: np.ndarray | None = None,
-    run_counts: np.ndarray | None = None,
+    images: np.ndarray | None = None,
+    runs: np.ndarray | None = None,
     different_runs_only: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Turn resampled images or runs into weights of the cells.
 
-    The noise variance of a resample is the weighted sum of :func:`cell_sums`: the mean over its
-    images of their mean over pairs. A run drawn twice gives its pairs with other runs twice; a
-    trial is never paired with its own copy, which would count as a repeat without noise.
+    The noise variance of a resample is the weighted sum of :func:`cell_sums`: the mean over images
+    of their mean over pairs. A pair weighs what its two runs weigh together, and an image the
+    weight of its pairs. A trial is never paired with its own copy, which would count as a repeat
+    without noise.
 
     Parameters
     ----------
     cells : RepeatCells
-    image_counts : ndarray, (B, C), optional
-        How often each image was drawn; default once.
-    run_counts : ndarray, (B, R), optional
-        How often each run was drawn; default once.
+    images : ndarray, (B, I), optional
+        Weight of every image of the session (or how often it was drawn); default 1.
+    runs : ndarray, (B, R), optional
+        Weight of every run; default 1.
     different_runs_only : bool
         Use only pairs from two runs.
 
     Returns
     -------
     weights : ndarray, (B, K), float32
-        Zero rows where a resample holds no pair.
+        Zero rows where no pair has weight.
     inverse_repeats : ndarray, (B,), float64
-        Mean of 1 / n over the images used, n being the presentations in the data.
+        Weighted mean of 1 / n over images, n being the presentations in the data.
     """
-    n = next((len(c) for c in (image_counts, run_counts) if c is not None), 1)
-    draws = (
-        np.ones((n, cells.n_images)) if image_counts is None else np.asarray(image_counts, float)
-    )
+    n = next((len(c) for c in (images, runs) if c is not None), 1)
+    draws = np.ones((n, cells.n_images))
+    if images is not None:
+        draws = np.asarray(images, float)[:, cells.repeated]
     pair_weight = np.ones((n, len(cells.pairs)))
-    if run_counts is not None:
-        run_counts = np.asarray(run_counts, float)
-        pair_weight = run_counts[:, cells.run_first] * run_counts[:, cells.run_second]
-    if different_runs_only:
-        pair_weight = pair_weight * cells.different_runs
+    if runs is not None:
+        runs = np.asarray(runs, float)
+        pair_weight = runs[:, cells.run_first] * runs[:, cells.run_second]
     image_starts = np.flatnonzero(np.diff(cells.image, prepend=-1))
-    per_image = np.add.reduceat(pair_weight * cells.pairs, image_starts, axis=1)
-    used = draws * (per_image > 0)
-    n_used = used.sum(1)
-    share = used / np.where(per_image > 0, per_image, 1)
-    weights = pair_weight * share[:, cells.image] / np.where(n_used > 0, n_used, 1)[:, None]
-    inverse = (used / cells.repeats).sum(1) / np.where(n_used > 0, n_used, 1)
+    available = cells.pairs * (cells.different_runs if different_runs_only else 1)
+    in_data = np.add.reduceat(available, image_starts)
+    in_draw = np.add.reduceat(pair_weight * available, image_starts, axis=1)
+    # An image counts by the weight of its pairs, so runs that weigh nothing take it along.
+    used = draws * in_draw / np.where(in_data > 0, in_data, 1)
+    total = used.sum(1)
+    scale = np.where(total > 0, total, 1)[:, None]
+    per_pair = draws / np.where(in_data > 0, in_data, 1)
+    weights = pair_weight * per_pair[:, cells.image] * (available > 0) / scale
+    inverse = (used / cells.repeats).sum(1) / scale[:, 0]
     return weights.astype(np.float32), inverse
 
 

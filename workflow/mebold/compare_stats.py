@@ -89,8 +89,8 @@ def group_table(table: pd.DataFrame, *, references: tuple[str, ...] | list[str])
     DataFrame
         Columns ``metric variant reference n mean sem mean_difference sem_difference
         relative_percent n_positive p p_floor unit``; one row per metric, variant and reference.
-        ``n`` counts the subjects with both variants, SEM is NaN for one subject, ``relative_percent`` is the
-        difference of the means over the reference's mean.
+        ``n`` counts the subjects with both variants, SEM is NaN for one subject, and
+        ``relative_percent`` is the difference of the means over the reference's mean.
 
     Raises
     ------

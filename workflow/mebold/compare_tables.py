@@ -48,8 +48,8 @@ def comparison_table(
         for metric, value in result.values.items():
             low, high = envelope(
                 [
-                    interval(value, s[metric], n_units=result.n_units[m], confidence=confidence)
-                    for m, s in result.samples.items()
+                    interval(value, s[metric], confidence=confidence)
+                    for s in result.samples.values()
                     if metric in s
                 ]
             )
@@ -131,9 +131,7 @@ def _paired_rows(
         methods = [m for m in METHODS if metric in result.samples[m] and metric in other.samples[m]]
         for method in methods:
             samples = result.samples[method][metric] - other.samples[method][metric]
-            limits = interval(
-                difference, samples, n_units=result.n_units[method], confidence=confidence
-            )
+            limits = interval(difference, samples, confidence=confidence)
             rows.append((metric, difference, *limits, method, unit))
         if not methods:
             rows.append((metric, difference, float("nan"), float("nan"), "none", unit))

@@ -1,0 +1,34 @@
+"""Every figure of the project in one place; each function returns a matplotlib ``Figure``.
+
+Figures belong to no global state of matplotlib. Scripts write them with :func:`figure_bytes`.
+"""
+
+from mebold.figures_compare import variant_comparison, variant_metrics
+from mebold.figures_geometry import distortion, registration
+from mebold.figures_maps import (
+    model_maps,
+    noise_ceiling_map,
+    segmentation,
+    t2star_map,
+    tsnr_map,
+)
+from mebold.figures_nordic import nordic_qc
+from mebold.figures_runs import beta_carpet, component_curve, motion_traces
+from mebold.figures_style import figure_bytes
+
+__all__ = [
+    "beta_carpet",
+    "component_curve",
+    "distortion",
+    "figure_bytes",
+    "model_maps",
+    "motion_traces",
+    "noise_ceiling_map",
+    "nordic_qc",
+    "registration",
+    "segmentation",
+    "t2star_map",
+    "tsnr_map",
+    "variant_comparison",
+    "variant_metrics",
+]

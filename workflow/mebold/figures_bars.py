@@ -1,0 +1,107 @@
+"""Bars of variants: names, places, colours, intervals and subjects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mebold.compare_stats import sem
+from mebold.figures_style import BLUE, GREY, INK, MARKERS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+THERMAL = {"standard": ("no NORDIC", GREY), "nordic": ("NORDIC", BLUE)}
+_ECHOES = {"Single": "one echo", "Optcom": "optimal\ncombination", "Ica": "ICA\ndenoised"}
+_OTHER = ("#666666", INK)
+
+
+def _split(variant: str) -> tuple[str, str]:
+    """Split a variant into thermal level and echo treatment."""
+    for thermal in THERMAL:
+        if variant.startswith(thermal) and variant[len(thermal) :] in _ECHOES:
+            return thermal, variant[len(thermal) :]
+    return "", variant
+
+
+def in_words(variant: str) -> str:
+    """Name a variant for people."""
+    thermal, echoes = _split(variant)
+    if not thermal:
+        return variant
+    return f"{THERMAL[thermal][0]}, {_ECHOES[echoes].replace(chr(10), ' ')}"
+
+
+def _positions(variants: Sequence[str]) -> tuple[dict[str, float], list[tuple[float, str]]]:
+    """Place bars: echo treatments side by side, thermal levels within; return tick labels too."""
+    groups: dict[str, list[str]] = {}
+    for variant in variants:
+        groups.setdefault(_split(variant)[1], []).append(variant)
+    places, ticks, x = {}, [], 0.0
+    for echoes, members in groups.items():
+        members = sorted(members, key=lambda v: list(THERMAL).index(_split(v)[0] or "standard"))
+        for i, variant in enumerate(members):
+            places[variant] = x + i * 0.8
+        ticks.append((x + 0.4 * (len(members) - 1), _ECHOES.get(echoes, echoes)))
+        x += 0.8 * len(members) + 0.5
+    return places, ticks
+
+
+def colour_of(variant: str) -> str:
+    """Return the colour of a variant's thermal level."""
+    return THERMAL.get(_split(variant)[0], ("", _OTHER[0]))[1]
+
+
+def draw_bars(axes: Axes, part: pd.DataFrame, label: str) -> None:
+    """Draw bars with intervals (one subject) or SEM and subjects as points (several)."""
+    variants = list(dict.fromkeys(part["variant"]))
+    places, ticks = _positions(variants)
+    wide = part.pivot_table(index="subject", columns="variant", values="value", sort=False)
+    several = len(wide) > 1
+    for variant in variants:
+        x, values = places[variant], wide[variant].dropna().to_numpy()
+        axes.bar(x, values.mean(), 0.72, color=colour_of(variant), alpha=0.75, lw=0, zorder=1)
+        error = _bar_error(part[part["variant"] == variant], values, several)
+        if error is not None:
+            axes.errorbar(
+                x, values.mean(), error, fmt="none", ecolor=INK, elinewidth=1.2, capsize=2.5,
+                zorder=4,
+            )  # fmt: skip
+        low, high = axes.get_ylim()
+        axes.text(
+            x, 0.02, f"{values.mean():.{1 if high - low > 5 else 2}f}",
+            transform=axes.get_xaxis_transform(), ha="center", va="bottom", fontsize=6,
+            color="white", fontweight="bold", zorder=5,
+        )  # fmt: skip
+    if several:
+        _subject_points(axes, wide, places)
+    axes.axhline(0, color=INK, lw=0.7)
+    axes.set_xticks([t[0] for t in ticks], [t[1] for t in ticks])
+    axes.tick_params(axis="x", length=0)
+    axes.set_ylabel(label)
+
+
+def _bar_error(rows: pd.DataFrame, values: np.ndarray, several: bool) -> np.ndarray | float | None:
+    """Return SEM over subjects, or the bootstrap interval of a single subject and session."""
+    if several:
+        return sem(values)
+    if len(rows) != 1 or not np.isfinite(rows["ci_low"].iloc[0]):
+        return None
+    value = values.mean()
+    return np.array([[value - rows["ci_low"].iloc[0]], [rows["ci_high"].iloc[0] - value]])
+
+
+def _subject_points(axes: Axes, wide: pd.DataFrame, places: dict[str, float]) -> None:
+    """Draw each subject as a marker, joined over the variants by a thin line."""
+    order = sorted(places, key=places.get)
+    shift = np.linspace(-0.2, 0.2, len(wide)) if len(wide) > 1 else [0.0]
+    for i, (subject, values) in enumerate(wide.iterrows()):
+        x = [places[v] + shift[i] for v in order]
+        axes.plot(x, values[order], color="#555555", lw=0.4, alpha=0.5, zorder=2)
+        axes.plot(
+            x, values[order], ls="none", marker=MARKERS[i % len(MARKERS)], ms=3.6, mfc="white",
+            mec=INK, mew=0.7, zorder=3, label=f"sub-{subject}",
+        )  # fmt: skip

@@ -1,0 +1,201 @@
+"""Rows of slices with overlays, outlines and colour bars as a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mebold import affines
+from mebold.figures_slices import VIEWS, Contour, Layer, Row, plane_image
+from mebold.figures_style import WIDTH, new_figure, style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Inches: row labels, colour bar with its label, space between slices, line of coordinates.
+_MARGIN_LEFT, _COLUMN_BAR, _GAP, _TITLE_ROW = 0.32, 0.8, 0.04, 0.17
+
+
+def draw_plane(
+    axes: Axes, row: Row, position: float, *, box: np.ndarray, step: float, letters: bool
+) -> None:
+    """Draw the layers and contours of a row at one position."""
+    horizontal, vertical, left, right = VIEWS[row.axis]
+    extent = [*box[horizontal], *box[vertical]]
+    axes.set_facecolor("black")
+    for layer in row.layers:
+        size = min(step, 1.0) if layer.edges else step
+        image = plane_image(
+            layer.data,
+            layer.affine,
+            axis=row.axis,
+            position=position,
+            box=box,
+            step=size,
+            order=layer.order,
+        )
+        if layer.edges:
+            image = _edges(image, layer.edges / size, (layer.vmin, layer.vmax))
+        hidden = ~np.isfinite(image)
+        if layer.below is not None:
+            hidden |= image <= layer.below
+        if layer.above is not None:
+            hidden |= image > layer.above
+        axes.imshow(
+            np.ma.masked_array(image, hidden),
+            origin="lower",
+            extent=extent,
+            cmap=layer.cmap,
+            vmin=0 if layer.edges else layer.vmin,
+            vmax=1 if layer.edges else layer.vmax,
+            alpha=layer.alpha,
+            interpolation="nearest",
+        )
+    for contour in row.contours:
+        _draw_contour(axes, contour, row.axis, position, box, step)
+    axes.set(xlim=box[horizontal], ylim=box[vertical], xticks=[], yticks=[], aspect="equal")
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    axes.set_title(f"{'xyz'[row.axis]} = {position:.0f}", fontsize=6.5, pad=1.5)
+    if letters:
+        for x, letter in ((0.03, left), (0.97, right)):
+            align = "left" if x < 0.5 else "right"
+            axes.text(
+                x, 0.03, letter, color="white", fontsize=7, ha=align, va="bottom",
+                transform=axes.transAxes,
+            )  # fmt: skip
+
+
+def _draw_contour(
+    axes: Axes, contour: Contour, axis: int, position: float, box: np.ndarray, step: float
+) -> None:
+    """Draw the outline of a mask where the plane meets it."""
+    image = plane_image(
+        np.asarray(contour.mask, np.float32),
+        contour.affine,
+        axis=axis,
+        position=position,
+        box=box,
+        step=step,
+        order=1,
+    )
+    image = np.nan_to_num(image)
+    if image.min() < 0.5 < image.max():
+        horizontal, vertical = VIEWS[axis][:2]
+        x = box[horizontal, 0] + step * (np.arange(image.shape[1]) + 0.5)
+        y = box[vertical, 0] + step * (np.arange(image.shape[0]) + 0.5)
+        axes.contour(x, y, image, levels=[0.5], colors=[contour.colour], linewidths=contour.width)
+
+
+def _edges(image: np.ndarray, sigma: float, window: tuple[float, float]) -> np.ndarray:
+    """Find edges of an image scaled by its window; NaN where there is none."""
+    from skimage.feature import canny
+
+    scaled = np.clip((np.nan_to_num(image) - window[0]) / (window[1] - window[0]), 0, 1)
+    found = canny(scaled, sigma=sigma, low_threshold=0.04, high_threshold=0.1)
+    return np.where(found, 1.0, np.nan)
+
+
+def row_figure(
+    rows: Sequence[Row],
+    *,
+    box: np.ndarray,
+    title: str,
+    subtitle: str = "",
+    shared_bar: tuple[Layer, str] | None = None,
+    extra_inches: float = 0.0,
+    width: float = WIDTH,
+    max_height: float = 9.5,
+) -> tuple[Figure, tuple[float, float]]:
+    """Draw rows of slices, each with its own or one shared colour bar.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+    box : (3, 2) array
+        World limits that all rows show, mm.
+    title, subtitle : str
+        Bold line and plain line at the top.
+    shared_bar : (Layer, label), optional
+        One colour bar for all rows; otherwise each row may have its own.
+    extra_inches : float
+        Space to keep free at the foot, for a plot.
+    width : float
+        Inches.
+    max_height : float
+        Slices shrink when the rows would be higher than this, inches.
+
+    Returns
+    -------
+    figure : Figure
+    foot : (bottom, top) float
+        Limits of the free space at the foot, figure fraction.
+    """
+    has_bar = shared_bar is not None or any(r.bar for r in rows)
+    left = _MARGIN_LEFT if any(r.label for r in rows) else 0.08
+    right = _COLUMN_BAR if has_bar else 0.08
+    head = 0.34 + 0.16 * bool(subtitle) + 0.14 * subtitle.count("\n")
+    ratios = [np.ptp(box[VIEWS[r.axis][1]]) / np.ptp(box[VIEWS[r.axis][0]]) for r in rows]
+    cell = [(width - left - right) / len(r.positions) for r in rows]
+    wanted = sum((c - _GAP) * q for c, q in zip(cell, ratios, strict=True))
+    free = max_height - head - extra_inches - len(rows) * (_TITLE_ROW + _GAP)
+    shrink = min(1.0, free / wanted)
+    height = head + extra_inches + wanted * shrink + len(rows) * (_TITLE_ROW + _GAP) + 0.05
+    step = min(float(affines.voxel_sizes(la.affine).min()) for r in rows for la in r.layers)
+    step = max(step, 0.5)
+    with style():
+        figure = new_figure(width, height)
+        figure.text(left / width, 1 - 0.05 / height, title, va="top", fontweight="bold", fontsize=9)
+        if subtitle:
+            figure.text(left / width, 1 - 0.24 / height, subtitle, va="top", fontsize=7.5)
+        top = height - head
+        limits = []
+        for row, c, ratio in zip(rows, cell, ratios, strict=True):
+            w, h = (c - _GAP) * shrink, (c - _GAP) * ratio * shrink
+            bottom = top - _TITLE_ROW - h
+            for i, position in enumerate(row.positions):
+                frame = [(left + i * (w + _GAP)) / width, bottom / height, w / width, h / height]
+                axes = figure.add_axes(frame)
+                draw_plane(axes, row, position, box=box, step=step, letters=i == 0)
+            if row.label:
+                figure.text(
+                    0.12 / width, (bottom + h / 2) / height, row.label, rotation=90, va="center",
+                    ha="center", fontsize=7.5,
+                )  # fmt: skip
+            end = left + len(row.positions) * (w + _GAP)
+            if row.bar and shared_bar is None:
+                _bar(figure, row.bar, (end, bottom, h), row.bar_ticks)
+            limits.append((bottom, bottom + h, end))
+            top = bottom - _GAP
+        if shared_bar is not None:
+            low, high, end = limits[-1][0], limits[0][1], max(m[2] for m in limits)
+            length = min(high - low, 2.6)
+            _bar(figure, shared_bar, (end, (low + high - length) / 2, length), None)
+    return figure, (0.0, extra_inches / height)
+
+
+def _bar(
+    figure: Figure,
+    bar: tuple[Layer, str],
+    place: tuple[float, float, float],
+    ticks: Sequence[float] | None,
+) -> None:
+    """Draw a colour bar to the right of x, from y upwards over the given length (inches)."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    layer, label = bar
+    x, y, length = place
+    width, height = figure.get_size_inches()
+    frame = [(x + 0.08) / width, (y + 0.06 * length) / height, 0.1 / width, 0.88 * length / height]
+    axes = figure.add_axes(frame)
+    mappable = ScalarMappable(Normalize(layer.vmin, layer.vmax), layer.cmap)
+    drawn = figure.colorbar(mappable, cax=axes, ticks=ticks)
+    drawn.outline.set_linewidth(0.5)
+    axes.tick_params(labelsize=6.5, length=2, pad=1.5)
+    if ticks is None:
+        axes.locator_params(axis="y", nbins=5)
+    axes.set_ylabel(label, fontsize=7, labelpad=2)
