@@ -1,0 +1,121 @@
+"""Gram matrices of all patches, one position along x after the other.
+
+A Hermitian matrix is kept packed in a real one of the same size: lower triangle and diagonal hold
+the real part, the upper triangle the imaginary part. Packed matrices add up like the full ones at
+half the memory.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import Executor
+
+import numpy as np
+
+from mebold.nordic_patches import Axis
+
+
+def _block(part: np.ndarray, spans: tuple, n_volumes: int) -> np.ndarray:
+    """Copy the voxels of a block as (voxels, volumes) float64."""
+    (x0, x1), (y0, y1), (z0, z1) = spans
+    return part[x0:x1, y0:y1, z0:z1, :n_volumes].astype(np.float64).reshape(-1, n_volumes)
+
+
+def pack(parts: list[np.ndarray], upper: np.ndarray) -> np.ndarray:
+    """Packed Gram matrix of voxel series given as [real] or [real, imaginary] (voxels, n)."""
+    if len(parts) == 1:
+        return parts[0].T @ parts[0]
+    stacked = np.concatenate(parts)
+    gram = stacked.T @ stacked
+    cross = parts[0].T @ parts[1]
+    np.copyto(gram, cross - cross.T, where=upper)
+    return gram
+
+
+def unpack(packed: np.ndarray, *, is_complex: bool) -> np.ndarray:
+    """Matrices (..., n, n) whose lower triangles are the Gram matrices; the rest is arbitrary."""
+    if not is_complex:
+        return packed
+    full = np.empty(packed.shape, dtype=np.complex128)
+    full.real = packed
+    np.negative(np.swapaxes(packed, -1, -2), out=full.imag)
+    return full
+
+
+def _sum_pieces(axis: Axis, terms: dict) -> list[np.ndarray]:
+    """Add up the pieces of every patch of an axis."""
+    sums = []
+    for pieces in axis.patch_pieces:
+        total = terms[pieces[0]].copy()
+        for piece in pieces[1:]:
+            total += terms[piece]
+        sums.append(total)
+    return sums
+
+
+def _column(parts, x_span, y_span, z_axis: Axis, n_volumes: int, upper) -> np.ndarray:
+    """Packed Gram matrices of the z patches over one x and y piece: (patches z, n, n)."""
+    terms = {}
+    for i, z_span in enumerate(z_axis.pieces):
+        spans = (x_span, y_span, z_span)
+        terms[i] = pack([_block(part, spans, n_volumes) for part in parts], upper)
+    return np.stack(_sum_pieces(z_axis, terms))
+
+
+def _x_piece(parts, x_span, axes, n_volumes: int, upper, pool: Executor) -> np.ndarray:
+    """Packed Gram matrices over one x piece: (patches y, patches z, n, n)."""
+    _, y_axis, z_axis = axes
+    shape = (len(y_axis.positions), len(z_axis.positions), n_volumes, n_volumes)
+    total = np.zeros(shape)
+    jobs = [
+        pool.submit(_column, parts, x_span, y_span, z_axis, n_volumes, upper)
+        for y_span in y_axis.pieces
+    ]
+    for piece in range(len(jobs)):
+        column = jobs[piece].result()
+        jobs[piece] = None
+        for row, pieces in enumerate(y_axis.patch_pieces):
+            if piece in pieces:
+                total[row] += column
+    return total
+
+
+def gram_layers(
+    parts: list[np.ndarray], axes: tuple[Axis, Axis, Axis], n_volumes: int, pool: Executor
+) -> Iterator[tuple[int, list[np.ndarray]]]:
+    """Yield the packed Gram matrices of all patches, position by position along x.
+
+    Parameters
+    ----------
+    parts : list of (x, y, z, t) float32
+        Real part, and imaginary part of complex data.
+    axes : tuple of Axis
+    n_volumes : int
+        Volumes used, from the first.
+    pool : Executor
+
+    Yields
+    ------
+    position : int
+        Index of the patches along x.
+    terms : list of (patches y, patches z, n, n) float64
+        Their sum holds the packed matrices; the arrays belong to several positions and must
+        not be changed. Voxels before the next position may be overwritten when the generator
+        is resumed.
+    """
+    x_axis = axes[0]
+    upper = np.triu(np.ones((n_volumes, n_volumes), dtype=bool), 1)
+    cache: dict[int, np.ndarray] = {}
+    for position, pieces in enumerate(x_axis.patch_pieces):
+        for piece in pieces:
+            if piece not in cache:
+                cache[piece] = _x_piece(parts, x_axis.pieces[piece], axes, n_volumes, upper, pool)
+        yield position, [cache[piece] for piece in pieces]
+        later = {p for following in x_axis.patch_pieces[position + 1 :] for p in following}
+        cache = {piece: grams for piece, grams in cache.items() if piece in later}
+
+
+def row_of_grams(terms: list[np.ndarray], row: int, *, is_complex: bool) -> np.ndarray:
+    """Sum the terms of one y position and unpack: (patches z, n, n)."""
+    total = terms[0][row]
+    for term in terms[1:]:
+        total = total + term[row]
+    return unpack(total, is_complex=is_complex)

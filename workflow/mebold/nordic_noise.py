@@ -1,0 +1,169 @@
+"""Noise volumes of a series: finding them, appending them, and the noise level they show."""
+
+import logging
+
+import numpy as np
+
+from mebold.errors import DataError, GridMismatchError
+
+_LOG = logging.getLogger(__name__)
+_BRIGHT_QUANTILE = 0.75
+_FEWEST_VOLUMES = 6
+
+
+def detect_noise_volumes(magnitude: np.ndarray, *, drop: float = 0.5) -> int:
+    """Count the noise volumes at the end of a series by their drop in intensity.
+
+    Parameters
+    ----------
+    magnitude : (x, y, z, t) array
+        Any unit.
+    drop : float
+        A volume is noise when its mean over the brightest quarter of the image is below this
+        fraction of the series' median.
+
+    Returns
+    -------
+    n : int
+        0 when the last volume is as bright as the others, or when the dark volumes at the end
+        are the majority, so that nothing can be said.
+    """
+    data = np.asarray(magnitude)
+    n_volumes = data.shape[-1]
+    n_first = max(1, min(10, n_volumes // 2))
+    first = np.nan_to_num(np.abs(data[..., :n_first].astype(np.float32))).mean(axis=-1)
+    bright = first >= np.quantile(first, _BRIGHT_QUANTILE)
+    level = np.array(
+        [
+            np.nan_to_num(np.abs(data[..., t][bright].astype(np.float32))).mean()
+            for t in range(n_volumes)
+        ]
+    )
+    dark = level < drop * np.median(level)
+    n = n_volumes if dark.all() else int(np.argmin(dark[::-1]))
+    if n >= n_volumes / 2:
+        return 0
+    if n:
+        _LOG.info("The last %d of %d volumes are taken as noise volumes.", n, n_volumes)
+    return n
+
+
+def append_noise_scan(series: np.ndarray, noise_scan: np.ndarray) -> np.ndarray:
+    """Append a separately stored noise scan (BIDS suffix noRF) to a series.
+
+    Parameters
+    ----------
+    series : (x, y, z, t) array
+    noise_scan : (x, y, z, v) or (x, y, z) array
+        Same part (magnitude or phase) and unit as `series`.
+
+    Returns
+    -------
+    joined : (x, y, z, t + v) array
+        To be passed with ``noise_volumes=v``.
+
+    Raises
+    ------
+    GridMismatchError
+        When the images differ in size.
+    """
+    if noise_scan.ndim == 3:
+        noise_scan = noise_scan[..., None]
+    if series.shape[:3] != noise_scan.shape[:3]:
+        raise GridMismatchError(
+            f"The noise scan has {noise_scan.shape[:3]} voxels, the series {series.shape[:3]}; "
+            "both must be acquired on the same grid."
+        )
+    return np.concatenate([series, noise_scan], axis=3)
+
+
+def smallest_magnitude(magnitude: np.ndarray) -> float:
+    """Smallest non-zero magnitude of the first volume that is not empty: the unit of the method.
+
+    Raises
+    ------
+    DataError
+        When the whole series is zero.
+    """
+    for t in range(magnitude.shape[3]):
+        volume = np.abs(magnitude[..., t].astype(np.float32))
+        usable = volume[(volume > 0) & np.isfinite(volume)]
+        if usable.size:
+            if t:
+                _LOG.warning("The first %d volumes are empty.", t)
+            return float(usable.min())
+    raise DataError(
+        f"All {magnitude.shape[3]} volumes of the magnitude are zero or not finite; accepted are "
+        "series with signal. Is the file complete?"
+    )
+
+
+def measured_level(volumes: list[list[np.ndarray]], gfactor: np.ndarray) -> float:
+    """Compute the standard deviation of noise volumes divided by the g-factor, per channel.
+
+    Parameters
+    ----------
+    volumes : list of [real] or [real, imaginary]
+        One entry per noise volume, each part (x, y, z).
+    gfactor : (x, y, z) array
+        In the same unit.
+
+    Returns
+    -------
+    level : float
+        About 1 for magnitude data and 1/sqrt(2) for complex data when the g-factor is right.
+
+    Raises
+    ------
+    DataError
+        When the noise volumes are empty.
+    """
+    values = []
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for parts in volumes:
+            scaled = [part.astype(np.float64) / gfactor for part in parts]
+            usable = np.all([np.isfinite(part) for part in scaled], axis=0)
+            usable &= np.any([part != 0 for part in scaled], axis=0)
+            values.append(np.stack([part[usable] for part in scaled]))
+    joined = np.concatenate(values, axis=1)
+    if joined.shape[1] < 2:
+        raise DataError("The noise volumes are empty; set noise_volumes to 0.")
+    centred = joined - joined.mean(axis=1, keepdims=True)
+    total = np.sum(centred**2) / (joined.shape[1] - 1)
+    return float(np.sqrt(total / len(joined)))
+
+
+def repair_gfactor(gfactor: np.ndarray, n_volumes: int, *, compat: bool) -> tuple[np.ndarray, bool]:
+    """Replace missing values of a g-factor map by the median of the others.
+
+    Parameters
+    ----------
+    gfactor : (x, y, z) array
+        In units of the smallest magnitude, NaN where no patch lies.
+    n_volumes : int
+    compat : bool
+        When any value is 0, replace every value below 1, as the reference program does.
+
+    Returns
+    -------
+    gfactor : (x, y, z) float64
+    has_empty : bool
+        Whether some voxels lie only in empty patches.
+
+    Raises
+    ------
+    DataError
+        When no value is left.
+    """
+    repaired = np.array(gfactor, dtype=np.float64)
+    has_empty = bool(np.any(repaired == 0))
+    missing = repaired == 0
+    if n_volumes < _FEWEST_VOLUMES:
+        missing |= np.isnan(repaired)
+    elif has_empty and compat:
+        missing = ~(repaired >= 1)
+    known = repaired[(repaired > 0) & np.isfinite(repaired)]
+    if not known.size:
+        raise DataError("No noise level can be estimated: all patches are empty or too uniform.")
+    repaired[missing] = np.median(known)
+    return repaired, has_empty and n_volumes >= _FEWEST_VOLUMES
