@@ -15,6 +15,8 @@ configfile: f"{workflow.basedir}/config/config.yaml"
 pathvars:
     out=config["output_dir"],
     work=f"{config['output_dir']}/work",
+    logs=f"{config['output_dir']}/work/logs",
+    benchmarks=f"{config['output_dir']}/work/benchmarks",
 
 
 report: "workflow/report/workflow.rst"
@@ -30,6 +32,7 @@ include: "workflow/rules/nordic.smk"
 include: "workflow/rules/coreg.smk"
 include: "workflow/rules/resample.smk"
 include: "workflow/rules/multiecho.smk"
+include: "workflow/rules/bold.smk"
 include: "workflow/rules/confounds.smk"
 include: "workflow/rules/singletrial.smk"
 include: "workflow/rules/noiseceiling.smk"

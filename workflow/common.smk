@@ -7,7 +7,7 @@ from snakemake.exceptions import WorkflowError
 from mebold import inventory, plan, provenance, settings
 from mebold.errors import MeboldError
 from mebold.job_parameters import JobParameters
-from mebold.runs import VARIANTS, bold_desc, datasets, variant_of
+from mebold.runs import VARIANTS, datasets, variant_of
 
 TABLE = f"{config['output_dir']}/work/runs.tsv"
 

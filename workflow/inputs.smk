@@ -28,8 +28,8 @@ def of_run(rule_output, stem, **wildcards):
 
 def corrected_boldref(stem):
     """Reference image of a run, distortion corrected where there is a field."""
-    rule = rules.sdc if runs.has_field(stem) else rules.hmc
-    return of_run(rule.output.boldref, stem)
+    made_by = rules.sdc if runs.has_field(stem) else rules.hmc
+    return of_run(made_by.output.boldref, stem)
 
 
 def run_boldref(wildcards):
@@ -84,8 +84,8 @@ def decay_of_run(wildcards):
 def variant_series(stem, variant):
     """Masked series of a variant; one echo of the store for the single-echo variants."""
     thermal, echoes = VARIANTS[variant]
-    rule = {"single": rules.series, "optcom": rules.optcom, "ica": rules.ica}[echoes]
-    return of_run(rule.output.store, stem, thermal=thermal)
+    made_by = {"single": rules.series, "optcom": rules.optcom, "ica": rules.ica}[echoes]
+    return of_run(made_by.output.store, stem, thermal=thermal)
 
 
 def series_of_variant(wildcards):
@@ -166,8 +166,8 @@ def roi_maps(wildcards):
 def roi_masks(wildcards):
     """Derived region of the compared sessions; masks of the user come from the ROI list."""
     groups = [g for g in runs.subject_tasks()[wildcards.subtask] if len(runs.variants(g)) > 1]
-    rule = rules.compare.output.roi
-    return [f for g in groups for f in expand(rule, group=g, folder=runs.group_folder(g))]
+    roi = rules.compare.output.roi
+    return [f for g in groups for f in expand(roi, group=g, folder=runs.group_folder(g))]
 
 
 def preprocessing_targets(wildcards):
@@ -175,9 +175,11 @@ def preprocessing_targets(wildcards):
     targets = []
     for stem in runs.stems():
         for variant in runs.written_bold(stem):
-            names = {"dataset": datasets(variant)[0], "desc": bold_desc(variant)}
-            targets += of_run(rules.bold.output.bold, stem, **names)
-            targets += of_run(rules.confounds.output.table, stem, **names)
+            echoes = VARIANTS[variant][1]
+            written = {"single": rules.bold_single, "optcom": rules.bold_optcom, "ica": rules.bold_ica}
+            name = datasets(variant)[0]
+            targets += of_run(written[echoes].output.bold, stem, dataset=name)
+            targets += of_run(rules.confounds.output.table, stem, dataset=name)
     return targets
 
 

@@ -2,7 +2,7 @@
 
 import math
 
-from mebold.runs import VARIANTS, RunIndex, datasets
+from mebold.runs import VARIANTS, RunIndex, datasets, variant_of
 
 
 class JobParameters(RunIndex):
@@ -31,12 +31,33 @@ class JobParameters(RunIndex):
             "slice_encoding_direction": row["slice_encoding_direction"] or "k",
             "direction": row["phase_encoding_direction"],
             "readout_s": row["total_readout_time"],
-            "acquisition_time": row["acquisition_time"],
+            "centre_s": self._centre(row),
             "fieldmap": row["fieldmap"],
             "single_echo": self.single_echo(stem),
             "hmc_echo": self.echo_position(stem, hmc["echo"]),
             "reference_echo": self.echo_position(stem, hmc["reference_echo"]),
         }
+
+    @staticmethod
+    def _centre(row: dict) -> float | None:
+        """Middle of a run in seconds since midnight, where field maps are interpolated to."""
+        if row["acquisition_time"] is None:
+            return None
+        return row["acquisition_time"] + (row["n_volumes"] or 0) * row["repetition_time"] / 2
+
+    def raw_of_run(self, wildcards) -> list[str]:
+        """Raw images that a run's outputs come from, for the ``Sources`` of their sidecars."""
+        thermal = VARIANTS[variant_of(wildcards.dataset)][0]
+        phase = self.bold(wildcards.stem, "phase") if thermal == "nordic" else []
+        return self.bold(wildcards.stem) + phase
+
+    def position_in_group(self, wildcards) -> int:
+        """Position of a run among those that its session's T2* fit pools."""
+        return self.stems(group=self.row(wildcards.stem)["group"]).index(wildcards.stem)
+
+    def echoes_of(self, wildcards) -> str:
+        """Kind of echo combination of a dataset."""
+        return VARIANTS[variant_of(wildcards.dataset)][1]
 
     def group_parameters(self, wildcards) -> list[dict]:
         """Acquisition parameters of the runs of a single-trial group."""

@@ -30,11 +30,6 @@ def variant_of(dataset: str) -> str:
     return next(variant for variant in VARIANTS if dataset in datasets(variant))
 
 
-def bold_desc(variant: str) -> str:
-    """Return the ``desc-`` label of a variant's BOLD image, in tedana's and fMRIPrep's words."""
-    return {"single": "preproc", "optcom": "optcom", "ica": "denoised"}[VARIANTS[variant][1]]
-
-
 class RunIndex:
     """Look-ups in a run table.
 

@@ -17,7 +17,6 @@ rule quality:
         runtime=minutes(30),
     params:
         runs=runs.group_parameters,
-        tr_out=config["output"]["repetition_time_s"],
         design=config["design"],
         code=code("compare_quality"),
     script:

@@ -22,7 +22,6 @@ rule confounds:
         runtime=minutes(20),
     params:
         run=runs.run_parameters,
-        tr_out=config["output"]["repetition_time_s"],
         settings=config["confounds"],
         code=code("confounds_table"),
     script:

@@ -9,6 +9,7 @@ localrules:
 rule plan:
     output:
         table="<out>/plan.tsv",
+        text="<out>/plan.txt",
     log:
         "<logs>/plan.log",
     conda:

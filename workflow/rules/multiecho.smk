@@ -47,6 +47,7 @@ rule optcom:
         runtime=minutes(20),
     params:
         run=runs.run_parameters,
+        position=runs.position_in_group,
         code=code("optcom_combine"),
     script:
         "../scripts/optcom_combine.py"
@@ -72,40 +73,8 @@ rule ica:
         runtime=minutes(240),
     params:
         run=runs.run_parameters,
-        tr_out=config["output"]["repetition_time_s"],
         settings=config["ica"],
         seed=config["seed"],
         code=code("ica_denoise"),
     script:
         "../scripts/ica_denoise.py"
-
-
-rule bold:
-    input:
-        store=series_of_variant,
-        mask=of_subject(rules.grid.output.series_mask),
-    output:
-        bold="<out>/{dataset}/{folder}/func/{stem}_space-T1w_desc-{desc}_bold.nii.gz",
-        mask="<out>/{dataset}/{folder}/func/{stem}_space-T1w_desc-brain_mask.nii.gz",
-        figure=report(
-            "<out>/{dataset}/{folder}/figures/{stem}_space-T1w_desc-{desc}_bold.png",
-            caption="../report/tsnr.rst",
-            category="Preprocessing",
-            subcategory="{folder}",
-            labels={"run": "{stem}", "figure": "temporal SNR"},
-        ),
-    wildcard_constraints:
-        desc="preproc|optcom|denoised",
-    log:
-        "<logs>/bold/{dataset}/{folder}/{stem}_{desc}.log",
-    conda:
-        "../../envs/core.yaml"
-    resources:
-        mem_mb=memory(12, 1500),
-        runtime=minutes(20),
-    params:
-        run=runs.run_parameters,
-        tr_out=config["output"]["repetition_time_s"],
-        code=code("bold_write"),
-    script:
-        "../scripts/bold_write.py"

@@ -25,7 +25,6 @@ rule series:
         runtime=minutes(30),
     params:
         run=runs.run_parameters,
-        tr_out=config["output"]["repetition_time_s"],
         slice_timing=config["slice_timing"],
         code=code("resample_series"),
     script:

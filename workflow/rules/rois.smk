@@ -17,7 +17,6 @@ rule rois:
         runtime=minutes(20),
     params:
         rois=config["rois"],
-        maps=runs.roi_map_names,
         code=code("rois_table"),
     script:
         "../scripts/rois_table.py"

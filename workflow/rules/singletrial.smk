@@ -41,7 +41,6 @@ rule singletrial:
         runtime=minutes(120),
     params:
         runs=runs.group_parameters,
-        tr_out=config["output"]["repetition_time_s"],
         design=config["design"],
         settings=config["glm"],
         seed=config["seed"],

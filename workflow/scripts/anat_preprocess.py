@@ -1,11 +1,12 @@
 """Correct the bias field of a T1w image, find the brain and its tissue classes."""
 
-from mebold import anat, derivatives, figures, nifti
-from mebold.jobs import job
+from mebold import anat, brainmask, derivatives, figures, nifti
+from mebold.jobs import job, save_figure
 
 with job(snakemake):
     raw, affine = nifti.load(snakemake.input.t1w)
-    t1w, brain = anat.preprocess_t1w(raw, affine, seed=snakemake.params.seed)
+    brain = brainmask.brain_mask(raw, affine)
+    t1w = anat.bias_correct(raw, affine, brain)
     dseg, probseg = anat.tissue_segmentation(t1w, affine, brain)
     about = derivatives.Sidecar(snakemake, packages=["antspyx", "nibabel", "numpy"])
     out = snakemake.output
@@ -15,4 +16,4 @@ with job(snakemake):
     nifti.save(out.dseg, dseg, affine, dtype="uint8", metadata=about(LabelMap=labels))
     for name, probability in zip(("csf", "gm", "wm"), probseg, strict=True):
         nifti.save(getattr(out, name), probability, affine, metadata=about(Units="probability"))
-    figures.save(figures.segmentation(t1w, affine, dseg=dseg, brain_mask=brain), out.figure)
+    save_figure(figures.segmentation(t1w, affine, dseg=dseg, mask=brain), out.figure)

@@ -1,7 +1,7 @@
 """Write a variant's series as the BOLD image that users read."""
 
 from mebold import compare_quality, derivatives, figures, nifti, series, visual_roi
-from mebold.jobs import job
+from mebold.jobs import job, save_figure
 
 with job(snakemake):
     run = snakemake.params.run
@@ -21,4 +21,5 @@ with job(snakemake):
     nifti.save(out.mask, covered, affine, dtype="uint8", metadata=about(Type="Brain"))
     degree = visual_roi.drift_degree(data.shape[1], tr=run["tr_out"])
     tsnr = series.unmask(compare_quality.tsnr(data, degree=degree), mask)
-    figures.save(figures.tsnr(tsnr, affine, mask=mask), out.figure)
+    title = f"Temporal signal-to-noise ratio, {run['stem']}"
+    save_figure(figures.tsnr_map(tsnr, affine, mask=mask, title=title), out.figure)

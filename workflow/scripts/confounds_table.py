@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from mebold import confounds, hmc, nifti, series
+from mebold import confounds, hmc_path, nifti, series
 from mebold.compcor import CompCorOptions
 from mebold.jobs import job
 
@@ -23,14 +23,14 @@ with job(snakemake):
     volumes = nifti.read_json(snakemake.input.volumes)
     centre = np.asarray(volumes["Centre"])
     acquired = nifti.load_xfm(snakemake.input.motion).reshape(-1, 4, 4)
-    sampled = hmc.at_times(
+    sampled = hmc_path.at_times(
         acquired, tr=run["tr"], tr_out=run["tr_out"], n_out=data.shape[1], centre=centre
     )
     table, metadata = confounds.confounds_table(
         data,
         tr=run["tr_out"],
-        motion=hmc.parameters(sampled, centre),
-        motion_acquired=hmc.parameters(acquired, centre),
+        motion=hmc_path.parameters(sampled, centre),
+        motion_acquired=hmc_path.parameters(acquired, centre),
         tr_acquired=run["tr"],
         masks=masks,
         fd_threshold_mm=settings["fd_threshold_mm"],

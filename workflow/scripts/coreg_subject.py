@@ -1,7 +1,9 @@
 """Align the reference image of a subject with the T1w image."""
 
+import numpy as np
+
 from mebold import anat, coreg, derivatives, figures, nifti
-from mebold.jobs import job
+from mebold.jobs import job, save_figure
 
 with job(snakemake) as log:
     boldref, affine = nifti.load(snakemake.input.boldref[0])
@@ -21,5 +23,6 @@ with job(snakemake) as log:
     nifti.save_xfm(snakemake.output.xfm, matrix)
     about = derivatives.Sidecar(snakemake, packages=["antspyx", "numpy", "scipy"])
     nifti.write_json(snakemake.output.info, about(Quality=quality))
-    figures.save(figures.registration(boldref, affine, t1w, t1w_affine, matrix, mask=mask),
-                 snakemake.output.figure)
+    in_t1w = np.linalg.inv(matrix) @ affine
+    figure = figures.registration(boldref, in_t1w, t1w=t1w, t1w_affine=t1w_affine, mask=mask)
+    save_figure(figure, snakemake.output.figure)

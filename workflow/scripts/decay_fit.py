@@ -3,7 +3,7 @@
 import numpy as np
 
 from mebold import decay, derivatives, figures, nifti, series
-from mebold.jobs import job
+from mebold.jobs import job, save_figure
 
 with job(snakemake):
     settings = snakemake.params.settings
@@ -28,4 +28,4 @@ with job(snakemake):
     good = series.unmask(fits[0].adaptive_mask, mask)
     nifti.save(out.adaptive, good, affine, dtype="int16", metadata=about(
         Description="Number of leading echoes with good signal."))
-    figures.save(figures.t2star(t2star, affine, mask=mask), out.figure)
+    save_figure(figures.t2star_map(t2star, affine, mask=mask), out.figure)

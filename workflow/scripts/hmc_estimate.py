@@ -3,15 +3,15 @@
 import numpy as np
 import pandas as pd
 
-from mebold import affines, anat, derivatives, figures, hmc, nifti, nordic
+from mebold import affines, anat, derivatives, figures, hmc, hmc_path, nifti, nordic_noise
 from mebold.framewise import framewise_displacement
-from mebold.jobs import job
+from mebold.jobs import job, save_figure
 
 with job(snakemake) as log:
     run, settings = snakemake.params.run, snakemake.params.settings
     series, affine = nifti.load(snakemake.input.bold[run["hmc_echo"]])
     noise = snakemake.params.noise_volumes
-    noise = nordic.detect_noise_volumes(series) if noise == "auto" else int(noise)
+    noise = nordic_noise.detect_noise_volumes(series) if noise == "auto" else int(noise)
     log.info("noise volumes at the end: %d", noise)
     series = series[..., : series.shape[3] - noise]
     sbref = snakemake.input.sbref
@@ -20,20 +20,24 @@ with job(snakemake) as log:
         boldref = nifti.load(sbref[run["reference_echo"]])[0]
     else:
         other = nifti.load(snakemake.input.bold[run["reference_echo"]])[0]
-        reference, reference_affine = hmc.robust_mean(series), affine
-        boldref = hmc.robust_mean(other[..., : series.shape[3]])
+        reference, reference_affine = hmc.robust_mean(series, affine), affine
+        boldref = hmc.robust_mean(other[..., : series.shape[3]], affine)
     mask = anat.epi_mask(boldref, reference_affine)
-    motion = hmc.estimate(
+    track = hmc.track(
         series,
         reference,
         affine,
         reference_affine=reference_affine,
         mask=mask,
         fwhm_mm=settings["fwhm_mm"],
+        coarse_mm=settings["coarse_mm"],
         n_threads=snakemake.threads,
     )
+    motion, limit = track.matrices, settings["outlier_mm"]
+    if track.doubtful.any():
+        log.warning("motion is doubtful in volumes %s", np.flatnonzero(track.doubtful).tolist())
     centre = affines.grid_points(mask.shape, reference_affine, mask).mean(axis=0)
-    parameters = hmc.parameters(motion, centre)
+    parameters = hmc_path.parameters(motion, centre)
     displacement = framewise_displacement(parameters)
     about = derivatives.Sidecar(snakemake, packages=["antspyx", "nibabel", "numba", "numpy"])
     out = snakemake.output
@@ -45,6 +49,12 @@ with job(snakemake) as log:
     table["framewise_displacement"] = displacement
     nifti.write_tsv(out.table, table)
     volumes = {"NoiseVolumes": noise, "Volumes": int(series.shape[3]), "Centre": centre}
-    nifti.write_json(out.volumes, about(**volumes, OutlierVolumes=np.flatnonzero(
-        np.nan_to_num(displacement) > settings["outlier_mm"])))
-    figures.save(figures.motion_traces(parameters, displacement, tr=run["tr"]), out.figure)
+    outliers = np.flatnonzero(np.nan_to_num(displacement) > limit)
+    flags = {"OutlierVolumes": outliers, "DoubtfulVolumes": np.flatnonzero(track.doubtful)}
+    nifti.write_json(out.volumes, about(**volumes, **flags))
+    save_figure(
+        figures.motion_traces(
+            parameters, displacement, tr=run["tr"], threshold_mm=limit, title=run["stem"]
+        ),
+        out.figure,
+    )

@@ -4,41 +4,48 @@ from pathlib import Path
 
 import numpy as np
 
-from mebold import derivatives, figures, nifti, nordic
-from mebold.jobs import job
+from mebold import derivatives, figures, foreground, nifti, nordic
+from mebold.jobs import job, save_figure
 
 with job(snakemake) as log:
     settings, run = dict(snakemake.params.settings), snakemake.params.run
     noise = nifti.read_json(snakemake.input.volumes)["NoiseVolumes"]
-    share = settings.pop("share_gfactor")
-    settings.pop("noise_volumes")
-    phase_range = snakemake.params.phase_range
-    fixed = {"phase_range": None if phase_range == "auto" else tuple(phase_range)}
-    options = {**settings, **fixed, "seed": snakemake.params.seed, "n_threads": snakemake.threads}
-    echoes = []
+    share, _ = settings.pop("share_gfactor"), settings.pop("noise_volumes")
+    wanted = snakemake.params.phase_range
+    settings |= {"phase_range": None if wanted == "auto" else wanted, "n_threads": snakemake.threads}
+    both = ("temporal_phase", "phase_filter_width", "gfactor_volumes", "phase_range", "n_threads")
+    echoes, affine = [], None
     for index, path in enumerate(snakemake.input.magnitude):
         magnitude, affine = nifti.load(path)
         phase = nifti.load(snakemake.input.phase[index])[0] if snakemake.input.phase else None
         echoes.append((magnitude, phase))
     gfactor = None
     if share and len(echoes) > 1:
-        gfactor = nordic.shared_gfactor(echoes, noise_volumes=noise, **options)
-    folder = Path(snakemake.output.series)
+        gfactor = nordic.shared_gfactor(echoes, **{key: settings[key] for key in both})
     records, shown = [], None
     for index, (magnitude, phase) in enumerate(echoes):
-        result = nordic.nordic(magnitude, phase, noise_volumes=noise, gfactor=gfactor, **options)
-        keep = magnitude.shape[3] - noise
-        nifti.save(folder / f"echo-{index + 1}.nii", result.magnitude[..., :keep], affine)
-        records.append(result.parameters)
+        result = nordic.nordic(
+            magnitude, phase, noise_volumes=noise, gfactor=gfactor, seed=snakemake.params.seed,
+            trim_noise_volumes=True, with_phase=False, **settings,
+        )
+        name = Path(snakemake.output.series) / f"echo-{index + 1}.nii"
+        nifti.save(name, result.magnitude, affine)
+        records.append({**nordic.summary(result), "Echo": index + 1})
         if index == run["single_echo"]:
-            shown = result, magnitude[..., :keep]
-    about = derivatives.Sidecar(snakemake, packages=["nibabel", "numpy", "scipy"])
+            shown = result, magnitude[..., : result.magnitude.shape[3]]
     result, before = shown
-    out = snakemake.output
+    about = derivatives.Sidecar(snakemake, packages=["nibabel", "numpy", "scipy"])
+    out, after = snakemake.output, result.magnitude
     nifti.save(out.gfactor, result.gfactor, affine, metadata=about(Units="signal"))
     nifti.save(out.components, result.components_removed, affine, metadata=about(Units="count"))
     nifti.save(out.residual, result.residual_sd, affine, metadata=about(Units="signal"))
-    nifti.write_json(out.info, about(Echoes=records, **nordic.LEGAL))
-    after = result.magnitude[..., : before.shape[3]]
-    figures.save(figures.nordic_qc(before, after, affine, gfactor=result.gfactor,
-                 components=result.components_removed), out.figure)
+    nifti.write_json(out.info, about(
+        Echoes=records, Complex=bool(snakemake.input.phase), Patent=nordic.PATENT,
+        ReferencesAndLinks=nordic.CITATIONS))
+    ratio = before.std(axis=3) / np.maximum(after.std(axis=3), 1e-6)
+    figure = figures.nordic_qc(
+        before[..., 0], after[..., 0], affine, residual_sd=result.residual_sd,
+        gfactor=result.gfactor, components_removed=result.components_removed, tsnr_ratio=ratio,
+        mask=foreground.foreground_mask(before.mean(axis=3), affine), subtitle=run["stem"],
+    )
+    save_figure(figure, out.figure)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mebold import affines, decay, hmc, nifti, resample, series, stc
+from mebold import affines, decay, hmc_path, nifti, resample, series, stc
 from mebold.jobs import job
 
 with job(snakemake) as log:
@@ -21,7 +21,7 @@ with job(snakemake) as log:
         data = data[..., : volumes["Volumes"]]
         echoes.append(stc.correct_run(data, run, **snakemake.params.slice_timing))
     motion = nifti.load_xfm(snakemake.input.motion).reshape(-1, 4, 4)
-    motion = hmc.at_times(motion, tr=run["tr"], tr_out=run["tr_out"], n_out=echoes[0].shape[3],
+    motion = hmc_path.at_times(motion, tr=run["tr"], tr_out=run["tr_out"], n_out=echoes[0].shape[3],
                           centre=np.asarray(volumes["Centre"]))
     to_boldref = nifti.load_xfm(snakemake.input.xfm)
     distortion = {}

@@ -1,0 +1,63 @@
+"""The preprocessed BOLD image that users read, named by the way its echoes were combined."""
+
+
+rule bold_single:
+    input:
+        store=series_of_variant,
+        mask=of_subject(rules.grid.output.series_mask),
+    output:
+        bold="<out>/{dataset}/{folder}/func/{stem}_space-T1w_desc-preproc_bold.nii.gz",
+        mask="<out>/{dataset}/{folder}/func/{stem}_space-T1w_desc-brain_mask.nii.gz",
+        figure=report(
+            "<out>/{dataset}/{folder}/figures/{stem}_space-T1w_desc-tsnr_bold.png",
+            caption="../report/tsnr.rst",
+            category="Preprocessing",
+            subcategory="{folder}",
+            labels={"run": "{stem}", "figure": "temporal SNR ({dataset})"},
+        ),
+    wildcard_constraints:
+        dataset="preproc-(standard|nordic)Single",
+    log:
+        "<logs>/bold/{dataset}/{folder}/{stem}.log",
+    conda:
+        "../../envs/core.yaml"
+    resources:
+        mem_mb=memory(12, 1500),
+        runtime=minutes(20),
+    params:
+        run=runs.run_parameters,
+        echoes=runs.echoes_of,
+        sources=runs.raw_of_run,
+        code=code("bold_write"),
+    script:
+        "../scripts/bold_write.py"
+
+
+use rule bold_single as bold_optcom with:
+    output:
+        bold="<out>/{dataset}/{folder}/func/{stem}_space-T1w_desc-optcom_bold.nii.gz",
+        mask="<out>/{dataset}/{folder}/func/{stem}_space-T1w_desc-brain_mask.nii.gz",
+        figure=report(
+            "<out>/{dataset}/{folder}/figures/{stem}_space-T1w_desc-tsnr_bold.png",
+            caption="../report/tsnr.rst",
+            category="Preprocessing",
+            subcategory="{folder}",
+            labels={"run": "{stem}", "figure": "temporal SNR ({dataset})"},
+        ),
+    wildcard_constraints:
+        dataset="tedana|preproc-standardOptcom",
+
+
+use rule bold_single as bold_ica with:
+    output:
+        bold="<out>/{dataset}/{folder}/func/{stem}_space-T1w_desc-denoised_bold.nii.gz",
+        mask="<out>/{dataset}/{folder}/func/{stem}_space-T1w_desc-brain_mask.nii.gz",
+        figure=report(
+            "<out>/{dataset}/{folder}/figures/{stem}_space-T1w_desc-tsnr_bold.png",
+            caption="../report/tsnr.rst",
+            category="Preprocessing",
+            subcategory="{folder}",
+            labels={"run": "{stem}", "figure": "temporal SNR ({dataset})"},
+        ),
+    wildcard_constraints:
+        dataset="preproc-(standard|nordic)Ica",
