@@ -11,7 +11,7 @@ import numpy as np
 from mebold.compare_bootstrap import METHODS, Resamples, draw_resamples
 from mebold.compare_ceilings import CeilingResamples, weight_plans
 from mebold.compare_pairs import RepeatCells, cell_sums, repeat_cells
-from mebold.errors import DataError
+from mebold.errors import ConfigError, DataError
 
 # name -> (label for people, unit)
 METRICS: dict[str, tuple[str, str]] = {
@@ -111,12 +111,12 @@ def evaluate(
     tsnr: np.ndarray | None = None,
     fwhm: np.ndarray | None = None,
     n_components: int | None = None,
-    zscored: np.ndarray | None = None,
+    zscore: str = "run",
     chunk_voxels: int = 8192,
 ) -> VariantMetrics:
     """Compute all metrics of one variant and session, with bootstrap over images and runs.
 
-    Betas are z-scored per voxel within run, once, before resampling. d-prime is the difference of
+    Betas are z-scored per voxel once, before resampling. d-prime is the difference of
     the mean noise ceilings inside and outside the ROI over the root of the mean of the two
     variances (ddof 1), so it does not depend on the size of the ROI. Under resampled runs the mean
     of 1 / n stays that of the data: the number of repeats belongs to the design.
@@ -139,8 +139,9 @@ def evaluate(
         Smoothness per run in mm.
     n_components : int, optional
         Number of GLMdenoise components.
-    zscored : ndarray, (V, N), optional
-        Betas already z-scored; default: z-scored here with ``noiseceiling.zscore_betas``.
+    zscore : {"run", "session", "none"}
+        Level at which betas are z-scored, as for the noise-ceiling maps; "none" takes them as they
+        are, so that they must have unit variance.
     chunk_voxels : int
         Voxels handled at a time.
 
@@ -168,7 +169,7 @@ def evaluate(
         block = np.asarray(betas[rows], np.float32)
         in_roi = inside[rows]
         trial_means += np.nan_to_num(block[in_roi]).sum(0, dtype=np.float64)
-        z = _zscore(block, runs) if zscored is None else np.asarray(zscored[rows])
+        z = _zscore(block, runs, zscore)
         usable = np.isfinite(z).all(1) & (np.abs(z).max(1, initial=0) > 0)
         sums = cell_sums(np.where(usable[:, None], z, 0), cells)
         for summary in summaries.values():
@@ -192,11 +193,15 @@ def _draws_key(labels: np.ndarray, runs: np.ndarray, resamples: Resamples) -> st
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _zscore(block: np.ndarray, runs: np.ndarray) -> np.ndarray:
-    """z-score within run as the noise-ceiling maps do."""
+def _zscore(block: np.ndarray, runs: np.ndarray, level: str) -> np.ndarray:
+    """z-score as the noise-ceiling maps do."""
+    if level == "none":
+        return block
+    if level not in ("run", "session"):
+        raise ConfigError(f"z-scoring level is {level!r}; accepted: 'run', 'session', 'none'")
     from mebold.noiseceiling import zscore_betas
 
-    return zscore_betas(block, runs)
+    return zscore_betas(block, runs if level == "run" else np.zeros_like(runs))
 
 
 def _split(

@@ -1,20 +1,20 @@
 """Every figure of the project in one place; each function returns a matplotlib ``Figure``.
 
-Figures belong to no global state of matplotlib. Scripts write them with :func:`figure_bytes`.
+Figures belong to no global state of matplotlib. Scripts write them with :func:`save`.
 """
 
 from mebold.figures_compare import variant_comparison, variant_metrics
 from mebold.figures_geometry import distortion, registration
 from mebold.figures_maps import (
     model_maps,
-    noise_ceiling_map,
+    noise_ceiling,
     segmentation,
-    t2star_map,
-    tsnr_map,
+    t2star,
+    tsnr,
 )
 from mebold.figures_nordic import nordic_qc
 from mebold.figures_runs import beta_carpet, component_curve, motion_traces
-from mebold.figures_style import figure_bytes
+from mebold.figures_style import figure_bytes, save
 
 __all__ = [
     "beta_carpet",
@@ -23,12 +23,13 @@ __all__ = [
     "figure_bytes",
     "model_maps",
     "motion_traces",
-    "noise_ceiling_map",
+    "noise_ceiling",
     "nordic_qc",
     "registration",
+    "save",
     "segmentation",
-    "t2star_map",
-    "tsnr_map",
+    "t2star",
+    "tsnr",
     "variant_comparison",
     "variant_metrics",
 ]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mebold.figures_maps import anatomy_layer, three_views
+from mebold.figures_maps import anatomy_layer, round_up, three_views
 from mebold.figures_rows import row_figure
 from mebold.figures_slices import Contour, Layer, Row, bounding_box, spread
 from mebold.figures_style import ORANGE, SKY
@@ -28,10 +29,10 @@ def distortion(
     after: np.ndarray,
     affine: np.ndarray,
     *,
-    outlines: list[tuple[np.ndarray, np.ndarray]],
     mask: np.ndarray,
-    mask_affine: np.ndarray,
     field_hz: np.ndarray | None = None,
+    outlines: Sequence[tuple[np.ndarray, np.ndarray]] = (),
+    matrix: np.ndarray | None = None,
     n_slices: int = 5,
     title: str = "Distortion correction",
     subtitle: str = "",
@@ -41,48 +42,57 @@ def distortion(
     Parameters
     ----------
     before, after : (x, y, z) array
-        Reference image in the frame of the T1w image, aligned, without and with the correction.
+        Reference image without and with the correction.
     affine : (4, 4) array
         Their grid.
-    outlines : list of (mask, affine)
-        Masks from the T1w image to outline: first the brain (orange), then white matter (blue).
     mask : (x, y, z) array
-        Brain, for choice of slices and limits.
-    mask_affine : (4, 4) array
-        Its grid.
+        Brain on that grid, for choice of slices and limits.
     field_hz : (x, y, z) array, optional
-        Field on the grid of ``before``, drawn as a third row.
+        Field on that grid, drawn as a third row; positive is a higher frequency.
+    outlines : sequence of (mask, affine)
+        Masks to outline: first the brain (orange), then white matter (blue), best taken from the
+        T1w image. Without any, the brain mask is outlined.
+    matrix : (4, 4) array, optional
+        Takes T1w points to points of the reference image; puts all into the frame of the T1w
+        image, where ``outlines`` live.
     n_slices : int
     title, subtitle : str
 
     Returns
     -------
     Figure
-        Axial rows before, after (and field), then sagittal rows before and after.
+        Axial rows before, after and field, then sagittal rows before and after.
     """
+    affine = np.asarray(affine, float)
+    affine = affine if matrix is None else np.linalg.inv(matrix) @ affine
+    mask = np.asarray(mask) > 0
+    if not subtitle:
+        subtitle = "Lines from the T1w image: brain (orange), white matter (blue)"
+        if not outlines:
+            subtitle = "Orange: brain mask of the reference image"
     lines = [
         Contour(m, a, c, w)
-        for (m, a), (c, w) in zip(outlines, ((ORANGE, 0.8), (SKY, 0.6)), strict=False)
+        for (m, a), (c, w) in zip(
+            outlines or [(mask, affine)], ((ORANGE, 0.8), (SKY, 0.6)), strict=False
+        )
     ]
-    grey = [anatomy_layer(before, affine), anatomy_layer(after, affine)]
+    grey = [anatomy_layer(v, affine, mask) for v in (before, after)]
     rows = []
     for axis in (2, 0):
-        where = spread(mask, mask_affine, axis=axis, n=n_slices)
+        where = spread(mask, affine, axis=axis, n=n_slices)
         rows += [
             Row(axis, where, [layer], contours=lines, label=name)
             for layer, name in zip(grey, ("before", "after"), strict=True)
         ]
         if axis == 2 and field_hz is not None:
-            limit = float(np.nanpercentile(np.abs(field_hz), 99)) or 1.0
-            layer = Layer(field_hz, affine, "RdBu_r", -limit, limit)
+            field = np.where(mask, field_hz, np.nan)
+            limit = round_up(float(np.nanpercentile(np.abs(field), 99)))
+            layer = Layer(field, affine, "RdBu_r", -limit, limit)
             rows.append(
                 Row(axis, where, [layer], contours=lines[:1], label="field", bar=(layer, "Hz"))
             )
     figure, _ = row_figure(
-        rows,
-        box=bounding_box(mask, mask_affine, margin_mm=12),
-        title=title,
-        subtitle=subtitle or "Lines come from the T1w image: brain (orange), white matter (blue)",
+        rows, box=bounding_box(mask, affine, margin_mm=12), title=title, subtitle=subtitle
     )
     return figure
 
@@ -90,9 +100,10 @@ def distortion(
 def registration(
     boldref: np.ndarray,
     affine: np.ndarray,
-    *,
     t1w: np.ndarray,
     t1w_affine: np.ndarray,
+    matrix: np.ndarray | None = None,
+    *,
     mask: np.ndarray,
     edge_mm: float = 2.5,
     n_slices: int = 5,
@@ -104,13 +115,15 @@ def registration(
     Parameters
     ----------
     boldref : (x, y, z) array
-        Reference image in the frame of the T1w image.
+        Reference image.
     affine : (4, 4) array
         Its grid.
     t1w, t1w_affine
         Anatomy and its grid.
+    matrix : (4, 4) array, optional
+        Takes T1w points to points of the reference image; default: the same frame.
     mask : (x, y, z) array
-        Brain on the grid of ``boldref``.
+        Brain on the grid of the T1w image.
     edge_mm : float
         Scale of the edges in mm.
     n_slices : int
@@ -121,11 +134,13 @@ def registration(
     Figure
     """
     mask = np.asarray(mask) > 0
-    edges = anatomy_layer(boldref, affine, mask)
-    edges = Layer(boldref, affine, _one_colour(ORANGE), 0, edges.vmax, order=1, edges=edge_mm)
+    affine = np.asarray(affine, float)
+    affine = affine if matrix is None else np.linalg.inv(matrix) @ affine
+    bright = anatomy_layer(boldref, affine).vmax
+    edges = Layer(boldref, affine, _one_colour(ORANGE), 0, bright, order=1, edges=edge_mm)
     figure, _ = row_figure(
-        three_views(mask, affine, [anatomy_layer(t1w, t1w_affine), edges], n_slices),
-        box=bounding_box(mask, affine, margin_mm=12),
+        three_views(mask, t1w_affine, [anatomy_layer(t1w, t1w_affine, mask), edges], n_slices),
+        box=bounding_box(mask, t1w_affine, margin_mm=12),
         title=title,
         subtitle=subtitle or "Orange: edges of the BOLD reference on the T1w image",
     )

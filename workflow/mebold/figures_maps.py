@@ -29,11 +29,11 @@ def robust_range(values: np.ndarray, low: float = 2, high: float = 98) -> tuple[
 
 
 def round_up(value: float) -> float:
-    """Round up to 1, 2, 3, 4, 5, 6, 8 or 10 times a power of ten, for ends of colour ranges."""
+    """Round up to a number with one or two digits, for ends of colour ranges."""
     if not value > 0:
         return 1.0
     power = 10.0 ** np.floor(np.log10(value))
-    steps = np.array([1, 2, 3, 4, 5, 6, 8, 10])
+    steps = np.array([1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10])
     return float(power * steps[np.searchsorted(steps, value / power * (1 - 1e-9))])
 
 
@@ -70,8 +70,8 @@ def _same_grid(name: str, volume: np.ndarray, mask: np.ndarray) -> None:
         raise GridMismatchError(f"{name} has {np.shape(volume)} voxels, its mask {np.shape(mask)}")
 
 
-def noise_ceiling_map(
-    noise_ceiling: np.ndarray,
+def noise_ceiling(
+    percent: np.ndarray,
     affine: np.ndarray,
     *,
     t1w: np.ndarray,
@@ -88,8 +88,8 @@ def noise_ceiling_map(
 
     Parameters
     ----------
-    noise_ceiling : (x, y, z) array
-        Percent, 0 outside the brain.
+    percent : (x, y, z) array
+        Noise ceiling in percent, 0 outside the brain.
     affine : (4, 4) array
         Its grid.
     t1w, t1w_affine
@@ -110,20 +110,18 @@ def noise_ceiling_map(
     -------
     Figure
     """
-    _same_grid("the noise-ceiling map", noise_ceiling, mask)
+    _same_grid("the noise-ceiling map", percent, mask)
     mask = np.asarray(mask) > 0
     if vmax is None:
-        vmax = max(round_up(robust_range(noise_ceiling[mask], high=99.5)[1]), 2 * threshold)
+        vmax = max(round_up(robust_range(percent[mask], high=99.5)[1]), 2 * threshold)
     shown = Layer(
-        np.where(mask, noise_ceiling, np.nan), affine, warm_map(), threshold, vmax, below=threshold
+        np.where(mask, percent, np.nan), affine, warm_map(), threshold, vmax, below=threshold
     )
     layers = [anatomy_layer(t1w, t1w_affine), shown]
     outlines = [Contour(roi, affine, SKY, 0.6)] if roi is not None else []
-    note = (
-        f"Coloured above {threshold:g} %; median in brain {np.nanmedian(noise_ceiling[mask]):.1f} %"
-    )
+    note = f"Coloured above {threshold:g} %; median in brain {np.nanmedian(percent[mask]):.1f} %"
     if roi is not None:
-        inside = noise_ceiling[np.asarray(roi) > 0]
+        inside = percent[np.asarray(roi) > 0]
         note += f"; blue outline: ROI, median {np.nanmedian(inside):.1f} %"
     focus = mask if roi is None else np.asarray(roi) > 0
     figure, _ = row_figure(
@@ -136,8 +134,8 @@ def noise_ceiling_map(
     return figure
 
 
-def tsnr_map(
-    tsnr: np.ndarray,
+def tsnr(
+    ratio: np.ndarray,
     affine: np.ndarray,
     *,
     mask: np.ndarray,
@@ -149,8 +147,8 @@ def tsnr_map(
 
     Parameters
     ----------
-    tsnr : (x, y, z) array
-        Ratio, 0 outside.
+    ratio : (x, y, z) array
+        tSNR, 0 outside.
     affine : (4, 4) array
     mask : (x, y, z) array
         Brain.
@@ -164,27 +162,27 @@ def tsnr_map(
     -------
     Figure
     """
-    _same_grid("the tSNR map", tsnr, mask)
+    _same_grid("the tSNR map", ratio, mask)
     mask = np.asarray(mask) > 0
-    vmax = vmax or round_up(robust_range(tsnr[mask])[1])
-    shown = Layer(np.where(mask, tsnr, np.nan), affine, "viridis", 0, vmax)
+    vmax = vmax or round_up(robust_range(ratio[mask])[1])
+    shown = Layer(np.where(mask, ratio, np.nan), affine, "viridis", 0, vmax)
     figure, _ = row_figure(
         three_views(mask, affine, [shown], n_slices),
         box=bounding_box(mask, affine),
         title=title,
         subtitle=f"Mean over standard deviation after drift removal; median in mask "
-        f"{np.median(tsnr[mask]):.1f}",
+        f"{np.median(ratio[mask]):.1f}",
         shared_bar=(shown, "tSNR"),
     )
     return figure
 
 
-def t2star_map(
-    t2star: np.ndarray,
+def t2star(
+    seconds: np.ndarray,
     affine: np.ndarray,
     *,
     mask: np.ndarray,
-    vmax_ms: float = 80.0,
+    vmax_ms: float | None = None,
     n_slices: int = 6,
     title: str = "T2*",
 ) -> Figure:
@@ -192,13 +190,13 @@ def t2star_map(
 
     Parameters
     ----------
-    t2star : (x, y, z) array
-        Seconds, 0 where not fitted.
+    seconds : (x, y, z) array
+        T2* in seconds, 0 where not fitted.
     affine : (4, 4) array
     mask : (x, y, z) array
         Brain.
-    vmax_ms : float
-        Upper end of colours and histogram in ms.
+    vmax_ms : float, optional
+        Upper end of colours and histogram in ms; default the 98th percentile, rounded up.
     n_slices : int
     title : str
 
@@ -206,13 +204,14 @@ def t2star_map(
     -------
     Figure
     """
-    _same_grid("the T2* map", t2star, mask)
-    mask = (np.asarray(mask) > 0) & np.isfinite(t2star)
-    values = 1000 * t2star[mask]
+    _same_grid("the T2* map", seconds, mask)
+    mask = (np.asarray(mask) > 0) & np.isfinite(seconds)
+    values = 1000 * seconds[mask]
     fitted = values[values > 0]
     if fitted.size == 0:
         raise DataError("nothing to draw: no voxel of the mask has a T2* above 0")
-    shown = Layer(np.where(mask, 1000 * t2star, np.nan), affine, "cividis", 0, vmax_ms)
+    vmax_ms = vmax_ms or round_up(robust_range(fitted)[1])
+    shown = Layer(np.where(mask, 1000 * seconds, np.nan), affine, "inferno", 0, vmax_ms)
     extra = 1.75
     figure, (_, top) = row_figure(
         three_views(mask, affine, [shown], n_slices),
@@ -298,7 +297,7 @@ def segmentation(
     affine: np.ndarray,
     *,
     dseg: np.ndarray,
-    mask: np.ndarray,
+    brain_mask: np.ndarray,
     n_slices: int = 6,
     title: str = "Tissue classes and brain mask",
 ) -> Figure:
@@ -311,8 +310,7 @@ def segmentation(
         Grid of all three images.
     dseg : (x, y, z) array
         1 CSF, 2 grey matter, 3 white matter.
-    mask : (x, y, z) array
-        Brain mask.
+    brain_mask : (x, y, z) array
     n_slices : int
     title : str
 
@@ -324,11 +322,11 @@ def segmentation(
     from mebold.figures_style import PURPLE
 
     for name, volume in (("the tissue image", dseg), ("the T1w image", t1w)):
-        _same_grid(name, volume, mask)
+        _same_grid(name, volume, brain_mask)
     outlines = [
         Contour(dseg == 3, affine, SKY, 0.6),
         Contour(dseg == 1, affine, PURPLE, 0.5),
-        Contour(mask, affine, ORANGE, 0.9),
+        Contour(brain_mask, affine, ORANGE, 0.9),
     ]
     voxel_ml = abs(np.linalg.det(np.asarray(affine)[:3, :3])) / 1000
     volumes = ", ".join(
@@ -336,8 +334,14 @@ def segmentation(
         for value, name in ((1, "CSF"), (2, "grey"), (3, "white"))
     )
     figure, _ = row_figure(
-        three_views(mask, affine, [anatomy_layer(t1w, affine, mask)], n_slices, contours=outlines),
-        box=bounding_box(mask, affine, margin_mm=12),
+        three_views(
+            brain_mask,
+            affine,
+            [anatomy_layer(t1w, affine, brain_mask)],
+            n_slices,
+            contours=outlines,
+        ),
+        box=bounding_box(brain_mask, affine, margin_mm=12),
         title=title,
         subtitle="Orange: brain mask; blue: border of white matter; pink: border of CSF\n"
         + volumes,

@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Inches: row labels, colour bar with its label, space between slices, line of coordinates.
-_MARGIN_LEFT, _COLUMN_BAR, _GAP, _TITLE_ROW = 0.32, 0.8, 0.04, 0.17
+_MARGIN_LEFT, _COLUMN_BAR, _GAP, _TITLE_ROW = 0.32, 0.8, 0.04, 0.18
 
 
 def draw_plane(
     axes: Axes, row: Row, position: float, *, box: np.ndarray, step: float, letters: bool
 ) -> None:
     """Draw the layers and contours of a row at one position."""
+    from matplotlib.patheffects import Normal, Stroke
+
     horizontal, vertical, left, right = VIEWS[row.axis]
     extent = [*box[horizontal], *box[vertical]]
     axes.set_facecolor("black")
@@ -59,13 +61,14 @@ def draw_plane(
     axes.set(xlim=box[horizontal], ylim=box[vertical], xticks=[], yticks=[], aspect="equal")
     for spine in axes.spines.values():
         spine.set_visible(False)
-    axes.set_title(f"{'xyz'[row.axis]} = {position:.0f}", fontsize=6.5, pad=1.5)
+    axes.set_title(f"{'xyz'[row.axis]} = {position:.0f} mm", fontsize=6.5, pad=2.5)
     if letters:
         for x, letter in ((0.03, left), (0.97, right)):
             align = "left" if x < 0.5 else "right"
+            halo = [Stroke(linewidth=1.5, foreground="black"), Normal()]
             axes.text(
                 x, 0.03, letter, color="white", fontsize=7, ha=align, va="bottom",
-                transform=axes.transAxes,
+                transform=axes.transAxes, path_effects=halo,
             )  # fmt: skip
 
 
@@ -143,7 +146,10 @@ def row_figure(
     wanted = sum((c - _GAP) * q for c, q in zip(cell, ratios, strict=True))
     free = max_height - head - extra_inches - len(rows) * (_TITLE_ROW + _GAP)
     shrink = min(1.0, free / wanted)
+    across = max(c * len(r.positions) for c, r in zip(cell, rows, strict=True))
+    width = round((left + right + across * shrink) * 150) / 150
     height = head + extra_inches + wanted * shrink + len(rows) * (_TITLE_ROW + _GAP) + 0.05
+    height = round(height * 150) / 150
     step = min(float(affines.voxel_sizes(la.affine).min()) for r in rows for la in r.layers)
     step = max(step, 0.5)
     with style():
@@ -157,8 +163,7 @@ def row_figure(
             w, h = (c - _GAP) * shrink, (c - _GAP) * ratio * shrink
             bottom = top - _TITLE_ROW - h
             for i, position in enumerate(row.positions):
-                frame = [(left + i * (w + _GAP)) / width, bottom / height, w / width, h / height]
-                axes = figure.add_axes(frame)
+                axes = figure.add_axes(_frame(left + i * (w + _GAP), bottom, w, h, width, height))
                 draw_plane(axes, row, position, box=box, step=step, letters=i == 0)
             if row.label:
                 figure.text(
@@ -175,6 +180,12 @@ def row_figure(
             length = min(high - low, 2.6)
             _bar(figure, shared_bar, (end, (low + high - length) / 2, length), None)
     return figure, (0.0, extra_inches / height)
+
+
+def _frame(x: float, y: float, w: float, h: float, width: float, height: float) -> list[float]:
+    """Place axes (inches) on whole pixels of 1/150 inch, so that images end where frames do."""
+    x, y, w, h = (round(v * 150) / 150 for v in (x, y, w, h))
+    return [x / width, y / height, w / width, h / height]
 
 
 def _bar(

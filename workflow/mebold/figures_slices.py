@@ -148,7 +148,8 @@ def spread(mask: np.ndarray, affine: np.ndarray, *, axis: int, n: int) -> np.nda
     if len(index) == 0:
         raise DataError("nothing to draw: the mask of the figure is empty")
     low, high = np.percentile(affines.apply(affine, index)[:, axis], [5, 95])
-    return np.round(np.linspace(low, high, n)) if n > 1 else np.round([(low + high) / 2])
+    positions = np.linspace(low, high, n) if n > 1 else np.array([(low + high) / 2])
+    return np.round(positions) + 0.0  # no negative zero in the labels
 
 
 def plane_image(

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from mebold.errors import ConfigError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,6 +23,12 @@ BLUE, ORANGE, GREEN, RED, PURPLE, SKY, YELLOW = (
 GREY, INK = "#9A9A9A", "#222222"
 MARKERS = "osD^vP*X"
 
+# What would make two equal figures differ as files.
+_METADATA = {
+    "png": {"Software": None},
+    "svg": {"Date": None},
+    "pdf": {"CreationDate": None, "ModDate": None},
+}
 _RC = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -84,14 +94,35 @@ def figure_bytes(figure: Figure, *, kind: str = "png", dpi: int = 150) -> bytes:
     bytes
     """
     buffer = io.BytesIO()
-    metadata = {
-        "png": {"Software": None},
-        "svg": {"Date": None},
-        "pdf": {"CreationDate": None, "ModDate": None},
-    }[kind]
     with style():
-        figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
+        figure.savefig(buffer, format=kind, dpi=dpi, metadata=_METADATA[kind])
     return buffer.getvalue()
+
+
+def save(figure: Figure, *paths: str | os.PathLike, dpi: int = 150) -> None:
+    """Write a figure, atomically, in the formats that the file names end in.
+
+    Parameters
+    ----------
+    figure : Figure
+    *paths : path-like
+        Files ending in ``.png``, ``.svg`` or ``.pdf``.
+    dpi : int
+        Resolution of PNG and of images inside SVG.
+
+    Raises
+    ------
+    ConfigError
+        For another ending.
+    """
+    for path in map(Path, paths):
+        kind = path.suffix.lstrip(".")
+        if kind not in _METADATA:
+            raise ConfigError(f"{path}: figures are written as {', '.join(_METADATA)}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.part")
+        partial.write_bytes(figure_bytes(figure, kind=kind, dpi=dpi))
+        partial.replace(path)
 
 
 def panel_letter(axes: Axes, letter: str, *, left: float = -26) -> None:
