@@ -264,8 +264,8 @@ def bold_series(
     """
     lag = np.asarray(times_s)[:, None] - np.asarray(onsets_s)[None, :]
     responses = response_functions(lag.ravel(), stimulus_s).astype(np.float32)
-    out = np.zeros((len(times_s), len(hrf_index)), dtype=np.float32)
+    out = np.zeros((len(hrf_index), len(times_s)), dtype=np.float32)
     for index in np.unique(hrf_index):
         voxels = hrf_index == index
-        out[:, voxels] = responses[index].reshape(lag.shape) @ amplitudes[voxels].T
-    return out
+        out[voxels] = amplitudes[voxels] @ responses[index].reshape(lag.shape).T
+    return np.ascontiguousarray(out.T)

@@ -136,9 +136,9 @@ def _draw_responses(
     occipital = _soft(-(y + 66) / 4)
     ventral = _soft(-(y + 38) / 4) * _soft(-(z - 0) / 4) * _soft((np.abs(x) - 16) / 4)
     region = np.maximum(occipital, ventral)
-    patchy = _soft((smooth_noise(rng, shape, 16 / spec.head_mm) + 0.6) / 0.4)
+    patchy = _soft((smooth_noise(rng, shape, 16 / spec.head_mm) - 0.2) / 0.3)
     gain = region * patchy * tissue["gm"] * (tissue["brain"] > 0.5)
-    truth = gain > 0.25
+    truth = gain > 0.3
     n_voxels = int(truth.sum())
     voxel_of = np.full(shape, -1, dtype=np.int32)
     voxel_of[truth] = np.arange(n_voxels)
@@ -186,17 +186,18 @@ def components(
 
     Returns
     -------
-    (X, Y, Z, 4 + K) float32 array
+    (Z, Y, X, 4 + K) float32 array
     """
     index_step = np.linalg.inv(scene.affine)[:3, :3] @ pe_step_mm
     slope = sum(
         step * gradient for step, gradient in zip(index_step, np.gradient(field_hz), strict=True)
     )
     fixed = [intensity * scene.s0, scene.r2star, field_hz, slope]
-    packed = np.empty((*scene.s0.shape, len(fixed) + scene.patterns.shape[-1]), dtype=np.float32)
+    n_patterns = scene.patterns.shape[-1]
+    packed = np.empty((*scene.s0.T.shape, len(fixed) + n_patterns), dtype=np.float32)
     for channel, values in enumerate(fixed):
-        packed[..., channel] = values
-    packed[..., len(fixed) :] = scene.patterns
+        packed[..., channel] = values.T
+    packed[..., len(fixed) :] = scene.patterns.transpose(2, 1, 0, 3)
     return packed
 
 
@@ -363,7 +364,6 @@ def kernel_layout(volume: np.ndarray) -> np.ndarray:
 
 def still_volume(
     packed: np.ndarray,
-    voxel_of: np.ndarray,
     matrix: np.ndarray,
     receiver: Receiver,
     *,
@@ -374,9 +374,8 @@ def still_volume(
 
     Parameters
     ----------
-    packed : (X, Y, Z, C) float32 array
+    packed : (Z, Y, X, C) float32 array
         From `components`.
-    voxel_of : (X, Y, Z) int32 array
     matrix : (3, 4) array
         From `acquisition_matrices`.
     receiver : Receiver
@@ -394,7 +393,7 @@ def still_volume(
     zeros = np.zeros((nz, n_patterns), dtype=np.float32)
     phantom_kernels.acquire(
         packed,
-        voxel_of,
+        np.empty(packed.shape[:3], dtype=np.int32),
         np.zeros((nz, 0), dtype=np.float32),
         np.ascontiguousarray(np.broadcast_to(matrix, (nz, 3, 4))),
         zeros,

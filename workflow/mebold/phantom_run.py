@@ -130,13 +130,19 @@ def simulate_run(
     matrices = phantom_physics.acquisition_matrices(scene.affine, poses, geometry.epi_affine)
 
     run = _acquire_series(
-        spec, packed, scene.voxel_of, series, matrices, fluctuations, receiver, keys
+        spec,
+        packed,
+        np.ascontiguousarray(scene.voxel_of.T),
+        series,
+        matrices,
+        fluctuations,
+        receiver,
+        keys,
     )
     run.events = events
     still = phantom_physics.acquisition_matrices(scene.affine, reference, geometry.epi_affine)
     reference_signal = phantom_physics.still_volume(
         packed,
-        scene.voxel_of,
         still,
         receiver,
         echo_times_s=spec.echo_times_s,
@@ -311,7 +317,7 @@ def simulate_fieldmap(
     packed = phantom_physics.components(scene, field_hz, np.zeros(3), spec.intensity)
     matrix = phantom_physics.acquisition_matrices(scene.affine, pose, geometry.gre_affine)
     echoes = phantom_physics.still_volume(
-        packed, scene.voxel_of, matrix, receiver, echo_times_s=spec.gre_echo_times_s
+        packed, matrix, receiver, echo_times_s=spec.gre_echo_times_s
     )
     noise = rng.standard_normal((2, *echoes.shape), dtype=np.float32)
     echoes = echoes + np.float32(spec.sbref_noise * spec.thermal_sigma) * (noise[0] + 1j * noise[1])

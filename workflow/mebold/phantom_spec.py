@@ -24,8 +24,8 @@ class PhantomSpec:
     task: str = "images"
 
     # Echo-planar series
-    epi_shape: tuple[int, int, int] = (54, 66, 39)
-    epi_voxel_mm: float = 3.2
+    epi_shape: tuple[int, int, int] = (50, 62, 36)
+    epi_voxel_mm: float = 3.4
     epi_angles_deg: tuple[float, float, float] = (-10.4, 1.1, 0.0)
     slab_offset_mm: float = 5.0  # slab centre above the brain centre
     volumes: int = 100  # of the task; noise volumes come after them
