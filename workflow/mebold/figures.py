@@ -3,11 +3,11 @@
 Figures belong to no global state of matplotlib. Scripts write them with :func:`save`.
 """
 
+from mebold.figures_ceiling import noise_ceiling, visual_roi
 from mebold.figures_compare import variant_comparison, variant_metrics
 from mebold.figures_geometry import distortion, registration
 from mebold.figures_maps import (
     model_maps,
-    noise_ceiling,
     segmentation,
     t2star,
     tsnr,
@@ -32,4 +32,5 @@ __all__ = [
     "tsnr",
     "variant_comparison",
     "variant_metrics",
+    "visual_roi",
 ]

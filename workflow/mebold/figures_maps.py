@@ -1,4 +1,4 @@
-"""Figures of maps on the anatomy: noise ceiling, tSNR, T2*, response index, ridge, tissues."""
+"""Figures of maps in slices: tSNR, T2*, response index, ridge fraction, tissue classes."""
 
 from __future__ import annotations
 
@@ -64,74 +64,10 @@ def three_views(
     ]
 
 
-def _same_grid(name: str, volume: np.ndarray, mask: np.ndarray) -> None:
+def same_grid(name: str, volume: np.ndarray, mask: np.ndarray) -> None:
     """Refuse a map and a mask of different shapes."""
     if np.shape(volume) != np.shape(mask):
         raise GridMismatchError(f"{name} has {np.shape(volume)} voxels, its mask {np.shape(mask)}")
-
-
-def noise_ceiling(
-    percent: np.ndarray,
-    affine: np.ndarray,
-    *,
-    t1w: np.ndarray,
-    t1w_affine: np.ndarray,
-    mask: np.ndarray,
-    roi: np.ndarray | None = None,
-    vmax: float | None = None,
-    threshold: float = 5.0,
-    n_slices: int = 6,
-    title: str = "Noise ceiling",
-    subtitle: str = "",
-) -> Figure:
-    """Draw a noise-ceiling map on the T1w image in three views.
-
-    Parameters
-    ----------
-    percent : (x, y, z) array
-        Noise ceiling in percent, 0 outside the brain.
-    affine : (4, 4) array
-        Its grid.
-    t1w, t1w_affine
-        Anatomy and its grid; may differ from the map's.
-    mask : (x, y, z) array
-        Brain on the grid of the map.
-    roi : (x, y, z) array, optional
-        Outlined, on the grid of the map.
-    vmax : float, optional
-        Upper end of the colours in percent; default the 99.5th percentile, rounded up.
-    threshold : float
-        Percent at or below which the anatomy shows through.
-    n_slices : int
-        Slices per view.
-    title, subtitle : str
-
-    Returns
-    -------
-    Figure
-    """
-    _same_grid("the noise-ceiling map", percent, mask)
-    mask = np.asarray(mask) > 0
-    if vmax is None:
-        vmax = max(round_up(robust_range(percent[mask], high=99.5)[1]), 2 * threshold)
-    shown = Layer(
-        np.where(mask, percent, np.nan), affine, warm_map(), threshold, vmax, below=threshold
-    )
-    layers = [anatomy_layer(t1w, t1w_affine), shown]
-    outlines = [Contour(roi, affine, SKY, 0.6)] if roi is not None else []
-    note = f"Coloured above {threshold:g} %; median in brain {np.nanmedian(percent[mask]):.1f} %"
-    if roi is not None:
-        inside = percent[np.asarray(roi) > 0]
-        note += f"; blue outline: ROI, median {np.nanmedian(inside):.1f} %"
-    focus = mask if roi is None else np.asarray(roi) > 0
-    figure, _ = row_figure(
-        three_views(focus, affine, layers, n_slices, contours=outlines),
-        box=bounding_box(mask, affine),
-        title=title,
-        subtitle=f"{subtitle}\n{note}" if subtitle else note,
-        shared_bar=(shown, "Noise ceiling (%)"),
-    )
-    return figure
 
 
 def tsnr(
@@ -162,7 +98,7 @@ def tsnr(
     -------
     Figure
     """
-    _same_grid("the tSNR map", ratio, mask)
+    same_grid("the tSNR map", ratio, mask)
     mask = np.asarray(mask) > 0
     vmax = vmax or round_up(robust_range(ratio[mask])[1])
     shown = Layer(np.where(mask, ratio, np.nan), affine, "viridis", 0, vmax)
@@ -204,7 +140,7 @@ def t2star(
     -------
     Figure
     """
-    _same_grid("the T2* map", seconds, mask)
+    same_grid("the T2* map", seconds, mask)
     mask = (np.asarray(mask) > 0) & np.isfinite(seconds)
     values = 1000 * seconds[mask]
     fitted = values[values > 0]
@@ -279,7 +215,7 @@ def model_maps(
     ):
         if volume is None:
             continue
-        _same_grid(f"the map of {bar.lower()}", volume, mask)
+        same_grid(f"the map of {bar.lower()}", volume, mask)
         high = round_up(robust_range(volume[mask], high=99)[1]) if high is None else high
         layer = Layer(np.where(mask, volume, np.nan), affine, cmap, low, high)
         rows.append(Row(2, positions, [layer], label=label, bar=(layer, bar), bar_ticks=ticks))
@@ -319,10 +255,8 @@ def segmentation(
     Figure
         Lines on the T1w image: mask orange, border of white matter blue, border of CSF pink.
     """
-    from mebold.figures_style import PURPLE
-
     for name, volume in (("the tissue image", dseg), ("the T1w image", t1w)):
-        _same_grid(name, volume, brain_mask)
+        same_grid(name, volume, brain_mask)
     outlines = [
         Contour(dseg == 3, affine, SKY, 0.6),
         Contour(dseg == 1, affine, PURPLE, 0.5),
@@ -345,6 +279,5 @@ def segmentation(
         title=title,
         subtitle="Orange: brain mask; blue: border of white matter; pink: border of CSF\n"
         + volumes,
-        width=WIDTH,
     )
     return figure
