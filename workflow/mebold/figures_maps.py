@@ -9,7 +9,7 @@ import numpy as np
 from mebold.errors import DataError, GridMismatchError
 from mebold.figures_rows import row_figure
 from mebold.figures_slices import Contour, Layer, Row, bounding_box, spread
-from mebold.figures_style import BLUE, ORANGE, SKY, WIDTH, style
+from mebold.figures_style import BLUE, ORANGE, PURPLE, SKY, style
 
 if TYPE_CHECKING:
     from matplotlib.colors import Colormap
