@@ -31,12 +31,12 @@ def pack(parts: list[np.ndarray], upper: np.ndarray) -> np.ndarray:
 
 
 def unpack(packed: np.ndarray, *, is_complex: bool) -> np.ndarray:
-    """Matrices (..., n, n) whose lower triangles are the Gram matrices; the rest is arbitrary."""
+    """Transposed Gram matrices (..., n, n); only their upper triangles are valid."""
     if not is_complex:
         return packed
     full = np.empty(packed.shape, dtype=np.complex128)
-    full.real = packed
-    np.negative(np.swapaxes(packed, -1, -2), out=full.imag)
+    full.real = np.swapaxes(packed, -1, -2)
+    np.negative(packed, out=full.imag)
     return full
 
 
@@ -114,7 +114,7 @@ def gram_layers(
 
 
 def row_of_grams(terms: list[np.ndarray], row: int, *, is_complex: bool) -> np.ndarray:
-    """Sum the terms of one y position and unpack: (patches z, n, n)."""
+    """Transposed Gram matrices of one y position: (patches z, n, n), upper triangles valid."""
     total = terms[0][row]
     for term in terms[1:]:
         total = total + term[row]

@@ -61,7 +61,7 @@ def estimate_gfactor(
 
     def analyse(position: int, terms: list[np.ndarray], row: int) -> None:
         grams = row_of_grams(terms, row, is_complex=len(parts) == 2)
-        values = np.linalg.eigvalsh(grams)[:, ::-1]
+        values = np.linalg.eigvalsh(grams, UPLO="U")[:, ::-1]
         first, noise = marchenko_pastur(values, filled[position, row], n_volumes)
         variance[position, row] = noise
         removed[position, row] = np.maximum(n_singular - first, 0)

@@ -270,7 +270,7 @@ class SliceModel:
             if not self.is_complex:
                 np.abs(view[0] * gain, out=view[0])
                 continue
-            real, imaginary = (np.ascontiguousarray(part) for part in view)
+            real, imaginary = (part.copy() for part in view)
             np.multiply(np.sqrt(real * real + imaginary * imaginary), gain, out=view[0])
             if with_phase:
                 view[1][...] = self._phase_out(real, imaginary, volumes, z, gfactor)

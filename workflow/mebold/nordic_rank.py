@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mebold.nordic_eigen import Tridiagonal
+
 # Mean of the Tracy-Widom law for real matrices (Tracy & Widom 1996; Johnstone 2001).
 _TRACY_WIDOM_MEAN = -1.2065335745820
 
@@ -143,7 +145,7 @@ def decompose(grams: np.ndarray, filled_rows: np.ndarray, rule: Rule) -> Decompo
     Parameters
     ----------
     grams : (patches, n, n) complex128 or float64
-        Only the lower triangles are read.
+        Transposed Gram matrices, of which the upper triangles are read.
     filled_rows : (patches,) int
         Voxels of each patch that are not empty.
     rule : Rule
@@ -165,17 +167,26 @@ def decompose(grams: np.ndarray, filled_rows: np.ndarray, rule: Rule) -> Decompo
         np.zeros(n_patches),
     )
     for i in np.flatnonzero(filled_rows > 0):
-        values, vectors = np.linalg.eigh(grams[i])
-        values, vectors = values[::-1], vectors[:, ::-1]
+        form = Tridiagonal.of(grams[i])
+        values = form.eigenvalues[::-1]
         kept = min(int(rule.n_kept(values[None], filled_rows[i : i + 1])[0]), n_singular)
         singular = np.sqrt(np.maximum(values[:n_singular], 0))
         result.components_removed[i] = n_singular - kept
         result.energy_removed[i] = np.sqrt(singular[kept:].sum() / singular.sum())
-        if kept <= n // 2:
-            basis = vectors[:, :kept].astype(single)
-            np.matmul(basis, basis.conj().T, out=result.projectors[i])
-        else:
-            basis = vectors[:, kept:].astype(single)
-            np.matmul(-basis, basis.conj().T, out=result.projectors[i])
-            result.projectors[i][np.diag_indices(n)] += 1
+        _projector(form, kept, result.projectors[i])
     return result
+
+
+def _projector(form: Tridiagonal, kept: int, out: np.ndarray) -> None:
+    """Write the projector on the `kept` largest components, from the smaller side, to `out`."""
+    n = len(out)
+    if kept == 0:
+        return
+    if kept <= n // 2:
+        basis = form.vectors(n - kept, n).astype(out.dtype)
+        np.matmul(basis, basis.conj().T, out=out)
+        return
+    if kept < n:
+        basis = form.vectors(0, n - kept).astype(out.dtype)
+        np.matmul(-basis, basis.conj().T, out=out)
+    out[np.diag_indices(n)] += 1
