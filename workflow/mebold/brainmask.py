@@ -1,0 +1,268 @@
+"""Brain mask of a T1-weighted image, with or without skull, from the MNI152 template.
+
+A correlation search over the whole field of view finds the brain, an affine and a quick nonlinear
+registration carry the template's mask over, and the image's own intensities settle its edge.
+"""
+
+import logging
+
+import numpy as np
+from scipy import ndimage, signal
+
+from mebold import affine_fit, affines, ants_bridge, mni, regrid
+from mebold.errors import DataError
+from mebold.foreground import foreground_mask
+
+logger = logging.getLogger(__name__)
+
+_SEARCH_MM = 8.0
+_AFFINE_MM = 4.0
+_NONLINEAR_MM = 4.0
+_SEED = 1
+_PITCHES_DEG = (-30.0, -15.0, 0.0, 15.0, 30.0)
+_SCALES = (0.85, 0.95, 1.05, 1.15)
+
+
+def brain_mask(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Find the brain in a T1-weighted image.
+
+    Parameters
+    ----------
+    volume : (x, y, z) array
+        Whole head, face removed or not, with any amount of neck, or already without skull; any
+        bias field, any orientation.
+    affine : (4, 4) array
+        Voxel to world, mm.
+
+    Returns
+    -------
+    (x, y, z) bool array
+        Brain and the fluid around it: one connected part without holes.
+
+    Raises
+    ------
+    DataError
+        When the volume has no positive voxel, or nothing like a brain is found in it.
+    """
+    from mebold.anat import bias_correct
+
+    clean = np.maximum(np.nan_to_num(np.asarray(volume, dtype=np.float32), posinf=0.0), 0.0)
+    foreground = foreground_mask(clean)
+    head, head_affine, box = regrid.crop_to_mask(clean, affine, foreground, margin_mm=5.0)
+    inside = foreground[box]
+    even = bias_correct(head, head_affine, inside, working_mm=6.0, iterations=(30,))
+    even = np.minimum(even, np.percentile(even[inside], 99.0))
+    to_head = _affine_to_head(even, head_affine, find_brain(even, head_affine))
+    mask = np.zeros(clean.shape, dtype=bool)
+    if _is_stripped(inside, head_affine, to_head):
+        logger.info("the image has no skull: its own outline is the brain mask")
+        mask[box] = _outline(inside, head_affine)
+        return mask
+    prior = _template_brain(head.shape, head_affine, to_head, grow_mm=0.0)
+    even = bias_correct(head, head_affine, prior & inside, working_mm=6.0, iterations=(50, 30))
+    even = np.minimum(even, 1.5 * np.percentile(even[prior], 95.0))
+    mask[box] = refine_mask(even, head_affine, _warped_template(even, head_affine, to_head))
+    return mask
+
+
+def find_brain(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Find the rough place, pitch and size of the brain anywhere in the field of view.
+
+    Normalised correlation of the template with the image is computed at every position by
+    Fourier transform, for a few head pitches and sizes.
+
+    Parameters
+    ----------
+    volume : (x, y, z) array
+        Bias-corrected T1w.
+    affine : (4, 4) array
+        Voxel to world, mm; the world axes must point roughly right, anterior, superior.
+
+    Returns
+    -------
+    (4, 4) float64 array
+        Point map MNI152 -> image world.
+
+    Raises
+    ------
+    DataError
+        When the best correlation is below 0.3: no brain with T1w contrast.
+    """
+    image, image_affine = _axis_aligned(volume, affine, _SEARCH_MM)
+    maps, template_affine = mni.load_template(_AFFINE_MM)
+    weight = regrid.dilated(maps["brain"] > 0.5, template_affine, 6.0).astype(np.float32)
+    centre = affines.apply(template_affine, np.argwhere(maps["brain"] > 0.5).mean(axis=0))
+    best = (-np.inf, np.eye(4))
+    for pitch in _PITCHES_DEG:
+        for scale in _SCALES:
+            # Patch point (relative to the patch centre) -> template point.
+            pull = np.eye(4)
+            pull[:3, :3] = (
+                affines.rigid_matrix([0, 0, 0, np.deg2rad(pitch), 0, 0], np.zeros(3))[:3, :3].T
+                / scale
+            )
+            pull[:3, 3] = centre
+            score, position = _best_position(image, maps["t1"], weight, template_affine, pull)
+            if score > best[0]:
+                push = np.linalg.inv(pull)
+                push[:3, 3] += affines.apply(image_affine, position)
+                best = (score, push)
+    logger.info("brain found with correlation %.2f", best[0])
+    if best[0] < 0.3:
+        message = (
+            f"no brain found: the best correlation with the MNI152 template is {best[0]:.2f}, "
+            "at least 0.3 is expected of a T1-weighted head."
+        )
+        raise DataError(message)
+    return best[1]
+
+
+def _best_position(
+    image: np.ndarray,
+    template: np.ndarray,
+    weight: np.ndarray,
+    template_affine: np.ndarray,
+    pull: np.ndarray,
+) -> tuple[float, np.ndarray]:
+    """Return the best masked correlation and the voxel where the patch centre then lies."""
+    half = int(np.ceil(120.0 / _SEARCH_MM))
+    shape = (2 * half + 1,) * 3
+    patch_affine = np.diag([_SEARCH_MM] * 3 + [1.0])
+    patch_affine[:3, 3] = -half * _SEARCH_MM
+    t = regrid.onto(template, template_affine, shape, patch_affine, matrix=pull)
+    w = regrid.onto(weight, template_affine, shape, patch_affine, matrix=pull) > 0.5
+    n = float(w.sum())
+    t = np.where(w, t - t[w].mean(), 0.0)
+
+    def correlate(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return signal.fftconvolve(a, b[::-1, ::-1, ::-1], mode="full")
+
+    wf = w.astype(np.float64)
+    inside = correlate(np.ones(image.shape), wf)
+    mean = correlate(image, wf) / n
+    variance = correlate(image**2, wf) / n - mean**2
+    covariance = correlate(image, t) / n
+    score = covariance / np.sqrt(np.maximum(variance, 1e-3 * image.var()) * np.sum(t**2) / n)
+    # A brain cut by the edge of the image is accepted up to a quarter.
+    score[inside < 0.75 * n] = -np.inf
+    at = np.unravel_index(int(np.argmax(score)), score.shape)
+    return float(score[at]), np.asarray(at) - half
+
+
+def _axis_aligned(
+    volume: np.ndarray, affine: np.ndarray, voxel_mm: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Resample onto a grid along the world axes that covers the volume."""
+    coarse, coarse_affine = regrid.coarsen(volume, affine, voxel_mm=voxel_mm)
+    corners = np.indices((2, 2, 2)).reshape(3, -1).T * (np.asarray(coarse.shape) - 1)
+    world = affines.apply(coarse_affine, corners)
+    target = np.diag([voxel_mm] * 3 + [1.0])
+    target[:3, 3] = world.min(axis=0)
+    shape = tuple(int(n) for n in np.ceil(np.ptp(world, axis=0) / voxel_mm) + 1)
+    return regrid.onto(coarse, coarse_affine, shape, target).astype(np.float64), target
+
+
+def _affine_to_head(volume: np.ndarray, affine: np.ndarray, initial: np.ndarray) -> np.ndarray:
+    """Refine MNI152 -> head by robust least squares inside the template's dilated mask."""
+    maps, template_affine = mni.load_template(_AFFINE_MM)
+    region = regrid.dilated(maps["brain"] > 0.5, template_affine, 6.0)
+    points = affines.grid_points(region.shape, template_affine, region)
+    moving, moving_affine = regrid.coarsen(volume, affine, voxel_mm=_AFFINE_MM)
+    matrix = initial
+    for fwhm_mm, rigid, cut in ((12.0, True, 20.0), (12.0, False, 20.0), (6.0, False, 10.0)):
+        sigma = fwhm_mm / 2.355 / _AFFINE_MM
+        fixed = ndimage.gaussian_filter(maps["t1"], sigma)[region]
+        matrix, correlation = affine_fit.fit_affine(
+            fixed,
+            moving,
+            moving_affine,
+            points,
+            initial=matrix,
+            fwhm_mm=fwhm_mm,
+            rigid=rigid,
+            iterations=25,
+            cut=cut,
+        )
+    logger.info("affine fit to MNI152: correlation %.2f", correlation)
+    return matrix
+
+
+def _template_brain(
+    shape: tuple[int, ...], affine: np.ndarray, to_head: np.ndarray, *, grow_mm: float
+) -> np.ndarray:
+    """Place the template's brain, grown by a distance in MNI mm, on the image's grid."""
+    maps, template_affine = mni.load_template(_AFFINE_MM)
+    grown = regrid.dilated(maps["brain"] > 0.5, template_affine, grow_mm)
+    placed = regrid.onto(grown, template_affine, shape, affine, matrix=np.linalg.inv(to_head))
+    return placed > 0.5
+
+
+def _is_stripped(foreground: np.ndarray, affine: np.ndarray, to_head: np.ndarray) -> bool:
+    """Tell whether hardly anything of the object lies outside the template's brain."""
+    near = _template_brain(foreground.shape, affine, to_head, grow_mm=10.0)
+    outside = np.count_nonzero(foreground & ~near) / np.count_nonzero(foreground)
+    return outside < 0.03
+
+
+def _outline(foreground: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Close gaps in the outline of an image without skull."""
+    pad = 6
+    closed = np.pad(foreground, pad)
+    closed = regrid.dilated(regrid.dilated(closed, affine, 4.0), affine, -4.0)
+    closed = closed[pad:-pad, pad:-pad, pad:-pad]
+    return ndimage.binary_fill_holes(regrid.largest_component(closed | foreground))
+
+
+def _warped_template(volume: np.ndarray, affine: np.ndarray, to_head: np.ndarray) -> np.ndarray:
+    """Carry the template's brain fraction to the image by a quick nonlinear registration."""
+    maps, template_affine = mni.load_template(_NONLINEAR_MM)
+    region = _template_brain(volume.shape, affine, to_head, grow_mm=8.0)
+    near, near_affine, _ = regrid.crop_to_mask(volume, affine, region, margin_mm=10.0)
+    fixed, fixed_affine = regrid.coarsen(near, near_affine, voxel_mm=_NONLINEAR_MM)
+    brain = ants_bridge.carry_over(
+        (fixed, fixed_affine),
+        (maps["t1"], template_affine),
+        maps["brain"],
+        fixed_mask=_template_brain(fixed.shape, fixed_affine, to_head, grow_mm=8.0),
+        initial=np.linalg.inv(to_head),
+        iterations=(30, 15),
+        seed=_SEED,
+    )
+    return regrid.onto(brain, fixed_affine, volume.shape, affine)
+
+
+def refine_mask(volume: np.ndarray, affine: np.ndarray, prior: np.ndarray) -> np.ndarray:
+    """Move the edge of a brain mask to where the image has it.
+
+    Parameters
+    ----------
+    volume : (x, y, z) array
+        Bias-corrected T1w.
+    affine : (4, 4) array
+        Voxel to world, mm.
+    prior : (x, y, z) array
+        Brain fraction of the registered template.
+
+    Returns
+    -------
+    (x, y, z) bool array
+        Never further than 4 mm from the edge of the template's mask.
+    """
+    brain = prior > 0.5
+    if not brain.any():
+        message = "the registered template mask is empty: the registration failed."
+        raise DataError(message)
+    core = regrid.dilated(brain, affine, -5.0)
+    limit = regrid.dilated(brain, affine, 4.0)
+    inside = volume[core]
+    white = float(np.percentile(inside, 75.0))
+    dark, bright = 0.4 * white, 1.35 * white
+    tissue = limit & (volume > dark) & (volume < bright)
+    # Opening cuts the thin bridges of dura and vessels between brain and scalp.
+    opened = regrid.dilated(tissue, affine, -2.5)
+    opened = regrid.largest_component(opened | core)
+    grown = regrid.dilated(opened, affine, 3.0) & (tissue | core)
+    # Fluid in the sulci and the rim of the template's mask belong to the brain mask.
+    closed = _outline(grown | (core & brain), affine)
+    smooth = ndimage.gaussian_filter(closed.astype(np.float32), 1.2 / affines.voxel_sizes(affine))
+    return ndimage.binary_fill_holes(regrid.largest_component((smooth > 0.5) & limit))
