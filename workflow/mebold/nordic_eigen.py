@@ -14,6 +14,36 @@ _LARGEST_ERROR = 1e-9
 _WORK_COLUMNS = 16  # block size of the LAPACK work space
 
 
+def _reduce(matrix: np.ndarray, *, overwrite: bool) -> tuple:
+    """LAPACK's reduction of a transposed Hermitian matrix to tridiagonal form."""
+    reduce = lapack.zhetrd if np.iscomplexobj(matrix) else lapack.dsytrd
+    # The transpose of a C-ordered array is what LAPACK wants, without a copy in between.
+    return reduce(matrix.T, lower=1, lwork=_WORK_COLUMNS * len(matrix), overwrite_a=int(overwrite))
+
+
+def eigenvalues(matrices: np.ndarray) -> np.ndarray:
+    """Eigenvalues of Hermitian matrices in descending order.
+
+    Parameters
+    ----------
+    matrices : (m, n, n) complex128 or float64
+        Transposed; only the upper triangles are read. They are overwritten.
+
+    Returns
+    -------
+    values : (m, n) float64
+    """
+    values = np.empty(matrices.shape[:2])
+    for i, matrix in enumerate(matrices):
+        _, diagonal, beside, _, _ = _reduce(matrix, overwrite=True)
+        ascending, info = lapack.dsterf(diagonal, beside)
+        if info:
+            full = np.diag(diagonal) + np.diag(beside, -1)
+            ascending = np.linalg.eigvalsh(full)
+        values[i] = ascending[::-1]
+    return values
+
+
 @dataclass(frozen=True)
 class Tridiagonal:
     """A Hermitian matrix in tridiagonal form.
@@ -39,10 +69,7 @@ class Tridiagonal:
     @classmethod
     def of(cls, matrix: np.ndarray) -> "Tridiagonal":
         """Reduce the transpose of `matrix` (n, n), of which the upper triangle is read."""
-        reduce = lapack.zhetrd if np.iscomplexobj(matrix) else lapack.dsytrd
-        n = len(matrix)
-        # The transpose of a C-ordered array is what LAPACK wants, without a copy in between.
-        form, diagonal, beside, factors, _ = reduce(matrix.T, lower=1, lwork=_WORK_COLUMNS * n)
+        form, diagonal, beside, factors, _ = _reduce(matrix, overwrite=False)
         values, info = lapack.dsterf(diagonal, beside)
         if info:
             values = np.linalg.eigvalsh(matrix.T)

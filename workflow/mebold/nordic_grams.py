@@ -33,7 +33,7 @@ def pack(parts: list[np.ndarray], upper: np.ndarray) -> np.ndarray:
 def unpack(packed: np.ndarray, *, is_complex: bool) -> np.ndarray:
     """Transposed Gram matrices (..., n, n); only their upper triangles are valid."""
     if not is_complex:
-        return packed
+        return packed.copy()
     full = np.empty(packed.shape, dtype=np.complex128)
     full.real = np.swapaxes(packed, -1, -2)
     np.negative(packed, out=full.imag)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mebold.nordic_eigen import eigenvalues
 from mebold.nordic_grams import gram_layers, row_of_grams
 from mebold.nordic_patches import Axis, box_sums, spread
 from mebold.nordic_rank import Rule, decompose, marchenko_pastur
@@ -61,8 +62,7 @@ def estimate_gfactor(
 
     def analyse(position: int, terms: list[np.ndarray], row: int) -> None:
         grams = row_of_grams(terms, row, is_complex=len(parts) == 2)
-        values = np.linalg.eigvalsh(grams, UPLO="U")[:, ::-1]
-        first, noise = marchenko_pastur(values, filled[position, row], n_volumes)
+        first, noise = marchenko_pastur(eigenvalues(grams), filled[position, row], n_volumes)
         variance[position, row] = noise
         removed[position, row] = np.maximum(n_singular - first, 0)
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from mebold.errors import DataError
 
-_CHUNK_BYTES = 2**21  # one float32 plane of a block of volumes: fits the cache, bounds the memory
+_CHUNK_BYTES = 2**19  # one float32 plane of a block of volumes: fits the cache, bounds the memory
 _LARGEST_PHASE_STEP = 1.0  # radians between data and low-pass phase, for temporal_phase 2 and 3
 _TURNS = (1.0, 2.0, 2 * math.pi, 200.0, 360.0, 2000 * math.pi, *(2.0**n for n in range(12, 17)))
 
