@@ -150,7 +150,7 @@ def parse(filename: str) -> dict[str, str]:
             message = f"{base} is no BIDS name: {pair!r} is not of the form entity-label."
             raise MetadataError(message)
         entities[_LONG.get(key, key)] = label
-    if not suffix or "-" in suffix:
+    if not suffix.isalnum():
         message = f"{base} is no BIDS name: it ends in {suffix!r} instead of a suffix."
         raise MetadataError(message)
     return entities | {"suffix": suffix, "extension": extension}

@@ -215,9 +215,11 @@ def _pybids_metadata(root: Path, images: list[File]) -> dict[str, dict]:
             layout = Layout(
                 str(root), validate=False, config=[bids.pybids_config()], indexer=indexer
             )
-        except OSError as error:  # pybids says so when a sidecar is no JSON, and names it
-            message = f"{error}: correct or remove the sidecar."
-            raise MetadataError(message) from error
+        except (OSError, TypeError, AttributeError, KeyError, ValueError) as error:
+            # pybids stops at the first sidecar it does not understand, such as a damaged one (our
+            # own reader then names it) or one with a null in IntendedFor.
+            _LOG.info("pybids: %s; sidecars are merged without it.", error)
+            return {}
         found = layout.get(extension=[".nii", ".nii.gz"])
         return {Path(file.path).relative_to(root).as_posix(): file.get_metadata() for file in found}
 

@@ -31,6 +31,17 @@ def _parts(run: Run) -> Iterator[Finding]:
                 yield error(row["path"], "part", message, fix)
 
 
+def _duplicates(run: Run) -> Iterator[Finding]:
+    for suffixes in (run.bold, run.sbref):
+        for component, rows in suffixes.items():
+            seen: dict[str | None, str] = {}
+            for row in rows:
+                other = seen.setdefault(row["echo"], row["path"])
+                if other != row["path"] and component != "other":
+                    message = f"{other} is the same image: same echo, same part ({component})"
+                    yield error(row["path"], "part", message, "Remove one of the two files")
+
+
 def _echoes(run: Run) -> Iterator[Finding]:
     labels = {row["echo"] for row in run.images}
     numbers = {int(label) for label in labels if label and label.isdigit()}
@@ -56,7 +67,7 @@ def _echo_time_keys(run: Run) -> Iterator[Finding]:
 def _echo_times(run: Run) -> Iterator[Finding]:
     by_echo = defaultdict(set)
     for row in run.images:
-        if row["echo_time"] is not None:
+        if row["echo_time"] is not None and 0 < row["echo_time"] < LONGEST_ECHO_TIME_S:
             by_echo[row["echo"]].add(row["echo_time"])
     path = run.first["path"]
     for echo, times in by_echo.items():
@@ -154,6 +165,7 @@ def _events(run: Run) -> Iterator[Finding]:
 #: The rules, each a generator of findings on one run.
 RUN_RULES = (
     _parts,
+    _duplicates,
     _echoes,
     _echo_time_keys,
     _echo_times,

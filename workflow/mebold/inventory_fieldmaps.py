@@ -77,18 +77,22 @@ def estimates(rows: Iterable[dict]) -> list[FieldEstimate]:
     """
     sets: dict[tuple, list[dict]] = {}
     for row in rows:
-        family = _FAMILIES.get(row["suffix"]) if row["datatype"] == "fmap" else None
-        if family is None:
-            continue
-        entities = bids.parse(row["path"])
-        if family == "epi":
-            entities.pop("direction", None)
-        key = (row["folder"], row["b0_identifier"][0]) if row["b0_identifier"] and (
-            family == "epi") else (row["folder"], family, bids.stem(entities))  # fmt: skip
-        sets.setdefault(key, []).append(row)
+        if row["datatype"] == "fmap" and row["suffix"] in _FAMILIES:
+            sets.setdefault(_set_key(row), []).append(row)
     found = [_estimate(images) for images in sets.values()]
     _make_unique(found)
     return found
+
+
+def _set_key(row: dict) -> tuple:
+    """Return what the images of one estimate share: all entities but the direction of ``epi``."""
+    family = _FAMILIES[row["suffix"]]
+    entities = bids.parse(row["path"])
+    if family == "epi":
+        if row["b0_identifier"]:
+            return row["folder"], family, row["b0_identifier"][0]
+        entities.pop("direction", None)
+    return row["folder"], family, bids.stem(entities)
 
 
 def _estimate(images: list[dict]) -> FieldEstimate:

@@ -15,6 +15,8 @@ _OTHER_DATATYPES = frozenset(
     ("beh", "dwi", "eeg", "ieeg", "meg", "micr", "motion", "mrs", "nirs", "perf", "pet")
 )
 
+_DEEPEST = 3  # sub-01/ses-01/func
+
 
 @dataclass(frozen=True)
 class File:
@@ -27,10 +29,10 @@ class File:
     @property
     def part_of(self) -> str:
         """Folder (``sub-01/ses-01``, ``sub-01`` or empty) of the tree that the file belongs to."""
-        parts = self.path.split("/")[:-1]
-        kept = [p for p, prefix in zip(parts[:2], ("sub-", "ses-"), strict=False)
-                if p.startswith(prefix)]  # fmt: skip
-        return "/".join(kept)
+        subject, session = (*self.path.split("/")[:-1], "", "")[:2]
+        if not subject.startswith("sub-"):
+            return ""
+        return f"{subject}/{session}" if session.startswith("ses-") else subject
 
 
 def walk(root: Path) -> Iterator[File]:
@@ -53,13 +55,17 @@ def _walk(folder: Path, prefix: str) -> Iterator[File]:
         if entry.name.startswith("."):
             continue
         if entry.is_dir():
-            wanted = entry.name.startswith("sub-") if depth == 0 else (
-                entry.name not in _OTHER_DATATYPES and "." not in entry.name
-            )  # fmt: skip
-            if wanted and depth < 4:
+            if depth < _DEEPEST and _may_hold_images(entry.name, depth):
                 yield from _walk(folder / entry.name, f"{prefix}{entry.name}/")
         elif entry.name.endswith((".nii", ".nii.gz", ".json", ".tsv")):
             yield _file(entry, prefix + entry.name)
+
+
+def _may_hold_images(name: str, depth: int) -> bool:
+    """Return whether a folder is a subject, or inside one and no other modality."""
+    if depth == 0:
+        return name.startswith("sub-")
+    return name not in _OTHER_DATATYPES and "." not in name
 
 
 def _file(entry: os.DirEntry, path: str) -> File:

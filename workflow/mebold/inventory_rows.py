@@ -47,6 +47,10 @@ _LISTS = {
     "b0_source": "B0FieldSource",
     "intended_for": "IntendedFor",
 }
+_ENTITY_COLUMNS = (
+    "subject", "session", "task", "acquisition", "run", "echo", "part", "suffix", "direction",
+    "reconstruction", "inversion",
+)  # fmt: skip
 _CLOCK = re.compile(r"(\d{1,2}):?(\d{2}):?(\d{2}(?:\.\d*)?)\Z")
 
 
@@ -93,9 +97,7 @@ def row(root: Path, file: File, metadata: dict, *, scan_time: str | None = None)
         When a sidecar key holds something of the wrong type.
     """
     entities = bids.parse(file.path)
-    cells = {column: entities.get(column) for column in (
-        "subject", "session", "task", "acquisition", "run", "echo", "part", "suffix",
-        "direction", "reconstruction", "inversion")}  # fmt: skip
+    cells = {column: entities.get(column) for column in _ENTITY_COLUMNS}
     cells |= {column: _number(metadata, key, file.path) for column, key in _NUMBERS.items()}
     cells |= {column: _text(metadata.get(key)) for column, key in _TEXTS.items()}
     cells |= {column: _list(metadata.get(key)) for column, key in _LISTS.items()}

@@ -103,10 +103,9 @@ def make_plan(table: pd.DataFrame, *, config: dict | None = None) -> pd.DataFram
 
 
 def _row(names: dict, stage: str, decision: Decision) -> dict:
-    cells = {c: names.get(c) or ABSENT for c in COLUMNS}
-    planned, reason = decision
-    return cells | {"stage": stage, "planned": planned, "reason": reason,
-                    "echoes": names["echoes"]}  # fmt: skip
+    cells = {column: names.get(column) or ABSENT for column in COLUMNS}
+    decided = dict(zip(("planned", "reason"), decision, strict=True))
+    return cells | {"stage": stage, "echoes": names["echoes"], **decided}
 
 
 def _anatomy(table: pd.DataFrame) -> dict[str, Decision]:
@@ -132,7 +131,11 @@ def _anatomy(table: pd.DataFrame) -> dict[str, Decision]:
 
 
 def _require_labels(runs: list[Run], column: str | None) -> set[str]:
-    """Return the tasks whose events have no label column; raise where one should be there."""
+    """Return the tasks whose events have no label column; raise where one should be there.
+
+    A task whose runs differ is an error, and so is a column that no events file has. The usual
+    column is not: it may be in the configuration without anybody having chosen it for these data.
+    """
     if column is None:
         return set()
     have, lack = defaultdict(list), defaultdict(list)

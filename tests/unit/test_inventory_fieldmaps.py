@@ -1,0 +1,169 @@
+"""Pairing of fieldmaps with runs, on rows made by hand."""
+
+from pathlib import Path
+
+import pytest
+
+from mebold.inventory_fieldmaps import estimates, pair, resolve
+from mebold.inventory_files import File
+from mebold.inventory_rows import row
+
+
+def image(path, **metadata):
+    """Return the row of an image that exists by name only."""
+    return row(Path("nowhere"), File(path, 0, 0), metadata)
+
+
+def run(stem="sub-01_task-x_run-1", folder="sub-01", **metadata):
+    return image(f"{folder}/func/{stem}_bold.nii.gz", **metadata)
+
+
+def phasediff(stem="sub-01", folder="sub-01", **metadata):
+    names = ("magnitude1", "magnitude2", "phasediff")
+    return [image(f"{folder}/fmap/{stem}_{name}.nii.gz", **metadata) for name in names]
+
+
+def paired(rows):
+    """Pair, and return (identifier, how) of the first BOLD row."""
+    pair(rows, {r["path"] for r in rows})
+    bold = next(r for r in rows if r["suffix"] == "bold")
+    return bold["fieldmap"], bold["fieldmap_by"]
+
+
+def two_maps(**by_run):
+    """Return two fieldmaps, run-1 and run-2, with their metadata."""
+    return [
+        r for n in ("1", "2") for r in phasediff(f"sub-01_run-{n}", **by_run.get(f"run{n}", {}))
+    ]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "func/sub-01_task-x_run-1_bold.nii.gz",
+        ["func/other.nii.gz", "func/sub-01_task-x_run-1_bold.nii.gz"],
+        ["func/sub-01_task-x_run-1_bold.nii.gz"] * 2,
+        "bids::sub-01/func/sub-01_task-x_run-1_bold.nii.gz",
+        "bids:raw:sub-01/func/sub-01_task-x_run-1_bold.nii.gz",
+        "sub-01/func/sub-01_task-x_run-1_bold.nii.gz",
+        "./func/sub-01_task-x_run-1_bold.nii",
+    ],
+)
+def test_intended_for_in_all_its_forms(target):
+    rows = [run(), *two_maps(run2={"IntendedFor": target})]
+    assert paired(rows) == ("phasediffRun2", "IntendedFor")
+
+
+def test_intended_for_without_the_session_of_the_target():
+    folder, stem = "sub-01/ses-1", "sub-01_ses-1"
+    target = {"IntendedFor": f"func/{stem}_task-x_run-1_bold.nii.gz"}
+    maps = phasediff(f"{stem}_run-1", folder) + phasediff(f"{stem}_run-2", folder, **target)
+    assert paired([run(f"{stem}_task-x_run-1", folder), *maps])[0] == "phasediffRun2"
+
+
+def test_intended_for_on_a_magnitude_image_counts():
+    rows = [run(), *two_maps()]
+    magnitude = next(r for r in rows if r["path"].endswith("run-2_magnitude1.nii.gz"))
+    magnitude["intended_for"] = ["func/sub-01_task-x_run-1_bold.nii.gz"]
+    assert paired(rows) == ("phasediffRun2", "IntendedFor")
+
+
+def test_intended_for_one_echo_means_the_run_and_its_sbref():
+    stem = "sub-01_task-x_run-1"
+    echoes = [run(f"{stem}_echo-{n}_part-{p}") for n in (1, 2) for p in ("mag", "phase")]
+    sbref = image(f"sub-01/func/{stem}_echo-1_part-mag_sbref.nii.gz")
+    target = {"IntendedFor": f"func/{stem}_echo-2_part-mag_bold.nii.gz"}
+    rows = [*echoes, sbref, *two_maps(run2=target)]
+    pair(rows, {r["path"] for r in rows})
+    assert {r["fieldmap"] for r in [*echoes, sbref]} == {"phasediffRun2"}
+
+
+def test_missing_targets_are_kept_for_the_checks():
+    rows = [run(), *phasediff(IntendedFor=["func/gone.nii.gz"])]
+    assert paired(rows) == ("phasediff", "only one in the session")
+    assert rows[-1]["intended_missing"] == ["func/gone.nii.gz"]
+
+
+def test_b0_field_source_wins_over_intended_for():
+    target = {"IntendedFor": "func/sub-01_task-x_run-1_bold.nii.gz"}
+    rows = [
+        run(B0FieldSource="map_2"),
+        *two_maps(run1=target, run2={"B0FieldIdentifier": ["map_2", "other"]}),
+    ]
+    assert paired(rows) == ("map2", "B0FieldSource")
+
+
+def test_identifiers_that_differ_in_dropped_characters_stay_apart():
+    maps = two_maps(run1={"B0FieldIdentifier": "a_b"}, run2={"B0FieldIdentifier": "a-b"})
+    assert [estimate.identifier for estimate in estimates(maps)] == ["ab", "abb"]
+    assert paired([run(B0FieldSource="a-b"), *maps])[0] == "abb"
+
+
+@pytest.mark.parametrize(("time", "nearest"), [("10:04:00", "1"), ("10:06:00", "2")])
+def test_without_keys_the_nearest_in_time_is_taken(time, nearest):
+    rows = [
+        run(AcquisitionTime=time),
+        *two_maps(run1={"AcquisitionTime": "10:00:00"}, run2={"AcquisitionTime": "10:10:00"}),
+    ]
+    assert paired(rows) == (f"phasediffRun{nearest}", "nearest in time")
+
+
+def test_without_times_the_first_is_taken_and_said():
+    assert paired([run(), *two_maps()]) == (
+        "phasediffRun1", "first in the session (no AcquisitionTime)")  # fmt: skip
+
+
+def test_a_fieldmap_of_another_session_is_taken_only_when_named():
+    target = {"IntendedFor": "ses-2/func/sub-01_ses-2_task-x_run-1_bold.nii.gz"}
+    bold = run("sub-01_ses-2_task-x_run-1", "sub-01/ses-2")
+    assert paired([bold, *phasediff("sub-01_ses-1", "sub-01/ses-1")]) == (None, None)
+    rows = [bold, *phasediff("sub-01_ses-1", "sub-01/ses-1", **target)]
+    assert paired(rows) == ("phasediff", "IntendedFor")
+    assert bold["fieldmap_folder"] == "sub-01/ses-1"
+
+
+def test_three_kinds_in_one_session_are_told_apart():
+    rows = [
+        *phasediff(),
+        image("sub-01/fmap/sub-01_acq-two_phase1.nii.gz"),
+        image("sub-01/fmap/sub-01_acq-two_phase2.nii.gz"),
+        image("sub-01/fmap/sub-01_fieldmap.nii.gz"),
+        image("sub-01/fmap/sub-01_magnitude.nii.gz"),
+        image("sub-01/fmap/sub-01_dir-AP_epi.nii.gz"),
+        image("sub-01/fmap/sub-01_dir-PA_epi.nii.gz"),
+        image("sub-01/fmap/sub-01_acq-alone_magnitude1.nii.gz"),
+        image("sub-01/fmap/sub-01_TB1map.nii.gz"),
+    ]
+    found = {estimate.identifier: estimate for estimate in estimates(rows)}
+    assert {name: (e.kind, e.usable, len(e.images)) for name, e in found.items()} == {
+        "phasediff": ("phasediff", True, 3),
+        "phasesAcqtwo": ("phases", True, 2),
+        "fieldmap": ("fieldmap", True, 2),
+        "epi": ("epi", False, 2),
+        "incompleteAcqalone": ("incomplete", False, 1),
+    }
+
+
+def test_a_usable_kind_is_preferred_to_opposite_phase_encoding():
+    epi = [image(f"sub-01/fmap/sub-01_dir-{d}_epi.nii.gz") for d in ("AP", "PA")]
+    assert paired([run(), *epi, *phasediff()])[0] == "phasediff"
+    assert paired([run(), *epi])[0] == "epi"
+
+
+def test_subjects_do_not_share_fieldmaps():
+    rows = [run(), *phasediff("sub-02", "sub-02", B0FieldIdentifier="a")]
+    rows[0]["b0_source"] = ["a"]
+    assert paired(rows) == (None, None)
+
+
+def test_paths_of_an_estimate():
+    estimate = estimates(phasediff())[0]
+    assert estimate.paths()["phasediff"] == "sub-01/fmap/sub-01_phasediff.nii.gz"
+    assert list(estimate.paths()) == ["magnitude1", "magnitude2", "phasediff"]
+
+
+def test_a_target_may_have_the_other_extension():
+    source = phasediff()[0]
+    assert resolve("func/a.nii.gz", source, {"sub-01/func/a.nii"}) == "sub-01/func/a.nii"
+    assert resolve("func/a.nii", source, {"sub-01/func/a.nii.gz"}) == "sub-01/func/a.nii.gz"
+    assert resolve("func/a.nii", source, set()) is None
