@@ -141,10 +141,9 @@ def _upsample(volume: np.ndarray, grid: tuple[np.ndarray, ...]) -> np.ndarray:
 
 
 def _window(distance: np.ndarray, start: float, stop: float) -> np.ndarray:
-    """Return 1 between two distances, with edges about 1 mm wide, and 0 at distance 0."""
-    rise = np.clip(distance - start + 0.5, 0, 1)
-    fall = np.clip(stop - distance + 0.5, 0, 1)
-    return np.where(distance > 0, rise * fall, 0).astype(np.float32)
+    """Return 1 between two distances from the brain, with edges about 1 mm wide."""
+    rise = np.clip(distance - np.float32(start - 0.5), 0, 1)
+    return rise * np.clip(np.float32(stop + 0.5) - distance, 0, 1)
 
 
 def make_head(spec: PhantomSpec, subject: str) -> Head:

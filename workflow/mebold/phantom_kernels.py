@@ -210,6 +210,25 @@ def _undistort(cells, shape, corners, weights, m, i, j, k, readout_s, offset_hz,
     return base, np.float32(1) / stretch, delta
 
 
+@nb.njit(cache=True, fastmath=True, inline="always")
+def _angle(y, x):
+    """Return atan2 to 2e-5 rad, a hundredth of a stored step, several times faster."""
+    ax, ay = abs(x), abs(y)
+    largest = max(max(ax, ay), np.float32(1e-20))
+    a = min(ax, ay) / largest
+    s = a * a
+    # Minimax polynomial of the arc tangent on 0..1 (Abramowitz and Stegun 4.4.49 family).
+    r = np.float32(-0.01172120)
+    r = r * s + np.float32(0.05265332)
+    r = r * s - np.float32(0.11643287)
+    r = r * s + np.float32(0.19354346)
+    r = r * s - np.float32(0.33262347)
+    r = (r * s + np.float32(0.99997726)) * a
+    r = np.float32(0.5 * np.pi) - r if ay > ax else r
+    r = np.float32(np.pi) - r if x < 0 else r
+    return -r if y < 0 else r
+
+
 @nb.njit(cache=True, fastmath=True)
 def digitise(signal, noise, scale, magnitude, phase, signed):
     """Add noise to complex echoes and store magnitude and phase as a scanner does.
@@ -227,14 +246,15 @@ def digitise(signal, noise, scale, magnitude, phase, signed):
     signed : bool
     """
     n_echoes, nz, ny, nx = signal.shape
+    step = np.float32(2048 / np.pi)
     for e in range(n_echoes):
         for k in range(nz):
             for j in range(ny):
                 for i in range(nx):
                     re = signal[e, k, j, i].real + scale[k, j, i] * noise[0, e, k, j, i]
                     im = signal[e, k, j, i].imag + scale[k, j, i] * noise[1, e, k, j, i]
-                    size = math.sqrt(re * re + im * im) + np.float32(0.5)
-                    magnitude[e, k, j, i] = min(int(size), 4095)
-                    angle = math.atan2(im, re)
-                    code = math.floor((angle + math.pi) * (2048 / math.pi) + 0.5) & 4095
+                    size = np.int32(math.sqrt(re * re + im * im) + np.float32(0.5))
+                    magnitude[e, k, j, i] = min(size, np.int32(4095))
+                    turns = _angle(im, re) * step + np.float32(2048.5)
+                    code = np.int32(turns) & np.int32(4095)
                     phase[e, k, j, i] = 2 * code - 4096 if signed else code

@@ -1,6 +1,7 @@
 """Write what the simulator knows, beside the dataset and not in it."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -117,3 +118,32 @@ def write_subject_truth(
         field_drift=scene.field_drift,
         t1w_to_t2w=t1w_to_t2w,
     )
+
+
+def sample_betas(responses: Mapping[str, np.ndarray], points: np.ndarray) -> np.ndarray:
+    """Return the true response to each image at points of the T1w world.
+
+    Parameters
+    ----------
+    responses : mapping
+        The content of ``responses.npz``: `affine`, `voxel_of` and `betas` are used.
+    points : (N, 3) array
+        T1w world mm.
+
+    Returns
+    -------
+    (N, C) float32 array
+        Percent at echo 2, interpolated linearly as the simulator does; 0 outside the
+        responsive voxels.
+    """
+    voxel_of, betas = responses["voxel_of"], responses["betas"]
+    index = affines.apply(np.linalg.inv(responses["affine"]), points)
+    cell = np.clip(np.floor(index).astype(int), 0, np.array(voxel_of.shape) - 2)
+    fraction = np.clip(index - cell, 0, 1)
+    out = np.zeros((len(points), betas.shape[1]), dtype=np.float32)
+    for corner in np.ndindex(2, 2, 2):
+        weight = np.where(corner, fraction, 1 - fraction).prod(axis=1)
+        voxel = voxel_of[tuple((cell + corner).T)]
+        inside = voxel >= 0
+        out[inside] += (weight[inside, None] * betas[voxel[inside]]).astype(np.float32)
+    return out
