@@ -104,8 +104,11 @@ def test_mapping_keeps_each_acquired_value():
     np.testing.assert_array_equal(same, values)
     finer = confounds.map_to_samples(values, tr=1.9, tr_out=1.0, n_out=8)
     np.testing.assert_array_equal(finer, [np.nan, 0.1, 0.1, 0.9, 0.9, 0.2, 0.2, 0.3])
-    coarser = confounds.map_to_samples(values, tr=1.0, tr_out=2.0, n_out=3)
-    assert coarser[1] == 0.9
+    jump_early = np.array([np.nan, 0.9, 0.1, 0.3, 0.2])
+    coarser = confounds.map_to_samples(jump_early, tr=1.0, tr_out=2.0, n_out=3)
+    np.testing.assert_array_equal(coarser, [np.nan, 0.9, 0.3])
+    coarsest = confounds.map_to_samples(jump_early, tr=1.0, tr_out=4.0, n_out=2)
+    np.testing.assert_array_equal(coarsest, [0.9, 0.3])
     finest = confounds.map_to_samples(values, tr=2.0, tr_out=0.5, n_out=17)
     np.testing.assert_array_equal(finest[:4], [np.nan, 0, 0, 0.1])
     assert np.isfinite(finest[1:]).all()
@@ -238,6 +241,17 @@ def test_components_find_the_course_of_each_tissue(rng):
     assert not any(result.metadata[name]["Retained"] for name in dropped)
 
 
+def test_combined_components_span_both_tissues(rng):
+    series, courses = make_series(rng)
+    options = compcor.CompCorOptions(variance=0.8)
+    table = compcor.compcor(series, make_masks(), tr=TR, options=options).table
+    basis = table[[name for name in table if name.startswith("a_comp_cor")]].to_numpy()
+    assert basis.shape[1] < 20
+    centred = courses - courses.mean(axis=1, keepdims=True)
+    residual = centred - (basis @ np.linalg.lstsq(basis, centred.T, rcond=None)[0]).T
+    assert np.all((residual**2).sum(axis=1) < 0.05 * (centred**2).sum(axis=1))
+
+
 def test_components_are_free_of_slow_cosines(rng):
     series, _ = make_series(rng)
     drift = compcor.cosines(N_TIMES, tr=TR, period_s=40.0)
@@ -258,6 +272,7 @@ def test_temporal_components_come_from_the_most_variable_voxels(rng):
     chosen = compcor.high_variance_voxels(series, brain, share=0.01)
     assert chosen.sum() == 5
     assert chosen[17]
+    assert not chosen[30]
     brain[17] = False
     assert not compcor.high_variance_voxels(series, brain, share=0.01)[17]
 

@@ -152,6 +152,7 @@ def test_one_bad_sample_ends_the_good_echoes_unless_tolerated(rng):
     assert result.t2star[9] == result.s0[9] == result.rmse[9] == 0
     assert result.t2star[8] > 0
     assert np.isnan(result.r_squared[8])
+    assert np.isnan(result.rmse[8])
 
 
 def test_goodness_falls_where_the_decay_is_not_exponential(rng):

@@ -241,12 +241,12 @@ def test_robust_ica_counts_as_converged_unless_every_run_failed(run, tmp_path, f
 def test_a_report_that_fails_does_not_cost_the_result(run, tmp_path, fake_tedana):
     def late_failure(arguments):
         write_fake_results(arguments)
-        raise ValueError("cannot draw")
+        raise OSError("cannot draw")
 
     fake_tedana(late_failure)
     result = denoise(run, tmp_path / "out", report=True)
     assert result.outcome["status"] == "ok"
-    assert "report incomplete: tedana stopped with ValueError" in result.outcome["warnings"][-1]
+    assert "report incomplete: tedana stopped with OSError" in result.outcome["warnings"][-1]
     assert np.all(result.denoised == 1)
 
 

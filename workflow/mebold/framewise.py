@@ -101,23 +101,21 @@ def map_to_samples(values: np.ndarray, *, tr: float, tr_out: float, n_out: int) 
     Returns
     -------
     (n_out,) float64 array
-        The largest value among the acquired volumes whose nearest sample this is; where there is
-        none, the value of the nearest acquired volume. Equal grids give the input. Only the first
-        sample can be NaN: others nearest to the first volume, which has no predecessor, are 0.
+        The largest value among the acquired volumes whose nearest sample this is (the later one
+        of two equally near); where there is none, the value of the nearest acquired volume. Equal
+        grids give the input. Only the first sample can be NaN: others nearest to the first
+        volume, which has no predecessor, are 0.
     """
     values = np.asarray(values, dtype=np.float64)
     times = np.arange(len(values)) * tr
     samples = np.arange(n_out) * tr_out
     nearest_volume = np.abs(samples[:, None] - times[None, :]).argmin(axis=1)
-    nearest_sample = np.abs(samples[:, None] - times[None, :]).argmin(axis=0)
+    nearest_sample = np.floor(times / tr_out + 0.5).astype(int)
     mapped = values[nearest_volume]
     for volume, sample in enumerate(nearest_sample):
-        # A volume beyond the last sample by more than half a step belongs to no sample.
-        if abs(times[volume] - samples[sample]) <= tr_out / 2 + 1e-9:
+        if sample < n_out:
             mapped[sample] = np.fmax(mapped[sample], values[volume])
     mapped[1:] = np.nan_to_num(mapped[1:], nan=0.0)
-    if not np.isfinite(values[0]):
-        mapped[0] = np.nan
     return mapped
 
 

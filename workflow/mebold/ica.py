@@ -143,6 +143,17 @@ def _fallback(outcome: dict[str, Any], reason: str) -> IcaResult:
     return IcaResult(None, {**outcome, "status": "fallback", "reason": reason}, None, None)
 
 
+def _result_files(arguments: dict[str, Any]) -> list[Path]:
+    """Name the files of tedana that are read back: mixing, metrics, denoised series."""
+    names = ("desc-ICA_mixing.tsv", "desc-tedana_metrics.tsv", "desc-denoised_bold.nii.gz")
+    return [Path(arguments["out_dir"]) / f"{arguments['prefix']}_{name}" for name in names]
+
+
+def _complete(files: Sequence[Path]) -> bool:
+    """Tell whether all files exist."""
+    return all(file.is_file() for file in files)
+
+
 def _run_tedana(arguments: dict[str, Any], n_threads: int) -> tuple[str | None, Any]:
     """Run the workflow; return the reason for a failure (or None) and the record of messages."""
     import matplotlib as mpl
@@ -158,7 +169,10 @@ def _run_tedana(arguments: dict[str, Any], n_threads: int) -> tuple[str | None, 
         try:
             with threadpool_limits(limits=n_threads):
                 tedana_workflow(**arguments, n_threads=n_threads)
-        except _DATA_ERRORS as error:
+        except Exception as error:
+            # With all results on disk only the report can have failed, for whatever reason.
+            if not isinstance(error, _DATA_ERRORS) and not _complete(_result_files(arguments)):
+                raise
             failure = f"tedana stopped with {type(error).__name__}: {error}"
             _LOGGER.warning("%s", failure, exc_info=True)
         finally:
@@ -171,9 +185,8 @@ def _run_tedana(arguments: dict[str, Any], n_threads: int) -> tuple[str | None, 
 
 
 def _collect(
-    folder: Path,
+    files: Sequence[Path],
     small: np.ndarray,
-    prefix: str,
     outcome: dict[str, Any],
     failure: str | None,
     record: tedana_logging.Record,
@@ -181,11 +194,7 @@ def _collect(
     """Read tedana's results and decide whether they can be used."""
     outcome = {**outcome, "warnings": list(record.warnings)}
     outcome["converged"] = _converged(record.messages) and not _robust_failures(record.messages)
-    files = [
-        folder / f"{prefix}_{name}"
-        for name in ("desc-ICA_mixing.tsv", "desc-tedana_metrics.tsv", "desc-denoised_bold.nii.gz")
-    ]
-    if not all(name.is_file() for name in files):
+    if not _complete(files):
         return _fallback(outcome, failure or "tedana wrote no denoised series")
     if failure:
         outcome["warnings"].append(f"report incomplete: {failure}")
@@ -327,6 +336,6 @@ def denoise(
             "overwrite": True,
         }  # fmt: skip
         failure, record = _run_tedana(arguments, n_threads)
-        result = _collect(folder, small, prefix, outcome, failure, record)
+        result = _collect(_result_files(arguments), small, outcome, failure, record)
         tedana_files.keep(folder, Path(out_dir), prefix=prefix, keep_images=keep_images)
     return result

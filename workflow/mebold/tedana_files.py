@@ -60,7 +60,8 @@ def write_inputs(
     nifti.save(mask_name, small.astype(np.float32), moved)
     t2star_name = None
     if t2star is not None:
-        t2star_name = str(folder / "t2star.nii")
+        # tedana copies this file to a name with .nii.gz, whatever it holds.
+        t2star_name = str(folder / "t2star.nii.gz")
         nifti.save(t2star_name, series.unmask(np.asarray(t2star, np.float32), small), moved)
     return names, str(mask_name), t2star_name, small
 
