@@ -179,7 +179,7 @@ def parse_labels(text: str | float) -> list[int]:
 
 
 def check_list(rois: pd.DataFrame) -> None:
-    """Check what a schema cannot: unique names, and labels just where an atlas is named.
+    """Check what a schema cannot: unique names per subject, labels just where an atlas is named.
 
     Parameters
     ----------
@@ -191,17 +191,19 @@ def check_list(rois: pd.DataFrame) -> None:
     ConfigError
         Naming the ROI and the fix.
     """
-    repeated = rois["name"][rois["name"].duplicated()].unique().tolist()
+    key = ["name", "subject"] if "subject" in rois else ["name"]
+    repeated = rois["name"][rois.duplicated(key)].tolist()
     if repeated:
         raise ConfigError(f"ROI list: name {repeated[0]!r} stands in more than one row")
     for row in rois.to_dict("records"):
         labels = parse_labels(row.get("labels", "n/a"))
-        if row["source"] == "atlas" and not labels:
+        source = row.get("source", "mask")
+        if source == "atlas" and not labels:
             raise ConfigError(f"ROI list: {row['name']} comes from an atlas but names no labels")
-        if row["source"] != "atlas" and labels:
+        if source != "atlas" and labels:
             raise ConfigError(
                 f"ROI list: {row['name']} has labels {labels} but its source is "
-                f"{row['source']!r}; labels need source 'atlas'"
+                f"{source!r}; labels need source 'atlas'"
             )
 
 
@@ -259,3 +261,25 @@ def roi_table(
                 row += [np.nan] * 3
             rows.append([*row, unit])
     return pd.DataFrame(rows, columns=TABLE_COLUMNS)
+
+
+def entries(table: pd.DataFrame | None, *, subject: str) -> list[dict]:
+    """Return the rows of the ROI list that hold for a subject.
+
+    Parameters
+    ----------
+    table : DataFrame or None
+        The ROI list; None stands for the derived visual region alone.
+    subject : str
+        With the ``sub-`` prefix; it replaces ``{subject}`` in paths.
+    """
+    if table is None:
+        return [{"name": "visual", "category": "derived", "source": "visual", "path": "n/a"}]
+    check_list(table)
+    label = subject.removeprefix("sub-")
+    found = []
+    for row in table.to_dict("records"):
+        owner = str(row.get("subject", "n/a")).removeprefix("sub-")
+        if owner in ("n/a", "nan", label):
+            found.append({**row, "path": str(row["path"]).replace("{subject}", label)})
+    return found

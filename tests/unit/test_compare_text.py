@@ -1,0 +1,81 @@
+"""The paragraph says what the tables say."""
+
+import pandas as pd
+import pytest
+
+from mebold import compare_stats, compare_tables, compare_text
+from mebold.errors import DataError
+
+VALUES = {"standardSingle": 8.0, "nordicOptcom": 14.0, "nordicIca": 14.5}
+METRIC = "noise_ceiling_median"
+
+
+def tables(subjects, *, half=2.0):
+    long, paired = [], []
+    for i, subject in enumerate(subjects):
+        for variant, value in VALUES.items():
+            value += i
+            row = (subject, "01", variant, METRIC, value, value - 1, value + 1, "percent")
+            long.append(row)
+            long.append((subject, "01", variant, "smoothness_fwhm", 2 + i, 1, 3, "mm"))
+            for reference in ("standardSingle", "nordicOptcom"):
+                if variant == reference:
+                    continue
+                d = VALUES[variant] - VALUES[reference]
+                head, tail = (subject, "01", variant, reference, METRIC), (d, d - half, d + half)
+                paired += [(*head, *tail, method, "percent") for method in ("images", "runs")]
+    return (
+        pd.DataFrame(long, columns=compare_tables.LONG_COLUMNS),
+        pd.DataFrame(paired, columns=compare_tables.PAIRED_COLUMNS),
+    )
+
+
+def describe(subjects, **options):
+    long, paired = tables(subjects, **options)
+    group = compare_stats.group_table(long, references=["standardSingle", "nordicOptcom"])
+    return compare_text.describe(
+        long, paired, baseline="standardSingle", primary="nordicOptcom", group=group
+    )
+
+
+def test_one_subject_best_difference_and_sureness():
+    text = describe(["01"])
+    assert "3 variants compared in subject 01" in text
+    assert "that of nordicIca, 14.5 %; the lowest that of standardSingle, 8.0 %" in text
+    assert "nordicOptcom differs from standardSingle by +6.0 points (+75 %)" in text
+    assert "+4.0 to +8.0 over images and +4.0 to +8.0 over runs: clearly different" in text
+    assert "nordicIca differs from nordicOptcom by +0.5 points" in text
+    assert "-1.5 to +2.5 over images and -1.5 to +2.5 over runs: not distinguishable" in text
+    assert "nothing is tested across subjects" in text
+    assert "smoothness 2.00 -> 2.00 mm" in text
+
+
+def test_one_wide_interval_takes_the_sureness_away():
+    long, paired = tables(["01"])
+    paired.loc[paired["method"] == "runs", "ci_low"] = -0.1
+    text = compare_text.describe(long, paired, baseline="standardSingle", primary="nordicOptcom")
+    assert "clearly different" not in text
+
+
+def test_five_subjects_name_p_and_its_floor():
+    text = describe([f"{i:02d}" for i in range(5)])
+    assert "compared in 5 subjects" in text
+    assert "clearly higher in 5 and clearly lower in 0 of 5 subject sessions" in text
+    assert "higher than standardSingle in 5 of 5 (difference 6.5 ± 0.0 points" in text
+    assert "sign-flip p = 0.0625 (5 subjects cannot give less than 0.0625)" in text
+
+
+def test_baseline_alone():
+    long, paired = tables(["01"])
+    long = long[long["variant"] == "standardSingle"]
+    text = compare_text.describe(
+        long, paired[:0], baseline="standardSingle", primary="nordicOptcom"
+    )
+    assert text.startswith("1 variant compared")
+    assert "differs" not in text
+
+
+def test_table_without_noise_ceilings_is_refused():
+    long, paired = tables(["01"])
+    with pytest.raises(DataError, match="no rows of noise_ceiling_median"):
+        compare_text.describe(long[long["metric"] != METRIC], paired, baseline="a", primary="b")
