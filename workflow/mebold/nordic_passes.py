@@ -81,6 +81,7 @@ class Maps:
     components_removed: np.ndarray
     energy_removed: np.ndarray
     residual_sd: np.ndarray
+    noise_variance: np.ndarray
 
 
 class _Averager:
@@ -173,7 +174,7 @@ def remove_noise(
     """
     x_axis, y_axis, _ = axes
     filled = box_sums(filled_voxels(parts, rule.columns).astype(int), axes)
-    removed, energy = np.zeros(filled.shape), np.zeros(filled.shape)
+    removed, energy, variance = (np.zeros(filled.shape) for _ in range(3))
     residual_sd = np.full(parts[0].shape[:3], np.nan)
     layers: dict[int, list] = {}
     averager = _Averager(parts, axes, layers, residual_sd)
@@ -183,6 +184,7 @@ def remove_noise(
         result = decompose(grams, filled[position, row], rule)
         removed[position, row] = result.components_removed
         energy[position, row] = result.energy_removed
+        variance[position, row] = result.noise_variance
         return result.projectors
 
     for position, terms in gram_layers(parts, axes, rule.columns, pool):
@@ -202,4 +204,7 @@ def remove_noise(
         progress("denoising", (position + 1) / len(x_axis.positions))
     for part in parts:
         part[x_axis.coverage == 0] = 0
-    return Maps(spread(removed, axes), spread(energy, axes), residual_sd)
+    known = np.isfinite(variance)
+    with np.errstate(invalid="ignore"):
+        noise = spread(np.where(known, variance, 0), axes) / spread(known.astype(float), axes)
+    return Maps(spread(removed, axes), spread(energy, axes), residual_sd, noise)

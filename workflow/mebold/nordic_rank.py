@@ -137,6 +137,7 @@ class Decomposition:
     projectors: np.ndarray
     components_removed: np.ndarray
     energy_removed: np.ndarray
+    noise_variance: np.ndarray
 
 
 def decompose(grams: np.ndarray, filled_rows: np.ndarray, rule: Rule) -> Decomposition:
@@ -156,7 +157,8 @@ def decompose(grams: np.ndarray, filled_rows: np.ndarray, rule: Rule) -> Decompo
         ``projectors`` (patches, n, n) complex64 or float32, to be multiplied from the right to
         rows of voxel series; ``components_removed`` (patches,) counts all singular values that
         are dropped, ``energy_removed`` (patches,) is the square root of the removed fraction of
-        the sum of singular values.
+        the sum of singular values, ``noise_variance`` (patches,) the variance of the removed
+        components per degree of freedom (NaN where there are none).
     """
     n_patches, n = grams.shape[:2]
     n_singular = min(rule.rows, n)
@@ -165,6 +167,7 @@ def decompose(grams: np.ndarray, filled_rows: np.ndarray, rule: Rule) -> Decompo
         np.zeros((n_patches, n, n), dtype=single),
         np.full(n_patches, float(n_singular)),
         np.zeros(n_patches),
+        np.full(n_patches, np.nan),
     )
     for i in np.flatnonzero(filled_rows > 0):
         form = Tridiagonal.of(grams[i])
@@ -173,6 +176,9 @@ def decompose(grams: np.ndarray, filled_rows: np.ndarray, rule: Rule) -> Decompo
         singular = np.sqrt(np.maximum(values[:n_singular], 0))
         result.components_removed[i] = n_singular - kept
         result.energy_removed[i] = np.sqrt(singular[kept:].sum() / singular.sum())
+        freedom = (int(filled_rows[i]) - kept) * (n - kept)
+        if freedom > 0:
+            result.noise_variance[i] = np.sum(singular[kept:] ** 2) / freedom
         _projector(form, kept, result.projectors[i])
     return result
 
