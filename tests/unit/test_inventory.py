@@ -120,6 +120,36 @@ def test_nearer_and_more_special_sidecars_win(tmp_path):
     assert (y["repetition_time"], y["echo_time"]) == (9, None)
 
 
+def test_the_nearest_events_file_wins(tmp_path):
+    tree = Tree(tmp_path)
+    for run in ("1", "2"):
+        tree.run(f"sub-01_task-x_run-{run}", echoes={None: 0.03}, parts=(None,))
+    tree.events("task-x_events.tsv", ["a"])
+    tree.events("sub-01/func/sub-01_task-x_run-2_events.tsv", ["a", "b"])
+    rows = records(inventory.index(tmp_path))
+    assert [(row["events"].count("/"), row["n_events"]) for row in rows] == [(0, 1), (2, 2)]
+    assert rows[0]["events_repeats"] == {"stim_name": [1, 1]}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "there is no column 'onset', only: nothing"),
+        ("onset\ttrial_type\n1\ta\n", "there is no column 'duration', only: onset, trial_type"),
+        ("onset\tduration\n1\t2\n1\n", "line 3 has 1 values for 2 columns"),
+    ],
+)
+def test_an_unreadable_events_file_is_kept_as_a_problem(tmp_path, content, message):
+    tree = Tree(tmp_path)
+    tree.run("sub-01_task-x", echoes={None: 0.03}, parts=(None,))
+    tree.text("task-x_events.tsv", content)
+    row = records(inventory.index(tmp_path))[0]
+    assert message in row["events_problem"]
+    assert (row["n_events"], row["events_columns"]) == (None, None)
+    with pytest.raises(MetadataError, match=r"task-x_events\.tsv: events: "):
+        inventory.check(inventory.index(tmp_path))
+
+
 def test_sidecars_without_part_serve_parts_outside_the_standard(tmp_path):
     tree = Tree(tmp_path)
     for part in ("m", "magnitude", "phs", "ph"):
@@ -143,6 +173,14 @@ def test_a_label_that_is_not_there_is_named_with_those_that_are(tree):
         inventory.index(tree.root, session_labels=["03"])
     with pytest.raises(MetadataError, match=r"task-rest.*tasks there: images"):
         inventory.index(tree.root, task_labels=["rest"])
+
+
+@pytest.mark.parametrize("name", ["sub-02_T1w", "sub-01_ses-1_T1w", "T1w"])
+def test_a_file_in_the_folder_of_another_is_named(tmp_path, name):
+    tree = Tree(tmp_path)
+    tree.image(f"sub-01/anat/{name}.nii.gz")
+    with pytest.raises(MetadataError, match=rf"{name}\.nii\.gz: the name says .* lies in sub-01"):
+        inventory.index(tmp_path)
 
 
 @pytest.mark.parametrize("content", ["{broken", "[1, 2]", '{"EchoTime": "abc"}'])

@@ -209,8 +209,8 @@ def test_a_damaged_image_is_an_error(rows):
 
 def test_an_unreadable_events_file_is_an_error(rows):
     for row in pick(rows, "run-01", "_bold"):
-        row["events_problem"] = "x_events.tsv has no column 'onset'"
-    found = only(rows, "error", "x_events.tsv has no column 'onset'. Correct or remove")
+        row["events_problem"] = "there is no column 'onset'"
+    found = only(rows, "error", "run-01_events.tsv: events: there is no column 'onset'. Correct")
     assert len(found) == 1
 
 

@@ -131,6 +131,7 @@ def test_states_of_the_image_file(tmp_path):
         "sub-01/dwi/sub-01_dwi.nii.gz",
         "sub-01/func/sub-01_task-x_bold.json",
         "sub-01/func/sub-01_task-x_cbv.nii.gz",
+        "sub-01/func/sub-01_task-x_space-T1w_desc-preproc_bold.nii.gz",
     ],
 )
 def test_what_is_neither_bold_nor_anatomy_is_passed_over(path):

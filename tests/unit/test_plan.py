@@ -257,6 +257,22 @@ def test_variants_decide_on_nordic_and_combination(rows):
     assert decide(rows, "compare", config=config)[0] is False
 
 
+def test_variants_with_nordic_need_nordic(rows):
+    for row in pick(rows, "run-02", "_bold"):
+        row["n_volumes"] = 5
+    config = CONFIG | {"design": {"label_column": "stim_name"}}
+    planned, reason = decide(rows, "compare", config=config)
+    assert (planned, reason) == (True, "standardSingle, standardOptcom, standardIca")
+
+
+def test_the_first_session_with_a_fit_is_compared(rows):
+    later = sessions_like(rows, ["02"])
+    for row in rows:
+        row |= {"events": None, "n_events": None, "events_columns": None}
+    plan = make_plan(frame([*rows, *later]), config=CONFIG)
+    assert plan.loc[(plan["stage"] == "compare") & plan["planned"], "session"].tolist() == ["02"]
+
+
 @pytest.mark.parametrize(
     ("wanted", "compared"),
     [("first", {"01"}), ("all", {"01", "02"}), ("none", set()), (["02"], {"02"}), ([2], set())],

@@ -180,6 +180,7 @@ def _index_rows(root: Path, files: list[File], images: list[File]) -> list[dict]
     metadata = _pybids_metadata(root, images)
     rows = []
     for file in images:
+        _require_own_folder(file)
         found = sidecars.applicable(file.path)
         folders = {path.rpartition("/")[0] for path in found}
         if len(folders) < len(found) or file.path not in metadata:
@@ -190,6 +191,17 @@ def _index_rows(root: Path, files: list[File], images: list[File]) -> list[dict]
             metadata[file.path] = merged
         rows.append(row(root, file, metadata[file.path], scan_time=times.get(file.path)))
     return rows
+
+
+def _require_own_folder(file: File) -> None:
+    entities = bids.parse(file.path)
+    named = bids.folder(entities.get("subject"), entities.get("session"))
+    if named != file.part_of:
+        message = (
+            f"{file.path}: the name says {named or 'no subject'}, but the file lies in "
+            f"{file.part_of}. Rename or move it."
+        )
+        raise MetadataError(message)
 
 
 def _pybids_metadata(root: Path, images: list[File]) -> dict[str, dict]:

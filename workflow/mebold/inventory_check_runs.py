@@ -159,7 +159,7 @@ def _events(run: Run) -> Iterator[Finding]:
     row = run.first
     if row["events_problem"]:
         fix = "Correct or remove the events file"
-        yield error(row["events"], "events", row["events_problem"].rstrip("."), fix)
+        yield error(row["events"], "events", row["events_problem"], fix)
 
 
 #: The rules, each a generator of findings on one run.

@@ -3,7 +3,6 @@
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from mebold.errors import MetadataError
 from mebold.inventory_files import Inheritance
 
 _NOT_LABELS = ("onset", "duration")
@@ -34,7 +33,7 @@ def attach(rows: list[dict], root: Path, paths: list[str]) -> None:
         if found:
             row["events"] = found[-1]
             if found[-1] not in contents:
-                contents[found[-1]] = _read_or_problem(root / found[-1])
+                contents[found[-1]] = _read(root / found[-1])
             columns = contents[found[-1]]
             if isinstance(columns, str):
                 row["events_problem"] = columns
@@ -49,37 +48,21 @@ def attach(rows: list[dict], root: Path, paths: list[str]) -> None:
             row["events_repeats"] = run["events_repeats"]
 
 
-def read(path: Path) -> dict[str, list[str]]:
-    """Read an events file as text columns.
-
-    Raises
-    ------
-    MetadataError
-        When it has no ``onset`` or ``duration`` column or a ragged line.
-    """
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
+def _read(path: Path) -> dict[str, list[str]] | str:
+    """Return the columns of an events file as text, or the words that say why there are none."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        return f"the file cannot be read ({error})"
     header = lines[0].split("\t") if lines else []
     for column in _NOT_LABELS:
         if column not in header:
-            message = (
-                f"{path} has no column {column!r} (it has: {', '.join(header) or 'nothing'}): "
-                "an events file is tab-separated and starts with onset and duration."
-            )
-            raise MetadataError(message)
+            return f"there is no column {column!r}, only: {', '.join(header) or 'nothing'}"
     cells = [line.split("\t") for line in lines[1:] if line.strip()]
     for number, row in enumerate(cells, 2):
         if len(row) != len(header):
-            message = f"{path}, line {number}: {len(row)} values for {len(header)} columns."
-            raise MetadataError(message)
+            return f"line {number} has {len(row)} values for {len(header)} columns"
     return {column: [row[i] for row in cells] for i, column in enumerate(header)}
-
-
-def _read_or_problem(path: Path) -> dict[str, list[str]] | str:
-    """Return the columns, or the sentence that says why there are none."""
-    try:
-        return read(path)
-    except (MetadataError, OSError, UnicodeDecodeError) as error:
-        return str(error)
 
 
 def _count_repeats(runs: list[dict], contents: dict) -> None:

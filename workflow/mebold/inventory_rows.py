@@ -13,6 +13,8 @@ ANAT_SUFFIXES = (
     "T1w", "T2w", "UNIT1", "MP2RAGE", "MEGRE", "T2starw", "T2star", "PDw", "PDT2", "FLAIR",
     "inplaneT1", "inplaneT2", "T1map", "T2starmap", "angio",
 )  # fmt: skip
+#: Entities that only processed images have.
+_PROCESSED = {"space", "resolution", "density", "label", "description"}
 #: Labels of ``part`` seen in real data sets, and what they mean.
 _PARTS = {
     "mag": ("mag", "magnitude", "m", "abs"),
@@ -60,9 +62,12 @@ def wanted(path: str) -> bool:
         return False
     datatype = _datatype(path)
     try:
-        suffix = bids.parse(path)["suffix"]
+        entities = bids.parse(path)
     except MetadataError:
         return False
+    if _PROCESSED & set(entities):
+        return False
+    suffix = entities["suffix"]
     if datatype == "func":
         return suffix in FUNC_SUFFIXES
     return datatype == "fmap" or (datatype == "anat" and suffix in ANAT_SUFFIXES)

@@ -39,6 +39,7 @@ class _Context:
     anatomy: dict[str, Decision]
     lacking: set[str] = field(default_factory=set)
     done: dict[str, Decision] = field(default_factory=dict)
+    denoised: list[str] = field(default_factory=list)
 
 
 def make_plan(table: pd.DataFrame, *, config: dict | None = None) -> pd.DataFrame:
@@ -93,7 +94,8 @@ def make_plan(table: pd.DataFrame, *, config: dict | None = None) -> pd.DataFram
             rows.append(_row(names | {"echoes": run.n_echoes}, stage, context.done[stage]))
         if context.done["singletrial"][0]:
             fitted[run.group].append(run)
-    first_groups = _first_groups(groups)
+            context.denoised += [run.stem] if context.done["nordic"][0] else []
+    first_groups = _first_groups(fitted)
     for group, members in groups.items():
         names = {c: members[0].first[c] for c in ("subject", "session", "task")}
         names |= {"stem": group, "group": group, "echoes": members[0].n_echoes}
@@ -311,8 +313,13 @@ def _repeats(fitted: list[Run], context: _Context) -> tuple[bool, bool | None]:
 
 
 def _compare(group: str, fitted: list[Run], context: _Context, first_groups: set[str]) -> Decision:
-    n_echoes = min(run.n_echoes for run in fitted)
-    possible = [v for v in context.variants if n_echoes >= _FEWEST_ECHOES or v.endswith("Single")]
+    combined = min(run.n_echoes for run in fitted) >= _FEWEST_ECHOES
+    denoised = all(run.stem in context.denoised for run in fitted)
+    possible = [
+        name
+        for name in context.variants
+        if (combined or name.endswith("Single")) and (denoised or name.startswith("standard"))
+    ]
     if len(possible) < 2:
         return False, "fewer than two variants are possible"
     wanted = context.compare_sessions
@@ -326,10 +333,10 @@ def _compare(group: str, fitted: list[Run], context: _Context, first_groups: set
     return True, ", ".join(possible)
 
 
-def _first_groups(groups: dict[str, list[Run]]) -> set[str]:
-    """Return the first session's group of each subject's task."""
+def _first_groups(fitted: dict[str, list[Run]]) -> set[str]:
+    """Return, of each subject's task, the group of the first session with a fit."""
     firsts = {}
-    for group, runs in groups.items():
+    for group, runs in fitted.items():
         row = runs[0].first
         firsts.setdefault((row["subject"], row["task"]), group)
     return set(firsts.values())
