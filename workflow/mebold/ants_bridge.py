@@ -188,9 +188,10 @@ def register_linear(
     antsRegistration of ANTs (antspyx 0.6.3); Mattes et al. 2003, IEEE TMI 22:120.
     """
     ants = load_ants()
-    images = [to_ants(*fixed), to_ants(*moving)]
+    # antsRegistration reads the memory of its images as the type of --float, unchecked.
+    images = [to_ants(*image).clone("double") for image in (fixed, moving)]
     masks = [
-        None if mask is None else to_ants(mask, affine)
+        None if mask is None else to_ants(mask, affine) != 0
         for mask, (_, affine) in ((fixed_mask, fixed), (moving_mask, moving))
     ]
     with tempfile.TemporaryDirectory() as folder:
@@ -247,7 +248,7 @@ def carry_over(
     from ants.internal import get_pointer_string
 
     images = [to_ants(*fixed), to_ants(*moving)]
-    mask = to_ants(fixed_mask, fixed[1])
+    mask = to_ants(fixed_mask, fixed[1]) != 0
     names = [get_pointer_string(image) for image in images]
     levels = len(iterations)
     with tempfile.TemporaryDirectory() as folder:

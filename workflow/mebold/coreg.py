@@ -1,0 +1,223 @@
+"""Rigid alignment of an EPI reference with the T1-weighted anatomy."""
+
+import logging
+from collections.abc import Callable
+
+import numpy as np
+
+from mebold import affines, ants_bridge, bbr, regrid
+from mebold.anat import bias_correct
+from mebold.ants_bridge import Stage
+from mebold.errors import DataError
+from mebold.similarity import dice, mutual_information
+
+logger = logging.getLogger(__name__)
+
+_SEED = 1
+_BOUNDARY_POINTS = 40_000
+_BBR_DISTANCE_MM = 1.2
+_REACH_MM = 6.0
+_STAGES = (
+    Stage("Rigid", (4, 2), (6.0, 3.0), (200, 100), 1.0),
+    Stage("Rigid", (1,), (0.0,), (100,), 0.5),
+)
+
+
+def boldref_to_t1w(
+    boldref: np.ndarray,
+    boldref_affine: np.ndarray,
+    t1w: np.ndarray,
+    t1w_affine: np.ndarray,
+    *,
+    boldref_mask: np.ndarray,
+    t1w_mask: np.ndarray,
+    wm_probability: np.ndarray | None = None,
+    max_bbr_shift_mm: float = 2.0,
+    seed: int = _SEED,
+) -> tuple[np.ndarray, dict]:
+    """Align a distortion-corrected EPI reference with the T1w image.
+
+    Mutual information inside the brain first; then, with a white-matter map, the boundary-based
+    refinement, which is refused when it moves any brain voxel further than a limit.
+
+    Parameters
+    ----------
+    boldref : (x, y, z) array
+        EPI reference, not bias corrected.
+    boldref_affine : (4, 4) array
+        Voxel to world, mm.
+    t1w : (x', y', z') array
+        Bias-corrected T1w image, with or without skull.
+    t1w_affine : (4, 4) array
+        Voxel to world, mm.
+    boldref_mask, t1w_mask : bool arrays
+        Brain, on the grid of the respective image.
+    wm_probability : (x', y', z') array, optional
+        White matter 0 to 1 on the T1w grid. Without it the refinement is left out.
+    max_bbr_shift_mm : float
+        Limit for the refinement.
+    seed : int
+        Of all sampling.
+
+    Returns
+    -------
+    matrix : (4, 4) float64 array
+        Rigid point map T1w -> EPI, world mm: ``boldref(matrix @ x)`` shows the tissue of
+        ``t1w(x)``.
+    qc : dict
+        ``mask_dice`` (T1w mask cut to the EPI's field of view against the EPI mask),
+        ``mutual_information`` in nats with and without alignment (``..._initial``),
+        ``bbr_cost_before``, ``bbr_cost_after``, ``bbr_shift_mm`` (largest over the brain; None
+        without refinement), ``bbr_accepted``, ``shift_mm`` (largest displacement of a brain voxel
+        by the whole alignment), ``rotation_deg``, ``coverage`` (share of the T1w brain inside the
+        EPI's field of view).
+
+    Raises
+    ------
+    DataError
+        When a mask is empty or an image holds nothing in it.
+
+    References
+    ----------
+    Mattes mutual information as in antspyx 0.6.3; Greve & Fischl 2009, NeuroImage 48:63.
+    """
+    boldref_mask, t1w_mask = (np.asarray(m, dtype=bool) for m in (boldref_mask, t1w_mask))
+    boldref = np.nan_to_num(np.asarray(boldref, dtype=np.float32), posinf=0.0, neginf=0.0)
+    t1w = np.nan_to_num(np.asarray(t1w, dtype=np.float32), posinf=0.0, neginf=0.0)
+    for name, image, mask in (("EPI", boldref, boldref_mask), ("T1w", t1w, t1w_mask)):
+        if image.shape != mask.shape or not np.any(image[mask]):
+            message = (
+                f"the {name} brain mask is empty, of another size, or the image is zero in it."
+            )
+            raise DataError(message)
+    epi = bias_correct(boldref, boldref_affine, regrid.dilated(boldref_mask, boldref_affine, 3.0))
+    fixed = _working_t1w(t1w, t1w_affine, t1w_mask, boldref_affine)
+    moving = _dim_outside(epi, boldref_affine, boldref_mask)
+    starts = _starts(fixed, boldref_mask, boldref_affine)
+    score = _scorer(fixed, moving, boldref_affine)
+    start = max(starts, key=score)
+    mutual = ants_bridge.nearest_rigid(
+        ants_bridge.register_linear(
+            fixed[:2],
+            (moving, boldref_affine),
+            stages=_STAGES,
+            seed=seed,
+            fixed_mask=fixed[2],
+            initial=start,
+        )
+    )
+    brain = affines.grid_points(fixed[0].shape, fixed[1], fixed[3])
+    qc = {"bbr_cost_before": None, "bbr_cost_after": None, "bbr_shift_mm": None}
+    qc["bbr_accepted"] = False
+    matrix = mutual
+    if wm_probability is not None:
+        matrix = _refined(
+            mutual, wm_probability, t1w_affine, t1w_mask, epi, boldref_affine, brain,
+            max_bbr_shift_mm=max_bbr_shift_mm, seed=seed, qc=qc,
+        )  # fmt: skip
+    qc["mutual_information_initial"] = score(np.eye(4))
+    qc["mutual_information"] = score(matrix)
+    qc.update(_overlap(matrix, t1w_mask, t1w_affine, boldref_mask, boldref_affine))
+    qc["shift_mm"] = float(affines.displacements(matrix, np.eye(4), brain).max())
+    angle = np.arccos(np.clip((np.trace(matrix[:3, :3]) - 1) / 2, -1, 1))
+    qc["rotation_deg"] = float(np.rad2deg(angle))
+    return matrix, qc
+
+
+def _working_t1w(
+    t1w: np.ndarray, affine: np.ndarray, mask: np.ndarray, boldref_affine: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Cut and coarsen the T1w image to the EPI's resolution: image, affine, wide mask, brain."""
+    wide = regrid.dilated(mask, affine, _REACH_MM)
+    image = np.where(wide, np.minimum(t1w, np.percentile(t1w[mask], 99.5)), 0.0)
+    image, box_affine, box = regrid.crop_to_mask(image, affine, wide, margin_mm=3.0)
+    voxel = max(1.5, float(affines.voxel_sizes(boldref_affine).min()))
+    voxel = max(voxel, float(affines.voxel_sizes(affine).max()))
+    coarse, coarse_affine = regrid.coarsen(image, box_affine, voxel_mm=voxel)
+    grid = (coarse.shape, coarse_affine)
+    reach = regrid.dilated(mask, affine, 3.0)[box]
+    near, brain = (regrid.onto(m, box_affine, *grid) > 0.5 for m in (reach, mask[box]))
+    return coarse, coarse_affine, near, brain
+
+
+def _dim_outside(epi: np.ndarray, affine: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Clip the EPI's brightest voxels and remove what lies far from the brain."""
+    near = regrid.dilated(mask, affine, _REACH_MM)
+    return np.where(near, np.minimum(epi, np.percentile(epi[mask], 99.5)), 0.0)
+
+
+def _starts(
+    fixed: tuple[np.ndarray, ...], boldref_mask: np.ndarray, boldref_affine: np.ndarray
+) -> list[np.ndarray]:
+    """Return starting points: the scanner's coordinates, and the centres of both masks matched."""
+    centre_t1w = affines.apply(fixed[1], np.argwhere(fixed[3]).mean(axis=0))
+    centre_epi = affines.apply(boldref_affine, np.argwhere(boldref_mask).mean(axis=0))
+    shifted = np.eye(4)
+    shifted[:3, 3] = centre_epi - centre_t1w
+    return [np.eye(4), shifted]
+
+
+def _scorer(
+    fixed: tuple[np.ndarray, ...], moving: np.ndarray, affine: np.ndarray
+) -> Callable[[np.ndarray], float]:
+    """Return a function that gives the mutual information in the brain for a matrix."""
+
+    def score(matrix: np.ndarray) -> float:
+        sampled = regrid.onto(moving, affine, fixed[0].shape, fixed[1], matrix=matrix)
+        return mutual_information(fixed[0][fixed[2]], sampled[fixed[2]])
+
+    return score
+
+
+def _refined(
+    start: np.ndarray,
+    wm_probability: np.ndarray,
+    t1w_affine: np.ndarray,
+    t1w_mask: np.ndarray,
+    epi: np.ndarray,
+    epi_affine: np.ndarray,
+    brain: np.ndarray,
+    *,
+    max_bbr_shift_mm: float,
+    seed: int,
+    qc: dict,
+) -> np.ndarray:
+    """Return the boundary-based refinement, or the start where it is refused; fill in the QC."""
+    boundary = bbr.white_matter_boundary(
+        wm_probability, t1w_affine, n_points=_BOUNDARY_POINTS, seed=seed, mask=t1w_mask
+    )
+    matrix, before, after = bbr.refine(
+        start, boundary, epi, epi_affine, distance_mm=_BBR_DISTANCE_MM
+    )
+    shift = float(affines.displacements(matrix, start, brain).max())
+    accepted = shift <= max_bbr_shift_mm and after <= before
+    qc.update(
+        bbr_cost_before=before, bbr_cost_after=after, bbr_shift_mm=shift, bbr_accepted=accepted
+    )
+    if not accepted:
+        logger.warning(
+            "boundary-based refinement refused: it moves a brain voxel by %.2f mm "
+            "(limit %.2f mm), cost %.3f -> %.3f",
+            shift, max_bbr_shift_mm, before, after,
+        )  # fmt: skip
+    return matrix if accepted else start
+
+
+def _overlap(
+    matrix: np.ndarray,
+    t1w_mask: np.ndarray,
+    t1w_affine: np.ndarray,
+    boldref_mask: np.ndarray,
+    boldref_affine: np.ndarray,
+) -> dict:
+    """Return the Dice overlap on the EPI grid and the share of the brain that the EPI covers."""
+    projected = regrid.onto(
+        t1w_mask, t1w_affine, boldref_mask.shape, boldref_affine, matrix=np.linalg.inv(matrix)
+    )
+    points = affines.apply(matrix, affines.grid_points(t1w_mask.shape, t1w_affine, t1w_mask))
+    voxels = affines.apply(np.linalg.inv(boldref_affine), points)
+    inside = np.all((voxels > -0.5) & (voxels < np.array(boldref_mask.shape) - 0.5), axis=1)
+    return {
+        "mask_dice": dice(projected > 0.5, boldref_mask),
+        "coverage": float(inside.mean()),
+    }
