@@ -70,18 +70,19 @@ def test_undoes_a_forward_push(direction):
     assert abs(centre_of_mass(wrong, axis) - centre_of_mass(truth, axis)) > 3.0
 
 
-def test_jacobian_follows_the_phase_encoding_axis_of_a_turned_reference():
+@pytest.mark.parametrize("along_x", [1, -1])
+def test_jacobian_follows_the_phase_encoding_axis_of_a_turned_reference(along_x):
     slope = 3.0  # Hz per mm along world x
     x = affines.grid_points(SHAPE, AFFINE)[:, 0].reshape(SHAPE)
     boldref = affines.rigid_matrix([0, 0, 0, 0, 0, np.deg2rad(30)], np.zeros(3)) @ np.diag(
-        [1.5, 1.5, 1.5, 1.0]
+        [along_x * 1.5, 1.5, 1.5, 1.0]
     )
     to_boldref = affines.rigid_matrix([5, 0, 0, 0, 0, np.deg2rad(30)], np.zeros(3))
     factor = sdc.jacobian(
         slope * x, AFFINE, boldref_affine=boldref, to_boldref=to_boldref, direction="i-",
         readout_s=READOUT,
     )  # fmt: skip
-    np.testing.assert_allclose(factor, 1.0 - slope * READOUT * 1.5, rtol=1e-4)
+    np.testing.assert_allclose(factor, 1.0 - along_x * slope * READOUT * 1.5, rtol=1e-4)
 
 
 def test_shift_of_the_published_protocol():

@@ -168,55 +168,6 @@ def fill_coefficients(volume, taps_x, taps_y, taps_z, spline, out):
     _fill_rim(out)
 
 
-@kernel
-def weights(t):
-    """Return the four cubic B-spline weights at fraction t of the interval."""
-    u = np.float32(1.0) - t
-    t2 = t * t
-    u2 = u * u
-    sixth = np.float32(1.0 / 6.0)
-    half = np.float32(0.5)
-    two_thirds = np.float32(2.0 / 3.0)
-    return (
-        u2 * u * sixth,
-        two_thirds - t2 + half * t2 * t,
-        two_thirds - u2 + half * u2 * u,
-        t2 * t * sixth,
-    )
-
-
-@kernel
-def inside(x, y, z, nx, ny, nz):
-    """Tell whether a voxel coordinate lies within half a voxel of the grid."""
-    half = np.float32(0.5)
-    return (
-        (x >= -half)
-        and (y >= -half)
-        and (z >= -half)
-        and (x <= np.float32(nx) - half)
-        and (y <= np.float32(ny) - half)
-        and (z <= np.float32(nz) - half)
-    )
-
-
-@kernel
-def cubic(c, i, j, k, a, b, d):
-    """Sum 64 taps of the rimmed coefficients c, the first at index (i, j, k)."""
-    s0 = np.float32(0.0)
-    s1 = np.float32(0.0)
-    s2 = np.float32(0.0)
-    s3 = np.float32(0.0)
-    for p in range(4):
-        for q in range(4):
-            w = a[p] * b[q]
-            row = c[i + p, j + q]
-            s0 += w * row[k]
-            s1 += w * row[k + 1]
-            s2 += w * row[k + 2]
-            s3 += w * row[k + 3]
-    return s0 * d[0] + s1 * d[1] + s2 * d[2] + s3 * d[3]
-
-
 def gaussian_taps(fwhm: float) -> np.ndarray:
     """Return one side of a normalised Gaussian kernel.
 

@@ -1,64 +1,164 @@
-"""Compiled loops that read volumes at transformed points and write masked series."""
+"""Compiled loops that read rimmed coefficients at transformed points.
 
-import math
+Points are handled in blocks: a first pass turns their coordinates into an offset and a fraction per
+axis, which vectorises over points; a second pass sums the 64 taps of each point, which vectorises
+over the taps. Kernels that call each other stay in this file, because numba's disk cache notices
+changes of the file that holds the caller only.
+"""
 
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
-from mebold import bspline
 from mebold.bspline import RIM
 from mebold.jit import kernel
 
+#: Points located before their taps are summed: the scratch arrays stay in the first-level cache.
+_POINTS = 256
+
+#: Distance in voxels from the outermost voxel centres at which a point still counts as inside;
+#: negative is outwards. Half a voxel for output, one voxel inwards for registration.
+FIELD_OF_VIEW = np.float32(-0.5)
+
+
+@intrinsic
+def _sum_taps(_typing, coefficients, offset, row, plane, weights, point):
+    """Sum 4 x 4 x 4 taps from a flat array, four along the last axis at a time.
+
+    numba does not turn the four neighbours into one vector by itself, which costs a factor of two.
+    """
+    signature = types.float32(coefficients, offset, row, plane, weights, point)
+
+    def build(context, builder, signature, arguments):
+        single, lane = ir.FloatType(), ir.IntType(32)
+        vector = ir.VectorType(single, 4)
+        flags = ("contract", "reassoc", "nsz")
+        array = cgutils.create_struct_proxy(signature.args[0])(context, builder, arguments[0])
+        table = cgutils.create_struct_proxy(signature.args[4])(context, builder, arguments[4])
+        offset, row, plane, point = arguments[1], arguments[2], arguments[3], arguments[5]
+        _, columns = cgutils.unpack_tuple(builder, table.shape, 2)
+
+        def weight(n):
+            index = builder.add(builder.mul(columns, ir.Constant(columns.type, n)), point)
+            return builder.load(builder.gep(table.data, [index]))
+
+        def spread(value):
+            one = builder.insert_element(
+                ir.Constant(vector, ir.Undefined), value, ir.Constant(lane, 0)
+            )
+            return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(lane, 4), [0] * 4))
+
+        x, y, z = ([weight(4 * axis + n) for n in range(4)] for axis in range(3))
+        sums = []
+        for p in range(4):
+            start = builder.add(offset, builder.mul(plane, ir.Constant(plane.type, p)))
+            part = None
+            for q in range(4):
+                address = builder.gep(array.data, [start])
+                taps = builder.load(builder.bitcast(address, vector.as_pointer()))
+                taps.align = 4
+                term = builder.fmul(taps, spread(y[q]), flags=flags)
+                part = term if part is None else builder.fadd(part, term, flags=flags)
+                start = builder.add(start, row)
+            sums.append(builder.fmul(part, spread(x[p]), flags=flags))
+        total = builder.fadd(
+            builder.fadd(sums[0], sums[1], flags=flags),
+            builder.fadd(sums[2], sums[3], flags=flags),
+            flags=flags,
+        )
+        result = ir.Constant(single, 0.0)
+        for n in range(4):
+            value = builder.extract_element(total, ir.Constant(lane, n))
+            result = builder.fadd(builder.fmul(value, z[n], flags=flags), result, flags=flags)
+        return result
+
+    return signature, build
+
 
 @kernel
-def gather(c, base, matrix, along, shift, order, fill, out):
-    """Interpolate all echoes c (E, x, y, z) at the transformed points; out is (E, V)."""
-    echoes = c.shape[0]
-    nx, ny, nz = c.shape[1] - 2 * RIM, c.shape[2] - 2 * RIM, c.shape[3] - 2 * RIM
+def _locate(points, first, n, matrix, along, shift, shape, edge, offsets, fractions):
+    """Map points (3, V) from index first; write the first tap's offset (-1 outside), fractions."""
+    nx, ny, nz = shape[0] - 2 * RIM, shape[1] - 2 * RIM, shape[2] - 2 * RIM
+    plane, row = np.int32(shape[1] * shape[2]), np.int32(shape[2])
+    low = np.float32(edge)
+    one = np.int32(1)
+    high_x = np.float32(nx - 1) - low
+    high_y = np.float32(ny - 1) - low
+    high_z = np.float32(nz - 1) - low
     m00, m01, m02, m03 = matrix[0, 0], matrix[0, 1], matrix[0, 2], matrix[0, 3]
     m10, m11, m12, m13 = matrix[1, 0], matrix[1, 1], matrix[1, 2], matrix[1, 3]
     m20, m21, m22, m23 = matrix[2, 0], matrix[2, 1], matrix[2, 2], matrix[2, 3]
+    ax, ay, az = along[0], along[1], along[2]
+    px = points[0, first : first + n]
+    py = points[1, first : first + n]
+    pz = points[2, first : first + n]
     moved = shift.size > 0
-    half = np.float32(0.5)
+    shift = shift[first : first + n]
+    for b in range(n):
+        s = shift[b] if moved else np.float32(0.0)
+        x = m00 * px[b] + m01 * py[b] + m02 * pz[b] + m03 + ax * s
+        y = m10 * px[b] + m11 * py[b] + m12 * pz[b] + m13 + ay * s
+        z = m20 * px[b] + m21 * py[b] + m22 * pz[b] + m23 + az * s
+        fx, fy, fz = np.floor(x), np.floor(y), np.floor(z)
+        fractions[0, b] = x - fx
+        fractions[1, b] = y - fy
+        fractions[2, b] = z - fz
+        # Half-open, so that a point half-way between two voxels has one nearest neighbour.
+        good = (x >= low) & (y >= low) & (z >= low) & (x < high_x) & (y < high_y) & (z < high_z)
+        offset = (np.int32(fx) + one) * plane + (np.int32(fy) + one) * row + np.int32(fz) + one
+        offsets[b] = offset if good else np.int32(-1)
+
+
+@kernel
+def _weigh(fractions, n, order, weights):
+    """Turn fractions (3, n) into the four weights of each axis, weights (12, n)."""
     one = np.float32(1.0)
-    for v in range(base.shape[0]):
-        bx, by, bz = base[v, 0], base[v, 1], base[v, 2]
-        x = m00 * bx + m01 * by + m02 * bz + m03
-        y = m10 * bx + m11 * by + m12 * bz + m13
-        z = m20 * bx + m21 * by + m22 * bz + m23
-        if moved:
-            s = shift[v]
-            x += along[0] * s
-            y += along[1] * s
-            z += along[2] * s
-        if not bspline.inside(x, y, z, nx, ny, nz):
-            for e in range(echoes):
-                out[e, v] = fill
-        elif order == 3:
-            i, j, k = math.floor(x), math.floor(y), math.floor(z)
-            a = bspline.weights(x - np.float32(i))
-            b = bspline.weights(y - np.float32(j))
-            d = bspline.weights(z - np.float32(k))
-            for e in range(echoes):
-                out[e, v] = bspline.cubic(c[e], i + 1, j + 1, k + 1, a, b, d)
-        elif order == 1:
-            i, j, k = math.floor(x), math.floor(y), math.floor(z)
-            a1, b1, d1 = x - np.float32(i), y - np.float32(j), z - np.float32(k)
-            a0, b0, d0 = one - a1, one - b1, one - d1
-            i, j, k = i + RIM, j + RIM, k + RIM
-            for e in range(echoes):
-                g = c[e]
-                out[e, v] = a0 * (
-                    b0 * (d0 * g[i, j, k] + d1 * g[i, j, k + 1])
-                    + b1 * (d0 * g[i, j + 1, k] + d1 * g[i, j + 1, k + 1])
-                ) + a1 * (
-                    b0 * (d0 * g[i + 1, j, k] + d1 * g[i + 1, j, k + 1])
-                    + b1 * (d0 * g[i + 1, j + 1, k] + d1 * g[i + 1, j + 1, k + 1])
-                )
-        else:
-            i, j, k = math.floor(x + half), math.floor(y + half), math.floor(z + half)
-            i, j, k = min(i, nx - 1) + RIM, min(j, ny - 1) + RIM, min(k, nz - 1) + RIM
-            for e in range(echoes):
-                out[e, v] = c[e, i, j, k]
+    zero = np.float32(0.0)
+    half = np.float32(0.5)
+    sixth = np.float32(1.0 / 6.0)
+    two_thirds = np.float32(2.0 / 3.0)
+    for axis in range(3):
+        for b in range(n):
+            t = fractions[axis, b]
+            u = one - t
+            if order == 3:
+                weights[4 * axis, b] = u * u * u * sixth
+                weights[4 * axis + 1, b] = two_thirds - t * t + half * t * t * t
+                weights[4 * axis + 2, b] = two_thirds - u * u + half * u * u * u
+                weights[4 * axis + 3, b] = t * t * t * sixth
+            else:
+                if order == 0:
+                    t = zero if t < half else one
+                weights[4 * axis, b] = zero
+                weights[4 * axis + 1, b] = one - t
+                weights[4 * axis + 2, b] = t
+                weights[4 * axis + 3, b] = zero
+
+
+@kernel
+def gather(c, points, matrix, along, shift, order, fill, out):
+    """Interpolate all echoes c (E, x, y, z) at transformed points (3, V) into out (E, V)."""
+    echoes = c.shape[0]
+    voxels = points.shape[1]
+    shape = c.shape[1:]
+    plane, row = shape[1] * shape[2], shape[2]
+    offsets = np.empty(_POINTS, np.int32)
+    fractions = np.empty((3, _POINTS), np.float32)
+    weights = np.empty((12, _POINTS), np.float32)
+    for first in range(0, voxels, _POINTS):
+        n = min(_POINTS, voxels - first)
+        _locate(points, first, n, matrix, along, shift, shape, FIELD_OF_VIEW, offsets, fractions)
+        _weigh(fractions, n, order, weights)
+        for e in range(echoes):
+            flat = c[e].reshape(-1)
+            for b in range(n):
+                offset = np.int64(offsets[b])
+                if offset >= 0:
+                    out[e, first + b] = _sum_taps(flat, offset, row, plane, weights, b)
+                else:
+                    out[e, first + b] = fill
 
 
 @kernel
@@ -76,14 +176,80 @@ def store(block, first, factor, clip, out):
 
 
 @kernel
-def count_inside(base, matrix, along, shift, nx, ny, nz, count):
-    """Add 1 to count where the transformed point lies in the field of view."""
-    moved = shift.size > 0
-    for v in range(base.shape[0]):
-        bx, by, bz = base[v, 0], base[v, 1], base[v, 2]
-        s = shift[v] if moved else np.float32(0.0)
-        x = matrix[0, 0] * bx + matrix[0, 1] * by + matrix[0, 2] * bz + matrix[0, 3] + along[0] * s
-        y = matrix[1, 0] * bx + matrix[1, 1] * by + matrix[1, 2] * bz + matrix[1, 3] + along[1] * s
-        z = matrix[2, 0] * bx + matrix[2, 1] * by + matrix[2, 2] * bz + matrix[2, 3] + along[2] * s
-        if bspline.inside(x, y, z, nx, ny, nz):
-            count[v] += 1
+def count_inside(points, matrix, along, shift, shape, count):
+    """Add 1 to count where a transformed point lies in the field of view."""
+    offsets = np.empty(_POINTS, np.int32)
+    fractions = np.empty((3, _POINTS), np.float32)
+    for first in range(0, points.shape[1], _POINTS):
+        n = min(_POINTS, points.shape[1] - first)
+        _locate(points, first, n, matrix, along, shift, shape, FIELD_OF_VIEW, offsets, fractions)
+        for b in range(n):
+            if offsets[b] >= 0:
+                count[first + b] += 1
+
+
+@kernel
+def compare(c, points, jacobian, values, matrix, scale, edge, gradient, missing, sums):
+    """Compare a volume c with reference values (N,) at transformed points (3, N).
+
+    With v the value of the volume and r that of the reference: gradient (7,) becomes the sum of
+    jacobian (7, N) times scale * v - r; missing (7, 7) the sum of the jacobian's products over
+    points outside; sums (6,) the count and the sums of v, r, vv, rr, vr over points inside.
+    """
+    gradient[:] = 0.0
+    missing[:] = 0.0
+    sums[:] = 0.0
+    flat = c.reshape(-1)
+    shape = c.shape
+    plane, row = shape[1] * shape[2], shape[2]
+    nothing = np.zeros(3, np.float32)
+    still = np.zeros(0, np.float32)
+    offsets = np.empty(_POINTS, np.int32)
+    fractions = np.empty((3, _POINTS), np.float32)
+    weights = np.empty((12, _POINTS), np.float32)
+    moving = np.empty(_POINTS, np.float32)
+    fixed = np.empty(_POINTS, np.float32)
+    residual = np.empty(_POINTS, np.float32)
+    for first in range(0, points.shape[1], _POINTS):
+        n = min(_POINTS, points.shape[1] - first)
+        _locate(points, first, n, matrix, nothing, still, shape, edge, offsets, fractions)
+        _weigh(fractions, n, 3, weights)
+        count = 0
+        for b in range(n):
+            offset = np.int64(offsets[b])
+            if offset >= 0:
+                moving[b] = _sum_taps(flat, offset, row, plane, weights, b)
+                fixed[b] = values[first + b]
+                count += 1
+            else:
+                moving[b] = np.float32(0.0)
+                fixed[b] = np.float32(0.0)
+                for m in range(7):
+                    for q in range(7):
+                        missing[m, q] += jacobian[m, first + b] * jacobian[q, first + b]
+        _add_sums(moving, fixed, n, scale, residual, sums)
+        sums[0] += count
+        for m in range(7):
+            line = jacobian[m, first : first + n]
+            part = np.float32(0.0)
+            for b in range(n):
+                part += line[b] * residual[b]
+            gradient[m] += part
+
+
+@kernel
+def _add_sums(moving, fixed, n, scale, residual, sums):
+    """Write the residual of a block and add its sums of v, r, vv, rr, vr."""
+    v = r = vv = rr = vr = np.float32(0.0)
+    for b in range(n):
+        residual[b] = scale * moving[b] - fixed[b]
+        v += moving[b]
+        r += fixed[b]
+        vv += moving[b] * moving[b]
+        rr += fixed[b] * fixed[b]
+        vr += moving[b] * fixed[b]
+    sums[1] += v
+    sums[2] += r
+    sums[3] += vv
+    sums[4] += rr
+    sums[5] += vr

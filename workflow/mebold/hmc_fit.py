@@ -18,10 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from mebold import affines, bspline
+from mebold import affines, bspline, gather
 from mebold.bspline import RIM
 from mebold.errors import DataError
-from mebold.jit import kernel
 
 #: A fit is over when the update moves no point at this distance from the centre by more than
 #: `TOLERANCE_MM`.
@@ -37,7 +36,7 @@ MIN_OVERLAP = 0.4
 
 #: Voxels at the edge of the reference that are not used, and of the moving volume.
 REFERENCE_EDGE = 2
-_MOVING_EDGE = np.float32(1.0)
+_MOVING_EDGE = 1.0
 
 #: Fewest reference points for a fit.
 MIN_POINTS = 200
@@ -80,60 +79,13 @@ class Fit:
     converged: bool
 
 
-@kernel
-def _accumulate(c, points, jacobian, values, matrix, scale, gradient, missing, sums):
-    """Compare the moving volume c with the reference values at transformed points.
-
-    gradient (7,) becomes J'r; missing (7, 7) the part of J'J of points outside the volume; sums
-    (6,) the count, and the sums of v, r, vv, rr, vr, where v is the moving value.
-    """
-    gradient[:] = 0.0
-    missing[:] = 0.0
-    sums[:] = 0.0
-    high_x = np.float32(c.shape[0] - 2 * RIM - 1) - _MOVING_EDGE
-    high_y = np.float32(c.shape[1] - 2 * RIM - 1) - _MOVING_EDGE
-    high_z = np.float32(c.shape[2] - 2 * RIM - 1) - _MOVING_EDGE
-    for n in range(points.shape[0]):
-        px, py, pz = points[n, 0], points[n, 1], points[n, 2]
-        x = matrix[0, 0] * px + matrix[0, 1] * py + matrix[0, 2] * pz + matrix[0, 3]
-        y = matrix[1, 0] * px + matrix[1, 1] * py + matrix[1, 2] * pz + matrix[1, 3]
-        z = matrix[2, 0] * px + matrix[2, 1] * py + matrix[2, 2] * pz + matrix[2, 3]
-        if (
-            x >= _MOVING_EDGE
-            and y >= _MOVING_EDGE
-            and z >= _MOVING_EDGE
-            and x <= high_x
-            and y <= high_y
-            and z <= high_z
-        ):
-            i, j, k = math.floor(x), math.floor(y), math.floor(z)
-            a = bspline.weights(x - np.float32(i))
-            b = bspline.weights(y - np.float32(j))
-            d = bspline.weights(z - np.float32(k))
-            v = bspline.cubic(c, i + 1, j + 1, k + 1, a, b, d)
-            r = values[n]
-            residual = scale * v - r
-            for m in range(7):
-                gradient[m] += jacobian[n, m] * residual
-            sums[0] += 1.0
-            sums[1] += v
-            sums[2] += r
-            sums[3] += v * v
-            sums[4] += r * r
-            sums[5] += v * r
-        else:
-            for m in range(7):
-                for q in range(7):
-                    missing[m, q] += jacobian[n, m] * jacobian[n, q]
-
-
 @dataclass(frozen=True)
 class Reference:
     """The reference at one resolution: points, values and derivatives."""
 
-    points: np.ndarray  # (N, 3) float32, mm from the centre
+    points: np.ndarray  # (3, N) float32, mm from the centre
     values: np.ndarray  # (N,) float32
-    jacobian: np.ndarray  # (N, 7) float32: six rigid parameters and the intensity scale
+    jacobian: np.ndarray  # (7, N) float32: six rigid parameters and the intensity scale
     normal: np.ndarray  # (7, 7) float64
     centre: np.ndarray  # (3,) float64, world mm
     level: Level
@@ -208,9 +160,9 @@ def prepare(volume: np.ndarray, affine: np.ndarray, mask: np.ndarray, level: Lev
     gradient = _spline_gradient(spline, where) @ np.linalg.inv(affine)[:3, :3]
     jacobian = np.concatenate([gradient, np.cross(points, gradient), values[:, np.newaxis]], axis=1)
     return Reference(
-        points=points.astype(np.float32),
+        points=np.ascontiguousarray(points.T, dtype=np.float32),
         values=values,
-        jacobian=jacobian.astype(np.float32),
+        jacobian=np.ascontiguousarray(jacobian.T, dtype=np.float32),
         normal=jacobian.T @ jacobian,
         centre=centre,
         level=level,
@@ -275,9 +227,9 @@ def gauss_newton(
 
     def compare():
         voxel = np.ascontiguousarray((inverse @ matrix @ to_centre)[:3], dtype=np.float32)
-        _accumulate(
+        gather.compare(
             coefficients, reference.points, reference.jacobian, reference.values, voxel,
-            np.float32(scale), gradient, missing, sums,
+            np.float32(scale), _MOVING_EDGE, gradient, missing, sums,
         )  # fmt: skip
         return sums[0] >= MIN_OVERLAP * len(reference.values) and sums[3] > 0
 

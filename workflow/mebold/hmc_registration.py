@@ -104,10 +104,10 @@ def _every_nth(reference: Reference, n: int) -> Reference:
     """Return a reference with every n-th of its points."""
     if len(reference.values) // n < 10 * hmc_fit.MIN_POINTS:
         return reference
-    jacobian = np.ascontiguousarray(reference.jacobian[::n])
-    normal = jacobian.T.astype(np.float64) @ jacobian.astype(np.float64)
+    jacobian = np.ascontiguousarray(reference.jacobian[:, ::n])
+    normal = jacobian.astype(np.float64) @ jacobian.T.astype(np.float64)
     return Reference(
-        np.ascontiguousarray(reference.points[::n]),
+        np.ascontiguousarray(reference.points[:, ::n]),
         np.ascontiguousarray(reference.values[::n]),
         jacobian,
         normal,

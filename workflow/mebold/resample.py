@@ -43,7 +43,7 @@ class _Map:
         base = points @ combined[:3, :3].T + combined[:3, 3]
         if warp_mm is not None:
             base = base + self._per_point(warp_mm, "warp_mm", (3,)) @ self.inverse[:3, :3].T
-        self.base = np.ascontiguousarray(base, dtype=np.float32)
+        self.base = np.ascontiguousarray(base.T, dtype=np.float32)
         self.along = np.zeros(3, np.float32)
         self.shifts = np.zeros((0, 0), np.float32)
         if field_hz is not None:
@@ -274,8 +274,9 @@ def coverage(
     mapping = _Map(affine, points, motion, to_boldref, field_hz, direction, readout_s, warp_mm)
     n_volumes = max(1, 0 if motion is None else len(motion), len(mapping.shifts))
     count = np.zeros(mapping.n_points, np.int32)
+    rimmed = tuple(n + 2 * RIM for n in shape[:3])
     for t in range(n_volumes):
         gather.count_inside(
-            mapping.base, mapping.matrix(t), mapping.along, mapping.shift(t), *shape[:3], count
+            mapping.base, mapping.matrix(t), mapping.along, mapping.shift(t), rimmed, count
         )
     return count.astype(np.float32) / np.float32(n_volumes)
