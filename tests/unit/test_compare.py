@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 
-from mebold import compare, compare_tables, noiseceiling
+from mebold import compare, compare_bootstrap, compare_tables, noiseceiling
 from mebold.errors import ConfigError, DataError
 
 
@@ -125,6 +125,14 @@ def test_results_survive_a_file():
     np.testing.assert_allclose(*[t["ci_low"] for t in tables])
 
 
+def test_response_has_the_standard_error_of_run_means():
+    data = betas() + RUNS
+    samples = evaluate(data, n_resamples=4000).samples["runs"]["percent_signal_change"]
+    means = [data[ROI][:, RUNS == run].mean() for run in range(5)]
+    expected = np.std(means, ddof=1) / np.sqrt(5)
+    assert compare_bootstrap.standard_error(samples) == pytest.approx(expected, rel=0.05)
+
+
 def test_long_table_has_a_row_per_metric_and_the_wider_interval():
     result = evaluate(betas(), n_components=3)
     table = compare_tables.comparison_table({"standardSingle": result}, subject="01", session="n/a")
@@ -133,6 +141,7 @@ def test_long_table_has_a_row_per_metric_and_the_wider_interval():
     row = table.set_index("metric").loc["noise_ceiling_median"]
     errors = [1.96 * 2 * s["noise_ceiling_median"].std(ddof=1) for s in result.samples.values()]
     assert row["ci_high"] - row["value"] == pytest.approx(max(errors), rel=1e-3)
+    assert row["value"] - row["ci_low"] == pytest.approx(max(errors), rel=1e-3)
     assert row["unit"] == "percent"
     assert table.set_index("metric").loc["glmdenoise_components", ["ci_low"]].isna().all()
 

@@ -131,7 +131,7 @@ def test_slices_are_drawn_true_to_scale():
     figure, _ = figures_rows.row_figure(rows, box=BOX, title="t")
     width, height = figure.get_size_inches()
     for axes in figure.axes:
-        frame = axes.get_position()
+        frame = axes.get_position(original=True)
         across, up = np.ptp(axes.get_xlim()), np.ptp(axes.get_ylim())
         assert frame.width * width / across == pytest.approx(frame.height * height / up, rel=0.02)
 
