@@ -128,7 +128,7 @@ def test_results_survive_a_file():
 def test_response_has_the_standard_error_of_run_means():
     data = betas() + RUNS
     samples = evaluate(data, n_resamples=4000).samples["runs"]["percent_signal_change"]
-    means = [data[ROI][:, RUNS == run].mean() for run in range(5)]
+    means = [data[ROI][:, run == RUNS].mean() for run in range(5)]
     expected = np.std(means, ddof=1) / np.sqrt(5)
     assert compare_bootstrap.standard_error(samples) == pytest.approx(expected, rel=0.05)
 
