@@ -185,6 +185,8 @@ def nordic(
     shape, n_volumes = magnitude.shape[:3], magnitude.shape[3]
     kernel = automatic_kernel(shape, n_volumes, kernel_size)
     axes = patch_axes(shape, kernel, patch_overlap, compat=compat, name="kernel_size")
+    if gfactor is None:
+        options.gfactor_axes(shape)  # an unusable patch must not show after minutes of work
     rows = math.prod(kernel)
     model = slice_model(magnitude, phase, options, noise_volumes)
     with workers(n_threads) as pool:

@@ -15,6 +15,8 @@ from mebold.nordic_grams import gram_layers, row_of_grams
 from mebold.nordic_patches import Axis, box_sums, spread
 from mebold.nordic_rank import Rule, decompose, marchenko_pastur
 
+_LAYER_FRACTION = 0.03  # of the series, for the Gram matrices of one position along x
+
 Progress = Callable[[str, float], None]
 
 
@@ -25,6 +27,12 @@ def filled_voxels(parts: list[np.ndarray], n_volumes: int) -> np.ndarray:
         for x in range(part.shape[0]):
             filled[x] |= part[x, :, :, :n_volumes].any(axis=-1)
     return filled
+
+
+def _group_size(parts: list[np.ndarray], n_rows: int, n_volumes: int) -> int:
+    """How many patches along z to take at once, so that their Gram matrices stay small."""
+    series = sum(part.nbytes for part in parts)
+    return max(1, int(_LAYER_FRACTION * series / (n_rows * n_volumes**2 * 8)))
 
 
 def estimate_gfactor(
@@ -60,17 +68,24 @@ def estimate_gfactor(
     n_singular = min(rows, n_volumes)
     variance, removed = np.zeros(filled.shape), np.zeros(filled.shape)
 
-    def analyse(position: int, terms: list[np.ndarray], row: int) -> None:
+    def analyse(place: tuple, terms: list[np.ndarray], row: int) -> None:
         grams = row_of_grams(terms, row, is_complex=len(parts) == 2)
-        first, noise = marchenko_pastur(eigenvalues(grams), filled[position, row], n_volumes)
-        variance[position, row] = noise
-        removed[position, row] = np.maximum(n_singular - first, 0)
+        first, noise = marchenko_pastur(eigenvalues(grams), filled[place], n_volumes)
+        variance[place] = noise
+        removed[place] = np.maximum(n_singular - first, 0)
 
-    for position, terms in gram_layers(parts, axes, n_volumes, pool):
-        jobs = [pool.submit(analyse, position, terms, row) for row in range(len(axes[1].positions))]
-        for job in jobs:
-            job.result()
-        progress("g-factor", (position + 1) / len(axes[0].positions))
+    x_axis, y_axis, z_axis = axes
+    size = _group_size(parts, len(y_axis.positions), n_volumes)
+    for start in range(0, len(z_axis.positions), size):
+        group = z_axis.group(start, start + size)
+        for position, terms in gram_layers(parts, (x_axis, y_axis, group), n_volumes, pool):
+            jobs = [
+                pool.submit(analyse, np.s_[position, row, start : start + size], terms, row)
+                for row in range(len(y_axis.positions))
+            ]
+            for job in jobs:
+                job.result()
+        progress("g-factor", min(1, (start + size) / len(z_axis.positions)))
     return np.sqrt(spread(variance, axes)), spread(removed, axes)
 
 

@@ -7,13 +7,15 @@ multiplied once and not once per patch. In the opposite direction the patches th
 *cell* are averaged as projectors before they meet the data.
 """
 
+import dataclasses
 import itertools
 from collections import Counter
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 
-from mebold.errors import DataError
+from mebold.errors import ConfigError, DataError
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,18 @@ class Axis:
         for start, weight in zip(self.positions, self.weights, strict=True):
             count[start : start + self.kernel] += weight
         return count
+
+    def group(self, first: int, last: int) -> "Axis":
+        """Restrict the axis to some of its patches and their pieces; cells stay as they are."""
+        chosen = self.patch_pieces[first:last]
+        number = {piece: i for i, piece in enumerate(sorted({p for ps in chosen for p in ps}))}
+        return dataclasses.replace(
+            self,
+            positions=self.positions[first:last],
+            weights=self.weights[first:last],
+            pieces=tuple(self.pieces[piece] for piece in number),
+            patch_pieces=tuple(tuple(number[p] for p in pieces) for pieces in chosen),
+        )
 
 
 def _axis(size: int, kernel: int, step: int, counts: dict) -> Axis:
@@ -103,6 +117,17 @@ def other_axis(size: int, kernel: int, overlap: float) -> Axis:
     return _axis(size, kernel, step, Counter(starts))
 
 
+def _check_patch(kernel: tuple, overlap: float, name: str) -> None:
+    """Refuse patch sizes and overlaps that have no meaning."""
+    if len(kernel) != 3 or not all(isinstance(k, Integral) and k > 0 for k in kernel):
+        raise ConfigError(
+            f"{name} is {tuple(kernel)!r}; accepted are three numbers of voxels, 1 or more."
+        )
+    if not overlap > 0:
+        overlap_name = name.replace("kernel_size", "patch_overlap")
+        raise ConfigError(f"{overlap_name} is {overlap!r}; accepted are values above 0.")
+
+
 def patch_axes(
     shape: tuple, kernel: tuple, overlap: float, *, compat: bool, name: str
 ) -> tuple[Axis, Axis, Axis]:
@@ -125,9 +150,12 @@ def patch_axes(
 
     Raises
     ------
+    ConfigError
+        When `kernel` or `overlap` have no meaning.
     DataError
         When a patch does not fit into the image.
     """
+    _check_patch(kernel, overlap, name)
     limits = (shape[0] - 1 if compat else shape[0], shape[1], shape[2])
     for axis, limit, width in zip("xyz", limits, kernel, strict=True):
         if width > limit:
@@ -164,6 +192,7 @@ def automatic_kernel(shape: tuple, n_volumes: int, kernel: tuple | None) -> tupl
     """
     if kernel is None:
         kernel = (int((11 * n_volumes) ** (1 / 3) + 0.5),) * 3
+    _check_patch(kernel, 1, "kernel_size")
     if shape[2] <= kernel[2]:
         width = int((11 * n_volumes / shape[2]) ** 0.5 + 0.5)
         return width, width, int(shape[2])
