@@ -140,6 +140,25 @@ def test_summary_does_not_depend_on_slab_size(rng, monkeypatch):
     np.testing.assert_array_equal(slabs.nonpositive, whole.nonpositive)
 
 
+@pytest.mark.golden
+def test_equally_bright_reference_voxels_are_resolved_as_in_tedana():
+    """Integer images hold several voxels with the mean that defines the threshold."""
+    from tedana.utils import make_adaptive_mask
+
+    rng = np.random.default_rng(39)
+    data = np.empty((3, 200, 5), dtype=np.float32)
+    data[0] = 300 + rng.integers(0, 4, (200, 5))
+    # Every other voxel has the same mean in spite of one missing sample.
+    data[0, ::2] = 375 + rng.integers(-1, 4, (100, 5))
+    data[0, ::2, 0] = 0
+    data[1:] = rng.integers(1, 60, (2, 200, 1))
+    with tedana_logging.quiet():
+        _, expected = make_adaptive_mask(np.moveaxis(data, 0, 1))
+    result = decay.adaptive_mask(decay.summarise(data))
+    np.testing.assert_array_equal(result, expected)
+    assert len(set(result)) > 2
+
+
 def test_one_bad_sample_ends_the_good_echoes_unless_tolerated(rng):
     data, _, _ = make_echoes(rng, n_times=100)
     data[1, 8, 50] = np.nan

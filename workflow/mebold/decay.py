@@ -222,10 +222,10 @@ def adaptive_mask(
         message = f"tolerated_nonpositive is {tolerated_nonpositive}; a share from 0 to below 1."
         raise ConfigError(message)
     bad = summary.nonpositive > tolerated_nonpositive * summary.n
-    # Two volumes stand for the series: same mean, and one value below zero where an echo is bad.
-    spread = np.where(bad, np.abs(summary.mean) + 1, 0.0)
-    volumes = np.stack([summary.mean - spread, summary.mean + spread], axis=-1)
-    volumes = np.moveaxis(volumes, 0, 1)
+    # Two volumes stand for the series: exactly the same mean, and a zero where an echo is bad.
+    # Single precision, like the data that tedana sees: its reference voxel is found by equality.
+    mean = summary.mean.T.astype(np.float32)
+    volumes = np.stack([np.where(bad.T, 0, mean), np.where(bad.T, 2 * mean, mean)], axis=-1)
     if not np.any(summary.mean[0] != 0):
         message = "The first echo is zero in every voxel of the mask: no signal to fit."
         raise DataError(message)
