@@ -10,9 +10,11 @@ from mebold import (
     affines,
     phantom_anatomy,
     phantom_design,
+    phantom_fieldmap,
+    phantom_fluctuations,
     phantom_motion,
-    phantom_physics,
     phantom_run,
+    phantom_scene,
 )
 from mebold.phantom_spec import make_spec
 
@@ -50,7 +52,7 @@ def head():
 
 @pytest.fixture(scope="module")
 def scene(head):
-    return phantom_physics.make_scene(BASE, head, "01")
+    return phantom_scene.make_scene(BASE, head, "01")
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +100,7 @@ def test_log_linear_fit_of_the_echoes_returns_t2star(ideal, scene):
 
 def test_tissues_have_their_own_t2star(head):
     # Small EPI voxels: hardly any blur, so pure tissue exists.
-    sharp = phantom_physics.make_scene(replace(BASE, epi_voxel_mm=1.0), head, "01")
+    sharp = phantom_scene.make_scene(replace(BASE, epi_voxel_mm=1.0), head, "01")
     for tissue, seconds in (("gm", 0.033), ("wm", 0.027), ("csf", 0.090)):
         inside = (sharp.tissue[tissue] > 0.98) & (sharp.tissue["brain"] > 0.98)
         assert np.median(1 / sharp.r2star[inside]) == pytest.approx(seconds, rel=0.06)
@@ -121,7 +123,7 @@ def test_uniform_field_moves_the_image_by_field_times_readout(
     def two_voxels(scene, drift_hz):
         return np.full(scene.s0.shape, 100.0, dtype=np.float32)
 
-    monkeypatch.setattr(phantom_physics, "field_at", two_voxels)
+    monkeypatch.setattr(phantom_scene, "field_at", two_voxels)
     run = simulate(**QUIET, **STILL, readout_time_s=0.02, phase_encoding=direction, bias_strength=0)
     flat = simulate(**QUIET, **STILL, readout_time_s=0.0, bias_strength=0)
     moved = run.sbref_magnitude[1].T.astype(int)
@@ -206,9 +208,9 @@ def test_noise_volumes_have_sigma_times_gfactor(simulate):
 def test_each_slice_is_acquired_at_its_own_time(simulate, monkeypatch):
     def clock(spec, rng, times_s):
         flat = np.zeros((*times_s.shape, 8), dtype=np.float32)
-        return phantom_physics.Fluctuations(flat, flat, times_s.astype(np.float32))
+        return phantom_fluctuations.Fluctuations(flat, flat, times_s.astype(np.float32))
 
-    monkeypatch.setattr(phantom_physics, "make_fluctuations", clock)
+    monkeypatch.setattr(phantom_fluctuations, "make_fluctuations", clock)
     # A field that grows by 1 Hz a second: the phase between echoes tells the time.
     run = simulate(thermal_sigma=0.0, **STILL, readout_time_s=0.0, response_percent=0.0)
     echoes = complex_echoes(run.magnitude, run.phase)
@@ -292,7 +294,7 @@ def test_fieldmap_measures_the_field_without_distortion(head, scene):
     geometry = phantom_motion.session_geometry(BASE, "01", "01", head.centre)
     moment = phantom_run.session_plan(BASE)[0]
     assert moment.kind == "fieldmap"
-    fmap = phantom_run.simulate_fieldmap(BASE, scene, geometry, moment, KEYS)
+    fmap = phantom_fieldmap.simulate_fieldmap(BASE, scene, geometry, moment, KEYS)
     hertz = fmap.phasediff.T * np.pi / 4096 / (2 * np.pi * 0.00102)
     strong = fmap.magnitude1.T > 600
     error = (hertz - fmap.truth["field_hz"])[strong]

@@ -26,14 +26,16 @@ from mebold import (
     phantom_anatomy,
     phantom_bids,
     phantom_design,
+    phantom_fieldmap,
     phantom_motion,
     phantom_physics,
     phantom_run,
+    phantom_scene,
     phantom_truth,
 )
 from mebold.errors import ConfigError
 from mebold.phantom_anatomy import Head
-from mebold.phantom_physics import Scene
+from mebold.phantom_scene import Scene
 from mebold.phantom_spec import SIZES, PhantomSpec, make_spec
 
 log = logging.getLogger(__name__)
@@ -72,7 +74,7 @@ def write_dataset(out: Path, spec: PhantomSpec, *, truth: Path | None = None) ->
 def _write_subject(out: Path, truth: Path, spec: PhantomSpec, subject: str) -> None:
     """Write the anatomy and all sessions of one subject."""
     head = phantom_anatomy.make_head(spec, subject)
-    scene = phantom_physics.make_scene(spec, head, subject)
+    scene = phantom_scene.make_scene(spec, head, subject)
     _write_anatomy(out, truth, spec, subject, head, scene)
     shown: dict[int, int] = {}
     for session in spec.sessions:
@@ -140,7 +142,7 @@ def _write_session(
         label = f"{moment.index + 1:02d}"
         keys = (*labels, label)
         if moment.kind == "fieldmap":
-            fieldmap = phantom_run.simulate_fieldmap(spec, scene, geometry, moment, keys)
+            fieldmap = phantom_fieldmap.simulate_fieldmap(spec, scene, geometry, moment, keys)
             _write_fieldmap(folder / "fmap" / f"{stem}_run-{label}", spec, moment, fieldmap)
             np.savez(truth / f"ses-{session}" / f"fmap-{label}.npz", **fieldmap.truth)
             continue
@@ -160,7 +162,7 @@ def field_identifier(stem: str) -> str:
 
 
 def _write_fieldmap(
-    stem: Path, spec: PhantomSpec, moment: phantom_run.Moment, fieldmap: phantom_run.Fieldmap
+    stem: Path, spec: PhantomSpec, moment: phantom_run.Moment, fieldmap: phantom_fieldmap.Fieldmap
 ) -> None:
     """Write the three images of a field map with their sidecars."""
     subject, session = stem.name.split("_")[:2]

@@ -119,7 +119,6 @@ def acquire(
     """
     nz, ny, nx = shift.shape
     shape = components.shape[:3]
-    n_patterns = components.shape[3] - N_FIXED
     cells = components.reshape(-1, components.shape[3])
     flat_voxel_of = voxel_of.ravel()
     corners = _corner_offsets(shape)
@@ -149,23 +148,35 @@ def acquire(
                 if base < 0 or cells[base, S0] + cells[base + corners[7], S0] < 1e-3:
                     continue
                 _gather(cells, base, corners, weights, values)
-                log_s0 = np.float32(0)
-                rate = values[R2STAR]
-                for p in range(n_patterns):
-                    log_s0 += weights_s0[k, p] * values[N_FIXED + p]
-                    rate += weights_r2[k, p] * values[N_FIXED + p]
+                percent = np.float32(0)
                 if series.shape[1]:
                     percent = _bold(flat_voxel_of, series[k % len(series)], base, corners, weights)
-                    rate -= np.float32(math.log1p(0.01 * percent) / bold_te)
+                log_s0, rate = _decay(values, weights_s0[k], weights_r2[k])
+                rate -= np.float32(math.log1p(0.01 * percent) / bold_te)
                 strength = values[S0] * jacobian * _along(bias, k, j - delta, i)
                 base_phase = _along(coil_phase, k, j - delta, i)
                 omega = np.float32(2 * math.pi) * (values[FIELD] + offsets_hz[k])
-                for e in range(len(te)):
-                    magnitude = strength * math.exp(log_s0 - te[e] * rate)
-                    phase = base_phase + omega * te[e]
-                    out[e, k, j, i] = complex(
-                        magnitude * math.cos(phase), magnitude * math.sin(phase)
-                    )
+                _echoes(out, k, j, i, te, strength, log_s0, rate, base_phase, omega)
+
+
+@nb.njit(cache=True, fastmath=True)
+def _echoes(out, k, j, i, te, strength, log_s0, rate, base_phase, omega):
+    """Write the signal of one voxel at every echo time."""
+    for e in range(len(te)):
+        magnitude = strength * math.exp(log_s0 - te[e] * rate)
+        phase = base_phase + omega * te[e]
+        out[e, k, j, i] = complex(magnitude * math.cos(phase), magnitude * math.sin(phase))
+
+
+@nb.njit(cache=True, fastmath=True)
+def _decay(values, weights_s0, weights_r2):
+    """Return the change of log S0 and the R2* (1/s) with all fluctuations."""
+    log_s0 = np.float32(0)
+    rate = values[R2STAR]
+    for p in range(len(weights_s0)):
+        log_s0 += weights_s0[p] * values[N_FIXED + p]
+        rate += weights_r2[p] * values[N_FIXED + p]
+    return log_s0, rate
 
 
 @nb.njit(cache=True, fastmath=True)

@@ -151,3 +151,22 @@ def _las_affine(
     affine[:3, :3] = rotation @ np.diag([-voxel_mm, voxel_mm, voxel_mm])
     affine[:3, 3] = centre - affine[:3, :3] @ ((shape - 1) / 2)
     return affine
+
+
+def run_pose(spec: PhantomSpec, geometry: SessionGeometry, rng: np.random.Generator) -> np.ndarray:
+    """Draw where the head lies when a run or a field map begins.
+
+    Parameters
+    ----------
+    spec : PhantomSpec
+        `run_mm_deg`.
+    geometry : SessionGeometry
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    (4, 4) array
+        Head point to scanner point.
+    """
+    between = random_pose(rng, spec.run_mm_deg)
+    return affines.rigid_matrix(between, geometry.centre) @ geometry.pose

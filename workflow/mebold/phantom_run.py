@@ -1,13 +1,22 @@
-"""One simulated run (series and SBRef) and one simulated pair of GRE echoes, as arrays."""
+"""The order of a session's scans, and one simulated run (series and SBRef) as arrays."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
-from mebold import affines, phantom_design, phantom_kernels, phantom_motion, phantom_physics
-from mebold.phantom_motion import SessionGeometry
-from mebold.phantom_physics import Scene
+from mebold import (
+    phantom_design,
+    phantom_fluctuations,
+    phantom_kernels,
+    phantom_motion,
+    phantom_physics,
+    phantom_scene,
+)
+from mebold.phantom_fluctuations import Fluctuations
+from mebold.phantom_motion import SessionGeometry, Trace
+from mebold.phantom_physics import Receiver
+from mebold.phantom_scene import Scene
 from mebold.phantom_spec import PhantomSpec
 
 
@@ -86,7 +95,7 @@ def simulate_run(
     ----------
     spec : PhantomSpec
     scene : Scene
-        From `phantom_physics.make_scene`.
+        From `phantom_scene.make_scene`.
     geometry : SessionGeometry
     moment : Moment
         The run's entry of `session_plan`.
@@ -101,66 +110,58 @@ def simulate_run(
     -------
     Run
     """
-    pose_rng = spec.rng("pose", *keys)
-    between = phantom_motion.random_pose(pose_rng, spec.run_mm_deg)
-    reference = affines.rigid_matrix(between, geometry.centre) @ geometry.pose
+    reference = phantom_motion.run_pose(spec, geometry, spec.rng("pose", *keys))
     trace = phantom_motion.make_trace(spec.rng("motion", *keys), spec)
-    receiver = phantom_physics.make_receiver(
-        spec, spec.epi_shape, geometry.epi_affine, geometry.centre
-    )
-    receiver.phase[...] += np.float32(pose_rng.uniform(-np.pi, np.pi))
-    field_hz = phantom_physics.field_at(scene, moment.drift_hz)
+    receiver = _epi_receiver(spec, geometry, spec.rng("phase", *keys))
+    field_hz = phantom_scene.field_at(scene, moment.drift_hz)
     pe_step = np.linalg.inv(reference)[:3, :3] @ geometry.epi_affine[:3, 1]
     packed = phantom_physics.components(scene, field_hz, pe_step, spec.intensity)
-
-    groups = spec.epi_shape[2] // spec.multiband
-    times = (
-        np.arange(spec.volumes)[:, None] * spec.repetition_time_s
-        + spec.slice_times_s[None, :groups]
-    )
+    times = _group_times(spec)
     amplitudes = phantom_design.trial_amplitudes(
         scene.responses, order, spec, spec.rng("trials", *keys)
     )
     onsets = events["onset"].to_numpy(dtype=np.float64)
-    series = phantom_design.bold_series(
+    bold = phantom_design.bold_series(
         amplitudes, scene.responses.hrf_index, onsets, times.ravel(), spec.stimulus_s
-    ).reshape(spec.volumes, groups, -1)
-    fluctuations = phantom_physics.make_fluctuations(spec, spec.rng("fluctuations", *keys), times)
+    ).reshape(*times.shape, -1)
+    fluctuations = phantom_fluctuations.make_fluctuations(
+        spec, spec.rng("fluctuations", *keys), times
+    )
     poses = trace.matrices(times, geometry.centre) @ reference
     matrices = phantom_physics.acquisition_matrices(scene.affine, poses, geometry.epi_affine)
-
-    run = _acquire_series(
-        spec,
-        packed,
-        np.ascontiguousarray(scene.voxel_of.T),
-        series,
-        matrices,
-        fluctuations,
-        receiver,
-        keys,
-    )
-    run.events = events
     still = phantom_physics.acquisition_matrices(scene.affine, reference, geometry.epi_affine)
-    reference_signal = phantom_physics.still_volume(
-        packed,
-        still,
-        receiver,
-        echo_times_s=spec.echo_times_s,
-        readout_s=signed_readout(spec),
+    voxel_of = np.ascontiguousarray(scene.voxel_of.T)
+    series = _acquire_series(
+        spec, packed, voxel_of, bold, matrices, fluctuations, receiver, spec.rng("thermal", *keys)
     )
-    run.sbref_magnitude, run.sbref_phase = _digitise_one(
-        spec, reference_signal, receiver, spec.rng("sbref", *keys)
-    )
-    run.truth = _truth(spec, geometry, trace, reference, receiver, moment)
-    run.truth |= {
-        "field_hz": _on_grid(field_hz, still, spec.epi_shape),
-        "brain": _on_grid(scene.tissue["brain"], still, spec.epi_shape),
+    single_band = _acquire_reference(spec, packed, still, receiver, spec.rng("sbref", *keys))
+    truth = _truth(spec, geometry, trace, reference, receiver, moment) | {
+        "field_hz": phantom_physics.on_grid(field_hz, still, spec.epi_shape),
+        "brain": phantom_physics.on_grid(scene.tissue["brain"], still, spec.epi_shape),
         "field_offset_hz": fluctuations.offset_hz.mean(axis=1),
         "trial_onset_s": onsets,
         "trial_image": np.asarray(order),
         "trial_amplitude": amplitudes,
     }
-    return run
+    return Run(*series, *single_band, events, truth)
+
+
+def _epi_receiver(
+    spec: PhantomSpec, geometry: SessionGeometry, rng: np.random.Generator
+) -> Receiver:
+    """Return the receiver on the EPI grid, with the arbitrary global phase of a run."""
+    receiver = phantom_physics.make_receiver(
+        spec, spec.epi_shape, geometry.epi_affine, geometry.centre
+    )
+    phase = receiver.phase + np.float32(rng.uniform(-np.pi, np.pi))
+    return replace(receiver, phase=phase)
+
+
+def _group_times(spec: PhantomSpec) -> np.ndarray:
+    """Return when each multiband group of each volume is acquired, (T, G) seconds."""
+    groups = spec.epi_shape[2] // spec.multiband
+    starts = np.arange(spec.volumes)[:, None] * spec.repetition_time_s
+    return starts + spec.slice_times_s[None, :groups]
 
 
 def signed_readout(spec: PhantomSpec) -> float:
@@ -168,36 +169,41 @@ def signed_readout(spec: PhantomSpec) -> float:
     return -spec.readout_time_s if spec.phase_encoding.endswith("-") else spec.readout_time_s
 
 
-def _acquire_series(spec, packed, voxel_of, series, matrices, fluctuations, receiver, keys) -> Run:
+def _acquire_series(
+    spec: PhantomSpec,
+    packed: np.ndarray,
+    voxel_of: np.ndarray,
+    bold: np.ndarray,
+    matrices: np.ndarray,
+    fluctuations: Fluctuations,
+    receiver: Receiver,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
     """Acquire, add noise to, and digitise every volume of a run."""
     nz, ny, nx = receiver.bias.T.shape
     n_echoes = len(spec.echo_times_s)
-    n_volumes = spec.volumes + spec.noise_volumes
-    magnitude = np.empty((n_echoes, n_volumes, nz, ny, nx), dtype=np.int16)
+    magnitude = np.empty((n_echoes, spec.volumes + spec.noise_volumes, nz, ny, nx), dtype=np.int16)
     phase = np.empty_like(magnitude)
     signal = np.zeros((n_echoes, nz, ny, nx), dtype=np.complex64)
-    shift = np.zeros((nz, ny, nx), dtype=np.float32)
     noise = np.zeros((2, *signal.shape), dtype=np.float32)
-    bias = phantom_physics.kernel_layout(receiver.bias)
-    coil_phase = phantom_physics.kernel_layout(receiver.phase)
-    scale = spec.thermal_sigma * phantom_physics.kernel_layout(receiver.gfactor)
-    row = np.arange(nz) % series.shape[1]
-    rng = spec.rng("thermal", *keys)
-    echo_times = np.array(spec.echo_times_s, dtype=np.float64)
-    bold_te = spec.echo_times_s[min(1, n_echoes - 1)]
-    for t in range(n_volumes):
+    shift = np.zeros((nz, ny, nx), dtype=np.float32)
+    bias, coil_phase, gfactor = (
+        phantom_physics.kernel_layout(v) for v in (receiver.bias, receiver.phase, receiver.gfactor)
+    )
+    row = np.arange(nz) % bold.shape[1]
+    for t in range(magnitude.shape[1]):
         if t < spec.volumes:
             phantom_kernels.acquire(
                 packed,
                 voxel_of,
-                series[t],
+                bold[t],
                 np.ascontiguousarray(matrices[t, row]),
                 fluctuations.log_s0[t, row],
                 fluctuations.r2star[t, row],
                 fluctuations.offset_hz[t, row],
                 signed_readout(spec),
-                echo_times,
-                bold_te,
+                np.array(spec.echo_times_s),
+                spec.bold_te_s,
                 bias,
                 coil_phase,
                 shift,
@@ -207,37 +213,47 @@ def _acquire_series(spec, packed, voxel_of, series, matrices, fluctuations, rece
             signal[:] = 0
         if spec.thermal_sigma > 0:
             rng.standard_normal(dtype=np.float32, out=noise)
-        phantom_kernels.digitise(
-            signal, noise, scale, magnitude[:, t], phase[:, t], spec.phase_units == "signed"
-        )
-    return Run(magnitude, phase, magnitude[:, 0], phase[:, 0], pd.DataFrame())
-
-
-def _digitise_one(spec, signal, receiver, rng) -> tuple[np.ndarray, np.ndarray]:
-    """Add the low noise of an SBRef and store its magnitude and phase."""
-    magnitude = np.empty(signal.shape, dtype=np.int16)
-    phase = np.empty_like(magnitude)
-    scale = (
-        spec.sbref_noise
-        * spec.thermal_sigma
-        * phantom_physics.kernel_layout(np.ones_like(receiver.gfactor))
-    )
-    noise = rng.standard_normal((2, *signal.shape), dtype=np.float32)
-    phantom_kernels.digitise(signal, noise, scale, magnitude, phase, spec.phase_units == "signed")
+        _store(spec, signal, noise, spec.thermal_sigma * gfactor, magnitude[:, t], phase[:, t])
     return magnitude, phase
 
 
-def _on_grid(volume: np.ndarray, matrix: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Sample a head-grid map at the undistorted voxels of a still acquisition grid."""
-    from scipy import ndimage
+def _acquire_reference(
+    spec: PhantomSpec,
+    packed: np.ndarray,
+    still: np.ndarray,
+    receiver: Receiver,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Acquire the single-band reference: the head keeps still, the noise is low."""
+    signal = phantom_physics.still_volume(
+        packed,
+        still,
+        receiver,
+        echo_times_s=spec.echo_times_s,
+        readout_s=signed_readout(spec),
+    )
+    magnitude = np.empty(signal.shape, dtype=np.int16)
+    phase = np.empty_like(magnitude)
+    scale = np.full(signal.shape[1:], spec.sbref_noise * spec.thermal_sigma, dtype=np.float32)
+    noise = rng.standard_normal((2, *signal.shape), dtype=np.float32)
+    _store(spec, signal, noise, scale, magnitude, phase)
+    return magnitude, phase
 
-    index = np.indices(shape).reshape(3, -1)
-    position = matrix[:, :3] @ index + matrix[:, 3:]
-    values = ndimage.map_coordinates(volume, position, order=1, mode="nearest")
-    return values.reshape(shape).astype(np.float32)
+
+def _store(spec, signal, noise, scale, magnitude, phase) -> None:
+    """Digitise one volume in the units that the specification asks for."""
+    scale = np.asarray(scale, dtype=np.float32)
+    phantom_kernels.digitise(signal, noise, scale, magnitude, phase, spec.phase_units == "signed")
 
 
-def _truth(spec, geometry, trace, reference, receiver, moment) -> dict[str, np.ndarray]:
+def _truth(
+    spec: PhantomSpec,
+    geometry: SessionGeometry,
+    trace: Trace,
+    reference: np.ndarray,
+    receiver: Receiver,
+    moment: Moment,
+) -> dict[str, np.ndarray]:
     """Collect the geometry and the noise of a run."""
     start = np.arange(spec.volumes) * spec.repetition_time_s
     middle = start + spec.slice_times_s.mean()
@@ -263,74 +279,3 @@ def _truth(spec, geometry, trace, reference, receiver, moment) -> dict[str, np.n
         "drift_hz": np.array(moment.drift_hz),
         "n_noise_volumes": np.array(spec.noise_volumes),
     }
-
-
-@dataclass
-class Fieldmap:
-    """One simulated dual-echo GRE field map; ``.T`` of the arrays is (x, y, z).
-
-    Attributes
-    ----------
-    magnitude1, magnitude2, phasediff : (z, y, x) int16 arrays
-    truth : dict
-        ``affine``, ``t1w_to_gre`` (4, 4), ``field_hz`` (x, y, z), ``start_s``, ``drift_hz``.
-    """
-
-    magnitude1: np.ndarray
-    magnitude2: np.ndarray
-    phasediff: np.ndarray
-    truth: dict[str, np.ndarray]
-
-
-def simulate_fieldmap(
-    spec: PhantomSpec,
-    scene: Scene,
-    geometry: SessionGeometry,
-    moment: Moment,
-    keys: tuple[str, ...],
-) -> Fieldmap:
-    """Simulate one undistorted dual-echo GRE acquisition and its phase difference.
-
-    Parameters
-    ----------
-    spec : PhantomSpec
-    scene : Scene
-    geometry : SessionGeometry
-    moment : Moment
-        The map's entry of `session_plan`.
-    keys : tuple of str
-        Labels of subject, session and map.
-
-    Returns
-    -------
-    Fieldmap
-    """
-    rng = spec.rng("fieldmap", *keys)
-    pose = (
-        affines.rigid_matrix(phantom_motion.random_pose(rng, spec.run_mm_deg), geometry.centre)
-        @ geometry.pose
-    )
-    receiver = phantom_physics.make_receiver(
-        spec, geometry.gre_shape, geometry.gre_affine, geometry.centre
-    )
-    field_hz = phantom_physics.field_at(scene, moment.drift_hz)
-    packed = phantom_physics.components(scene, field_hz, np.zeros(3), spec.intensity)
-    matrix = phantom_physics.acquisition_matrices(scene.affine, pose, geometry.gre_affine)
-    echoes = phantom_physics.still_volume(
-        packed, matrix, receiver, echo_times_s=spec.gre_echo_times_s
-    )
-    noise = rng.standard_normal((2, *echoes.shape), dtype=np.float32)
-    echoes = echoes + np.float32(spec.sbref_noise * spec.thermal_sigma) * (noise[0] + 1j * noise[1])
-    first, second = np.minimum(np.abs(echoes) + 0.5, 4095).astype(np.int16)
-    angle = np.angle(echoes[1] * np.conj(echoes[0]))
-    code = np.floor((angle + np.pi) * (2048 / np.pi) + 0.5).astype(np.int32) & 4095
-    if spec.phasediff_units == "signed":
-        code = 2 * code - 4096
-    truth = {
-        "affine": geometry.gre_affine,
-        "t1w_to_gre": pose,
-        "field_hz": _on_grid(field_hz, matrix, geometry.gre_shape),
-        "start_s": np.array(moment.start_s),
-        "drift_hz": np.array(moment.drift_hz),
-    }
-    return Fieldmap(first, second, code.astype(np.int16), truth)

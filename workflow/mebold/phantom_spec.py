@@ -67,8 +67,8 @@ class PhantomSpec:
     # Motion
     session_mm_deg: float = 3.0
     run_mm_deg: float = 0.6
-    within_run_mm_deg: float = 0.25
-    jerk_mm_deg: float = 0.3
+    within_run_mm_deg: float = 0.15
+    jerk_mm_deg: float = 0.2
     jerks: int = 2
 
     # Task
@@ -109,6 +109,11 @@ class PhantomSpec:
             if getattr(self, name) not in ("unsigned", "signed"):
                 msg = f"{name} is {getattr(self, name)!r}; accepted: 'unsigned', 'signed'"
                 raise ConfigError(msg)
+
+    @property
+    def bold_te_s(self) -> float:
+        """Echo time of the second echo (of the only one), at which percents are stated."""
+        return self.echo_times_s[min(1, len(self.echo_times_s) - 1)]
 
     @property
     def slice_times_s(self) -> np.ndarray:

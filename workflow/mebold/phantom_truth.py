@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from mebold import affines, nifti
-from mebold.phantom_physics import Scene
+from mebold.phantom_scene import Scene
 from mebold.phantom_spec import PhantomSpec
 
 README = """# Truth of a simulated dataset
@@ -100,9 +100,15 @@ def write_subject_truth(
     hrf = np.where(roi, responses.hrf_index[voxel], -1).astype(np.int16)
     nifti.save(root / "hrfindex.nii.gz", hrf, t1w_affine, dtype=np.int16)
     nifti.save(root / "response.nii.gz", np.where(roi, responses.mean[voxel], 0), t1w_affine)
+    _write_responses(root / "responses.npz", scene, images, t1w_to_t2w)
+
+
+def _write_responses(path: Path, scene: Scene, images: list[str], t1w_to_t2w: np.ndarray) -> None:
+    """Write the responses and the maps of the head on the head grid."""
+    responses = scene.responses
     voxels = np.argwhere(scene.voxel_of >= 0)
     np.savez(
-        root / "responses.npz",
+        path,
         affine=scene.affine,
         shape=np.array(scene.s0.shape),
         voxel=voxels.astype(np.int16),
