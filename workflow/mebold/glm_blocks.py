@@ -59,6 +59,17 @@ def remove_columns(basis: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return matrix - basis @ (basis.T @ matrix)
 
 
+def remove_drifts(basis: np.ndarray, regressors: np.ndarray) -> np.ndarray:
+    """Remove drifts from nuisance regressors; what drifts explain becomes exactly 0.
+
+    Without that, rounding errors of a constant or a linear trend would pass for a regressor.
+    """
+    clean = remove_columns(basis, regressors)
+    explained = np.linalg.norm(clean, axis=0) <= COLLINEAR * np.linalg.norm(regressors, axis=0)
+    clean[:, explained] = 0
+    return clean
+
+
 @dataclass(frozen=True)
 class TrialBlock:
     """Least squares of all trials of one run for one response shape.

@@ -71,7 +71,7 @@ class FinalModel:
         removed: list[np.ndarray | None] = [None] * len(session.data)
         if nuisance is not None:
             removed = [
-                glm_blocks.orthonormal_columns(glm_blocks.remove_columns(basis, regressors))
+                glm_blocks.orthonormal_columns(glm_blocks.remove_drifts(basis, regressors))
                 for basis, regressors in zip(session.basis, nuisance, strict=True)
             ]
         self.ridge: dict[int, RidgeModel] = {}

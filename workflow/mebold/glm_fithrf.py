@@ -43,7 +43,7 @@ def projected_extra(session: Session, run: int) -> np.ndarray | None:
     """Return the user regressors of one run without drifts, or None."""
     if session.extra is None:
         return None
-    return glm_blocks.remove_columns(session.basis[run], session.extra[run])
+    return glm_blocks.remove_drifts(session.basis[run], session.extra[run])
 
 
 def fit_on_off(session: Session, *, chunk: int, n_threads: int) -> OnOff:

@@ -80,7 +80,7 @@ class SearchModel:
                 parts.append(self.session.extra[run])
             if candidates is not None:
                 parts.append(candidates[run].astype(np.float64))
-            regressors = glm_blocks.remove_columns(basis, np.hstack(parts))
+            regressors = glm_blocks.remove_drifts(basis, np.hstack(parts))
             updates.append(glm_blocks.nuisance_update(block, regressors))
         return updates
 

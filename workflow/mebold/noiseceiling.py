@@ -220,7 +220,7 @@ def noise_ceilings(
         block = slice(first, first + chunk_voxels)
         sums.start(betas[0][block].shape[0])
         for index, session in enumerate(betas):
-            part = np.asarray(session[block], dtype=np.float32)
+            part = np.asarray(session[block], dtype=np.float64)
             if zscore is not None:
                 groups = runs[index] if zscore == "run" else np.zeros(part.shape[1])
                 part = zscore_betas(part, groups)
