@@ -193,7 +193,7 @@ CASES = {
     "empty patches": {"shape": (14, 34, 7), "empty": 10, "compat": False},
     "Marchenko-Pastur": {"method": "mppca"},
     "other kernels": {"kernel": (5, 4, 6), "gfactor_kernel": (6, 5, 3)},
-    "more volumes than voxels": {"n": 30, "kernel": (3, 3, 3)},
+    "more volumes than voxels": {"n": 36, "kernel": (4, 4, 2)},
     "keep most": {"threshold": 8.0},
 }
 

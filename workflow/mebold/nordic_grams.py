@@ -37,6 +37,8 @@ def unpack(packed: np.ndarray, *, is_complex: bool) -> np.ndarray:
     full = np.empty(packed.shape, dtype=np.complex128)
     full.real = np.swapaxes(packed, -1, -2)
     np.negative(packed, out=full.imag)
+    diagonal = np.arange(packed.shape[-1])
+    full.imag[..., diagonal, diagonal] = 0
     return full
 
 

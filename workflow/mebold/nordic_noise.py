@@ -90,7 +90,7 @@ def smallest_magnitude(magnitude: np.ndarray) -> float:
         usable = volume[(volume > 0) & np.isfinite(volume)]
         if usable.size:
             if t:
-                _LOG.warning("The first %d volumes are empty.", t)
+                _LOG.warning("%d volumes at the start are empty.", t)
             return float(usable.min())
     raise DataError(
         f"All {magnitude.shape[3]} volumes of the magnitude are zero or not finite; accepted are "
