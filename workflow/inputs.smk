@@ -23,7 +23,7 @@ def raw_fieldmaps(wildcards):
 
 def of_run(rule_output, stem, **wildcards):
     """Name of a rule's output for one run."""
-    return expand(rule_output, stem=stem, folder=runs.folder(stem), **wildcards)
+    return expand(rule_output, stem=stem, folder=runs.folder(stem), **wildcards)[0]
 
 
 def corrected_boldref(stem):
@@ -44,6 +44,15 @@ def subject_boldref(wildcards):
     return corrected_boldref(runs.subject_reference(wildcards.folder.split("/")[0]))
 
 
+def session_boldref_mask(wildcards):
+    return of_run(rules.hmc.output.mask, runs.session_reference(wildcards.folder))
+
+
+def subject_boldref_mask(wildcards):
+    stem = runs.subject_reference(wildcards.folder.split("/")[0])
+    return of_run(rules.hmc.output.mask, stem)
+
+
 def t1w_boldref(wildcards):
     return corrected_boldref(runs.subject_reference(wildcards.sub))
 
@@ -60,7 +69,7 @@ def of_subject(output):
     def function(wildcards):
         names = dict(wildcards.items())
         name = names.get("sub") or names["folder"]
-        return expand(output, sub=name.split("/")[0])
+        return expand(output, sub=name.split("/")[0])[0]
 
     return function
 
@@ -73,12 +82,12 @@ def echoes_of_level(wildcards):
 
 def decay_summaries(wildcards):
     stems = runs.stems(group=wildcards.group)
-    return [f for s in stems for f in of_run(rules.series.output.summary, s, thermal="standard")]
+    return [of_run(rules.series.output.summary, stem, thermal="standard") for stem in stems]
 
 
 def decay_of_run(wildcards):
     group = runs.row(wildcards.stem)["group"]
-    return expand(rules.decay.output.fit, group=group, folder=wildcards.folder)
+    return expand(rules.decay.output.fit, group=group, folder=wildcards.folder)[0]
 
 
 def variant_series(stem, variant):
@@ -94,7 +103,7 @@ def series_of_variant(wildcards):
 
 def group_series(wildcards):
     stems = runs.glm_stems(wildcards.group)
-    return [f for s in stems for f in variant_series(s, variant_of(wildcards.glm))]
+    return [variant_series(stem, variant_of(wildcards.glm)) for stem in stems]
 
 
 def group_events(wildcards):
@@ -145,7 +154,7 @@ def of_session(output):
 
     def function(wildcards):
         ses = wildcards.folder.replace("/", "_")
-        return expand(output, folder=wildcards.folder, ses=ses)
+        return expand(output, folder=wildcards.folder, ses=ses)[0]
 
     return function
 
@@ -178,8 +187,8 @@ def preprocessing_targets(wildcards):
             echoes = VARIANTS[variant][1]
             written = {"single": rules.bold_single, "optcom": rules.bold_optcom, "ica": rules.bold_ica}
             name = datasets(variant)[0]
-            targets += of_run(written[echoes].output.bold, stem, dataset=name)
-            targets += of_run(rules.confounds.output.table, stem, dataset=name)
+            targets.append(of_run(written[echoes].output.bold, stem, dataset=name))
+            targets.append(of_run(rules.confounds.output.table, stem, dataset=name))
     return targets
 
 

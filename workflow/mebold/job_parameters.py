@@ -63,6 +63,10 @@ class JobParameters(RunIndex):
         """Acquisition parameters of the runs of a single-trial group."""
         return [self.acquisition(stem) for stem in self.glm_stems(wildcards.group)]
 
+    def first_of_group(self, wildcards) -> dict:
+        """Acquisition parameters of a group's first run: its subject and session."""
+        return self.acquisition(self.glm_stems(wildcards.group)[0])
+
     def group_echo_times(self, wildcards) -> list[float]:
         """Echo times of a group in seconds; the run table check made them agree."""
         return self.echo_times(self.stems(group=wildcards.group)[0])

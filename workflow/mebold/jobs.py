@@ -59,13 +59,3 @@ def limit_threads(count: int) -> None:
         import threadpoolctl
 
         threadpoolctl.threadpool_limits(count)
-
-
-def save_figure(figure: "matplotlib.figure.Figure", *paths: str) -> None:  # noqa: F821
-    """Write a figure to files; the suffix of each chooses the format."""
-    from mebold.figures_style import figure_bytes
-    from mebold.nifti import atomic
-
-    for path in paths:
-        with atomic(path) as partial:
-            partial.write_bytes(figure_bytes(figure, kind=str(path).rpartition(".")[2]))

@@ -66,7 +66,9 @@ class RunIndex:
 
     def _add(self, row: dict) -> None:
         if row["suffix"] in ("bold", "sbref"):
-            part = "phase" if row["part"] == "phase" else "mag"
+            part = row["component"]
+            if part not in ("mag", "phase"):  # real, imaginary, labels outside the standard
+                return
             kind = self._files[row["stem"]].setdefault((row["suffix"], part), {})
             kind[int(row["echo_index"])] = row
             if row["suffix"] == "bold" and part == "mag":

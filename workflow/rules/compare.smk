@@ -52,6 +52,7 @@ rule compare:
         runtime=minutes(60),
     params:
         variants=runs.group_variants,
+        run=runs.first_of_group,
         roi=config["visual_roi"],
         settings=config["compare"],
         primary=config["primary_variant"],

@@ -35,15 +35,16 @@ rule coreg_session:
     input:
         boldref=session_boldref,
         subject_boldref=subject_boldref,
+        mask=subject_boldref_mask,
         to_t1w=of_subject(rules.coreg_subject.output.xfm),
     output:
         xfm="<out>/preproc/{folder}/xfm/{ses}_from-boldref_to-T1w_mode-image_desc-session_xfm.txt",
     log:
         "<logs>/coreg_session/{folder}/{ses}.log",
     conda:
-        "../../envs/ants.yaml"
+        "../../envs/core.yaml"
     resources:
-        mem_mb=memory(0, 2000),
+        mem_mb=memory(0, 1500),
         runtime=minutes(10),
     params:
         hmc=config["hmc"],
@@ -56,15 +57,16 @@ rule coreg_run:
     input:
         boldref=run_boldref,
         subject_boldref=session_boldref,
+        mask=session_boldref_mask,
         to_t1w=of_session(rules.coreg_session.output.xfm),
     output:
         xfm="<out>/preproc/{folder}/func/{stem}_from-boldref_to-T1w_mode-image_desc-coreg_xfm.txt",
     log:
         "<logs>/coreg_run/{folder}/{stem}.log",
     conda:
-        "../../envs/ants.yaml"
+        "../../envs/core.yaml"
     resources:
-        mem_mb=memory(0, 2000),
+        mem_mb=memory(0, 1500),
         runtime=minutes(10),
     params:
         hmc=config["hmc"],

@@ -57,6 +57,7 @@ rule ica:
     input:
         store=rules.series.output.store,
         optcom=rules.optcom.output.store,
+        fit=decay_of_run,
         mask=of_subject(rules.grid.output.series_mask),
     output:
         store=temp("<work>/series/{folder}/{stem}_desc-{thermal}Ica_series.npy"),
@@ -73,6 +74,7 @@ rule ica:
         runtime=minutes(240),
     params:
         run=runs.run_parameters,
+        position=runs.position_in_group,
         settings=config["ica"],
         seed=config["seed"],
         code=code("ica_denoise"),

@@ -1,7 +1,7 @@
 """Correct the bias field of a T1w image, find the brain and its tissue classes."""
 
 from mebold import anat, brainmask, derivatives, figures, nifti
-from mebold.jobs import job, save_figure
+from mebold.jobs import job
 
 with job(snakemake):
     raw, affine = nifti.load(snakemake.input.t1w)
@@ -16,4 +16,4 @@ with job(snakemake):
     nifti.save(out.dseg, dseg, affine, dtype="uint8", metadata=about(LabelMap=labels))
     for name, probability in zip(("csf", "gm", "wm"), probseg, strict=True):
         nifti.save(getattr(out, name), probability, affine, metadata=about(Units="probability"))
-    save_figure(figures.segmentation(t1w, affine, dseg=dseg, mask=brain), out.figure)
+    figures.save(figures.segmentation(t1w, affine, dseg=dseg, brain_mask=brain), out.figure)

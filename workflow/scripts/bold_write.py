@@ -1,12 +1,12 @@
 """Write a variant's series as the BOLD image that users read."""
 
 from mebold import compare_quality, derivatives, figures, nifti, series, visual_roi
-from mebold.jobs import job, save_figure
+from mebold.jobs import job
 
 with job(snakemake):
     run = snakemake.params.run
     mask, affine = nifti.load_mask(snakemake.input.mask)
-    data = series.open_variant(snakemake.input.store[0], echo=run["single_echo"])
+    data = series.open_variant(snakemake.input.store, echo=run["single_echo"])
     about = derivatives.Sidecar(
         snakemake,
         sources=snakemake.params.sources,
@@ -15,11 +15,12 @@ with job(snakemake):
     )
     metadata = derivatives.bold_metadata(run, echoes=snakemake.params.echoes)
     out = snakemake.output
-    nifti.save(out.bold, series.unmask(data, mask), affine, tr=run["tr_out"],
-               metadata=about(**metadata))
+    nifti.save(
+        out.bold, series.unmask(data, mask), affine, tr=run["tr_out"], metadata=about(**metadata)
+    )
     covered = series.unmask(data.std(axis=1) > 0, mask, fill=False)
     nifti.save(out.mask, covered, affine, dtype="uint8", metadata=about(Type="Brain"))
     degree = visual_roi.drift_degree(data.shape[1], tr=run["tr_out"])
     tsnr = series.unmask(compare_quality.tsnr(data, degree=degree), mask)
     title = f"Temporal signal-to-noise ratio, {run['stem']}"
-    save_figure(figures.tsnr_map(tsnr, affine, mask=mask, title=title), out.figure)
+    figures.save(figures.tsnr(tsnr, affine, mask=mask, title=title), out.figure)

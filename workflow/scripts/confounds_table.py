@@ -9,10 +9,10 @@ from mebold.jobs import job
 
 with job(snakemake):
     run, settings = snakemake.params.run, snakemake.params.settings
-    mask, _ = nifti.load_mask(snakemake.input.mask[0])
-    brain = nifti.load_mask(snakemake.input.brain[0])[0]
-    tissue = nifti.load(snakemake.input.dseg[0])[0].round()
-    data = series.open_variant(snakemake.input.store[0], echo=run["single_echo"])
+    mask, _ = nifti.load_mask(snakemake.input.mask)
+    brain = nifti.load_mask(snakemake.input.brain)[0]
+    tissue = nifti.load(snakemake.input.dseg)[0].round()
+    data = series.open_variant(snakemake.input.store, echo=run["single_echo"])
     covered = data.std(axis=1) > 0
     # Eroded, so that partial volume with cortex does not make task signal a confound.
     masks = {

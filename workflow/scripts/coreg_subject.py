@@ -1,12 +1,10 @@
 """Align the reference image of a subject with the T1w image."""
 
-import numpy as np
-
 from mebold import anat, coreg, derivatives, figures, nifti
-from mebold.jobs import job, save_figure
+from mebold.jobs import job
 
 with job(snakemake) as log:
-    boldref, affine = nifti.load(snakemake.input.boldref[0])
+    boldref, affine = nifti.load(snakemake.input.boldref)
     t1w, t1w_affine = nifti.load(snakemake.input.t1w)
     mask = nifti.load_mask(snakemake.input.mask)[0]
     matrix, quality = coreg.boldref_to_t1w(
@@ -18,11 +16,10 @@ with job(snakemake) as log:
         t1w_mask=mask,
         wm_probability=nifti.load(snakemake.input.wm)[0],
         seed=snakemake.params.seed,
-        **snakemake.params.settings,
+        max_bbr_shift_mm=snakemake.params.settings["bbr_limit_mm"],
     )
     nifti.save_xfm(snakemake.output.xfm, matrix)
     about = derivatives.Sidecar(snakemake, packages=["antspyx", "numpy", "scipy"])
     nifti.write_json(snakemake.output.info, about(Quality=quality))
-    in_t1w = np.linalg.inv(matrix) @ affine
-    figure = figures.registration(boldref, in_t1w, t1w=t1w, t1w_affine=t1w_affine, mask=mask)
-    save_figure(figure, snakemake.output.figure)
+    figure = figures.registration(boldref, affine, t1w, t1w_affine, matrix, mask=mask)
+    figures.save(figure, snakemake.output.figure)

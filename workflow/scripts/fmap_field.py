@@ -18,14 +18,19 @@ with job(snakemake) as log:
         kind = next(iter(meta.values()))["fieldmap_kind"]
         own = next(iter(loaded.values()))[1]
         field, magnitude = field_estimate.estimate(
-            kind, {s: data for s, (data, _) in loaded.items()}, meta, own,
-            phase_range=phase_range, smoothing_mm=settings["smoothing_mm"],
+            kind,
+            {s: data for s, (data, _) in loaded.items()},
+            meta,
+            own,
+            phase_range=phase_range,
+            smoothing_mm=settings["smoothing_mm"],
         )
         if affine is None:
             affine, mask = own, anat.epi_mask(magnitude, own)
         else:
-            to_own = hmc.align(magnitude, magnitudes[0], moving_affine=own,
-                               reference_affine=affine, mask=mask)
+            to_own = hmc.align(
+                magnitude, magnitudes[0], moving_affine=own, reference_affine=affine, mask=mask
+            )
             shape = magnitudes[0].shape
             log.info("fieldmap %s moved by %s", name, affines.rigid_parameters(to_own, np.zeros(3)))
             field = regrid.onto(field, own, shape, affine, matrix=to_own, mode="nearest")
@@ -33,8 +38,12 @@ with job(snakemake) as log:
         fields.append(field)
         magnitudes.append(magnitude)
         names.append(name)
-        times.append(min((r["acquisition_time"] for r in meta.values()
-                          if r["acquisition_time"] is not None), default=None))
+        times.append(
+            min(
+                (r["acquisition_time"] for r in meta.values() if r["acquisition_time"] is not None),
+                default=None,
+            )
+        )
     about = derivatives.Sidecar(snakemake, packages=["antspyx", "scikit-image", "numpy"])
     out = snakemake.output
     nifti.save(out.field, np.stack(fields, axis=-1), affine)

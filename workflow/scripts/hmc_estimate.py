@@ -5,7 +5,7 @@ import pandas as pd
 
 from mebold import affines, anat, derivatives, figures, hmc, hmc_path, nifti, nordic_noise
 from mebold.framewise import framewise_displacement
-from mebold.jobs import job, save_figure
+from mebold.jobs import job
 
 with job(snakemake) as log:
     run, settings = snakemake.params.run, snakemake.params.settings
@@ -52,7 +52,7 @@ with job(snakemake) as log:
     outliers = np.flatnonzero(np.nan_to_num(displacement) > limit)
     flags = {"OutlierVolumes": outliers, "DoubtfulVolumes": np.flatnonzero(track.doubtful)}
     nifti.write_json(out.volumes, about(**volumes, **flags))
-    save_figure(
+    figures.save(
         figures.motion_traces(
             parameters, displacement, tr=run["tr"], threshold_mm=limit, title=run["stem"]
         ),

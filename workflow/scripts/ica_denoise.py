@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from mebold import ica, nifti, series
 from mebold.jobs import job
 
@@ -9,6 +11,9 @@ with job(snakemake) as log:
     run, settings = snakemake.params.run, dict(snakemake.params.settings)
     mask, affine = nifti.load_mask(snakemake.input.mask)
     report = Path(snakemake.output.report)
+    with np.load(snakemake.input.fit) as fit:
+        index = snakemake.params.position if len(fit["t2star"]) > 1 else 0
+        t2star = fit["t2star"][index]
     result = ica.denoise(
         series.open(snakemake.input.store),
         run["echo_times"],
@@ -17,6 +22,7 @@ with job(snakemake) as log:
         tr=run["tr_out"],
         out_dir=report,
         prefix=run["stem"],
+        t2star=t2star,
         seed=snakemake.params.seed,
         n_threads=snakemake.threads,
         **settings,

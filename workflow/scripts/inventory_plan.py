@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from mebold import nifti, plan
+from mebold import nifti, plan_text
 from mebold.jobs import job
 
 with job(snakemake):
     table = pd.DataFrame(snakemake.params.plan)
     nifti.write_tsv(snakemake.output.table, table)
     with nifti.atomic(snakemake.output.text) as partial:
-        partial.write_text(plan.format_plan(table) + "\n")
+        partial.write_text(plan_text.format_plan(table) + "\n")

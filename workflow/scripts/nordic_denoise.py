@@ -2,17 +2,18 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from mebold import derivatives, figures, foreground, nifti, nordic
-from mebold.jobs import job, save_figure
+from mebold.jobs import job
 
 with job(snakemake) as log:
     settings, run = dict(snakemake.params.settings), snakemake.params.run
     noise = nifti.read_json(snakemake.input.volumes)["NoiseVolumes"]
     share, _ = settings.pop("share_gfactor"), settings.pop("noise_volumes")
     wanted = snakemake.params.phase_range
-    settings |= {"phase_range": None if wanted == "auto" else wanted, "n_threads": snakemake.threads}
+    settings |= {
+        "phase_range": None if wanted == "auto" else wanted,
+        "n_threads": snakemake.threads,
+    }
     both = ("temporal_phase", "phase_filter_width", "gfactor_volumes", "phase_range", "n_threads")
     echoes, affine = [], None
     for index, path in enumerate(snakemake.input.magnitude):
@@ -25,12 +26,19 @@ with job(snakemake) as log:
     records, shown = [], None
     for index, (magnitude, phase) in enumerate(echoes):
         result = nordic.nordic(
-            magnitude, phase, noise_volumes=noise, gfactor=gfactor, seed=snakemake.params.seed,
-            trim_noise_volumes=True, with_phase=False, **settings,
+            magnitude,
+            phase,
+            noise_volumes=noise,
+            gfactor=gfactor,
+            seed=snakemake.params.seed,
+            trim_noise_volumes=True,
+            with_phase=False,
+            **settings,
         )
         name = Path(snakemake.output.series) / f"echo-{index + 1}.nii"
         nifti.save(name, result.magnitude, affine)
-        records.append({**nordic.summary(result), "Echo": index + 1})
+        numbers = ("threshold", "noise_level", "kernel_size", "phase_range", "noise_volumes")
+        records.append({key: getattr(result, key) for key in numbers})
         if index == run["single_echo"]:
             shown = result, magnitude[..., : result.magnitude.shape[3]]
     result, before = shown
@@ -39,13 +47,22 @@ with job(snakemake) as log:
     nifti.save(out.gfactor, result.gfactor, affine, metadata=about(Units="signal"))
     nifti.save(out.components, result.components_removed, affine, metadata=about(Units="count"))
     nifti.save(out.residual, result.residual_sd, affine, metadata=about(Units="signal"))
-    nifti.write_json(out.info, about(
-        Echoes=records, Complex=bool(snakemake.input.phase), Patent=nordic.PATENT,
-        ReferencesAndLinks=nordic.CITATIONS))
-    ratio = before.std(axis=3) / np.maximum(after.std(axis=3), 1e-6)
-    figure = figures.nordic_qc(
-        before[..., 0], after[..., 0], affine, residual_sd=result.residual_sd,
-        gfactor=result.gfactor, components_removed=result.components_removed, tsnr_ratio=ratio,
-        mask=foreground.foreground_mask(before.mean(axis=3), affine), subtitle=run["stem"],
+    nifti.write_json(
+        out.info,
+        about(
+            Echoes=records,
+            Complex=bool(snakemake.input.phase),
+            Patent=nordic.PATENT,
+            ReferencesAndLinks=nordic.CITATIONS,
+        ),
     )
-    save_figure(figure, out.figure)
+    figure = figures.nordic_qc(
+        before,
+        after,
+        affine,
+        gfactor=result.gfactor,
+        components=result.components_removed,
+        mask=foreground.foreground_mask(before.mean(axis=3)),
+        subtitle=run["stem"],
+    )
+    figures.save(figure, out.figure)

@@ -7,7 +7,7 @@ from mebold.jobs import job
 
 with job(snakemake):
     store = series.open(snakemake.input.store)
-    with np.load(snakemake.input.fit[0]) as fit:
+    with np.load(snakemake.input.fit) as fit:
         index = snakemake.params.position if len(fit["t2star"]) > 1 else 0
         t2star, good = fit["t2star"][index], fit["adaptive_mask"][index]
     out = series.create(snakemake.output.store, store.shape[1:])

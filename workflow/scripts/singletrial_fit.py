@@ -3,40 +3,57 @@
 import numpy as np
 
 from mebold import derivatives, figures, glm_session, model_file, nifti, series
-from mebold.jobs import job, save_figure
+from mebold.jobs import job
 
 with job(snakemake) as log:
-    mask, affine = nifti.load_mask(snakemake.input.mask[0])
-    t1w, _ = nifti.load(snakemake.input.t1w[0])
+    mask, affine = nifti.load_mask(snakemake.input.mask)
+    t1w, _ = nifti.load(snakemake.input.t1w)
     runs, out = snakemake.params.runs, snakemake.output
     session = glm_session.prepare(
-        [series.open_variant(path, echo=run["single_echo"])
-         for path, run in zip(snakemake.input.series, runs, strict=True)],
+        [
+            series.open_variant(path, echo=run["single_echo"])
+            for path, run in zip(snakemake.input.series, runs, strict=True)
+        ],
         [nifti.read_tsv(path) for path in snakemake.input.events],
         runs=runs,
         **snakemake.params.design,
     )
     result = glm_session.fit(
-        session, seed=snakemake.params.seed, n_threads=snakemake.threads,
+        session,
+        seed=snakemake.params.seed,
+        n_threads=snakemake.threads,
         **snakemake.params.settings,
     )
     about = derivatives.Sidecar(
-        snakemake, packages=["numpy", "scipy", "scikit-learn", "h5py"],
+        snakemake,
+        packages=["numpy", "scipy", "scikit-learn", "h5py"],
         SpatialReference="T1w of the subject",
     )
     fields = glm_session.fields(result)
     model_file.write(out.model, fields, mask=mask)
     nifti.write_tsv(out.trials, session.trials)
     nifti.write_json(nifti.sidecar(out.trials), glm_session.TRIAL_COLUMNS)
-    maps = {key: series.unmask(np.nan_to_num(fields[key]), mask)
-            for key in ("r2", "hrf_index", "frac_value")}
-    nifti.save(out.betas, series.unmask(fields["betas"], mask), affine,
-               metadata=about(Units="percent signal change"))
+    maps = {
+        key: series.unmask(np.nan_to_num(fields[key]), mask)
+        for key in ("r2", "hrf_index", "frac_value")
+    }
+    nifti.save(
+        out.betas,
+        series.unmask(fields["betas"], mask),
+        affine,
+        metadata=about(Units="percent signal change"),
+    )
     nifti.save(out.r2, maps["r2"], affine, metadata=about(Units="percent"))
     nifti.save(out.hrf, maps["hrf_index"], affine, dtype=np.int16, metadata=about())
     nifti.save(out.fracridge, maps["frac_value"], affine, metadata=about(Units="fraction"))
     nifti.write_json(out.summary, about(**glm_session.summary(session, result)))
-    save_figure(figures.beta_carpet(fields["betas"], session.trials["run"].tolist(),
-                                    order=np.nan_to_num(fields["r2"])), out.carpet)
-    save_figure(figures.model_maps(maps["hrf_index"], maps["frac_value"], affine, mask=mask,
-                                   r2=maps["r2"]), out.maps)
+    figures.save(
+        figures.beta_carpet(
+            fields["betas"], session.trials["run"].tolist(), order=np.nan_to_num(fields["r2"])
+        ),
+        out.carpet,
+    )
+    figures.save(
+        figures.model_maps(maps["hrf_index"], maps["frac_value"], affine, mask=mask, r2=maps["r2"]),
+        out.maps,
+    )
