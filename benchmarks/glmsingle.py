@@ -28,7 +28,7 @@ from mebold.singletrial import fit_glmsingle
 
 N_RUNS, N_VOLUMES, TR, STIMDUR = 12, 310, 1.0, 2.5
 TRIALS_PER_RUN, N_IMAGES, N_REPEATED = 90, 770, 310
-BLOCK = 5000
+BLOCK = 10_000
 
 
 def make_design(rng: np.random.Generator) -> list[np.ndarray]:
@@ -76,17 +76,19 @@ def make_series(rng: np.random.Generator, design: list[np.ndarray], n: int) -> l
 
 
 def write_store(folder: Path, n_voxels: int) -> None:
-    """Write a session to `folder`, in blocks of voxels."""
+    """Write a session to `folder`: one block of voxels, repeated with new noise on top."""
     rng = np.random.default_rng(1)
     design = make_design(rng)
+    series = make_series(rng, design, min(BLOCK, n_voxels))
     np.save(folder / "design.npy", np.array(design))
     names = [folder / f"run{run}.npy" for run in range(N_RUNS)]
     shape = (n_voxels, N_VOLUMES)
     maps = [np.lib.format.open_memmap(name, "w+", np.float32, shape) for name in names]
     for start in range(0, n_voxels, BLOCK):
         count = min(BLOCK, n_voxels - start)
-        for target, series in zip(maps, make_series(rng, design, count), strict=True):
-            target[start : start + count] = series
+        for target, run in zip(maps, series, strict=True):
+            noise = rng.standard_normal((count, N_VOLUMES), dtype=np.float32)
+            target[start : start + count] = run[:count] + 3 * noise
 
 
 def open_store(folder: Path) -> tuple[list[np.ndarray], list[np.ndarray]]:
