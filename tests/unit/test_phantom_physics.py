@@ -154,12 +154,13 @@ def test_true_field_undoes_the_distortion(simulate, ideal):
     assert error[-1] > error[0]
 
 
-def test_signal_is_conserved_by_the_distortion(simulate, ideal):
-    warped = simulate(**QUIET, **STILL, bias_strength=0).sbref_magnitude[0].astype(float)
-    true = simulate(**QUIET, **STILL, bias_strength=0, readout_time_s=0.0)
-    true = true.sbref_magnitude[0].astype(float)
-    # Along each line of the phase-encoding axis; whole slices, where the ends are empty.
-    np.testing.assert_allclose(warped.sum(axis=1).sum(), true.sum(), rtol=0.01)
+def test_distortion_conserves_the_signal_of_every_line(simulate):
+    flat = QUIET | STILL | {"bias_strength": 0.0}
+    warped = simulate(**flat).sbref_magnitude[0].astype(float).sum(axis=1)
+    true = simulate(**flat, readout_time_s=0.0).sbref_magnitude[0].astype(float).sum(axis=1)
+    lines = true > 0.4 * true.max()
+    assert lines.sum() > 100
+    np.testing.assert_allclose(warped[lines], true[lines], rtol=0.015)
 
 
 def test_motion_matrices_find_every_point_in_its_volume(simulate, scene):
