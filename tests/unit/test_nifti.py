@@ -81,10 +81,13 @@ def test_transforms_round_trip_and_are_lps_on_disk(tmp_path):
 
 
 def test_tables_write_missing_values_as_bids_does_and_keep_text(tmp_path):
-    table = pd.DataFrame({"label": ["NA", "b"], "value": [np.nan, 1.5]})
+    table = pd.DataFrame({"label": ["NA", "b"], "run": ["01", "02"], "value": [np.nan, 1.5]})
     nifti.write_tsv(tmp_path / "t.tsv", table)
-    assert (tmp_path / "t.tsv").read_text().splitlines()[1] == "NA\tn/a"
-    assert nifti.read_tsv(tmp_path / "t.tsv")["label"].tolist() == ["NA", "b"]
+    assert (tmp_path / "t.tsv").read_text().splitlines()[1] == "NA\t01\tn/a"
+    back = nifti.read_tsv(tmp_path / "t.tsv")
+    assert back["label"].tolist() == ["NA", "b"]
+    assert back["run"].tolist() == ["01", "02"]
+    assert back["value"].isna().tolist() == [True, False]
 
 
 def test_json_has_no_infinities(tmp_path):

@@ -17,6 +17,7 @@ import numpy as np
 from mebold import affines
 from mebold.errors import DataError
 
+_LABELS = ("subject", "session", "run", "label", "roi", "name")
 _GZIP_LEVEL = 1  # level 6 costs five times the time for a few percent of size
 _FULL_SUFFIXES = (".nii.gz", ".nii", ".json", ".tsv", ".txt", ".npz", ".npy", ".h5", ".png", ".svg")
 
@@ -198,10 +199,12 @@ def write_tsv(path: str | Path, table: "pandas.DataFrame") -> None:  # noqa: F82
 
 
 def read_tsv(path: str | Path) -> "pandas.DataFrame":  # noqa: F821
-    """Read a BIDS table; only ``n/a`` is missing, so that a label such as ``NA`` survives."""
+    """Read a BIDS table; only ``n/a`` is missing, and labels (``01``, ``NA``) survive as text."""
     import pandas as pd
 
-    return pd.read_csv(path, sep="\t", na_values=["n/a"], keep_default_na=False)
+    header = pd.read_csv(path, sep="\t", nrows=0).columns
+    labels = {name: str for name in _LABELS if name in header}
+    return pd.read_csv(path, sep="\t", na_values=["n/a"], keep_default_na=False, dtype=labels)
 
 
 def save_xfm(path: str | Path, matrix: np.ndarray) -> None:

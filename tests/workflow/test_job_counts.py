@@ -1,0 +1,123 @@
+"""The graph: how many jobs a session costs, and what one more variant adds."""
+
+import pytest
+from snakemake_runner import job_counts, snakemake
+
+from mebold import inventory, runs
+from mebold.inventory_table import frame
+
+pytestmark = pytest.mark.workflow
+
+SHAPE = [90, 110, 72, 160]
+LABELS = {"stim_name": [30, 30]}
+
+
+def image_rows(session: str, run: str | None, suffix: str, **extra) -> dict:
+    folder = f"sub-01/ses-{session}"
+    names = {"subject": "01", "session": session, "folder": folder, "suffix": suffix}
+    stem = f"sub-01_ses-{session}" + (f"_task-images_run-{run}" if run else "")
+    return {**names, "stem": stem, "run": run, "path": f"{folder}/{stem}_{suffix}.nii.gz", **extra}
+
+
+def table_of(n_sessions: int, n_runs: int):
+    """Make the run table of one subject as the LAION data have it, without any file."""
+    rows = [image_rows("01", None, "T1w", datatype="anat", component="mag", image_state="empty")]
+    for s in range(1, n_sessions + 1):
+        session = f"{s:02d}"
+        for suffix in ("magnitude1", "magnitude2", "phasediff"):
+            extra = {"datatype": "fmap", "fieldmap": f"gre{session}", "fieldmap_kind": "phasediff"}
+            times = {"echo_time_1": 0.005, "echo_time_2": 0.00602, "acquisition_time": 36000.0}
+            rows.append(image_rows(session, None, suffix, **extra, **times))
+        for r in range(1, n_runs + 1):
+            for echo, te in enumerate((0.011, 0.02882, 0.04662), start=1):
+                for suffix in ("bold", "sbref"):
+                    for component in ("mag", "phase"):
+                        rows.append(bold_row(session, f"{r:02d}", echo, te, suffix, component))
+    return frame(rows)
+
+
+def bold_row(session, run, echo, te, suffix, component) -> dict:
+    row = image_rows(session, run, suffix, datatype="func", task="images", component=component)
+    name = f"{row['stem']}_echo-{echo}_part-{component}_{suffix}.nii.gz"
+    row |= {
+        "path": f"{row['folder']}/{name}",
+        "part": component,
+        "echo": str(echo),
+        "echo_index": echo,
+        "echo_time": te,
+        "group": f"sub-01_ses-{session}_task-images",
+        "repetition_time": 1.9,
+        "slice_timing": [0.0] * SHAPE[2],
+        "phase_encoding_direction": "j-",
+        "total_readout_time": 0.0213,
+        "n_volumes": SHAPE[3] if suffix == "bold" else 1,
+        "shape": SHAPE if suffix == "bold" else SHAPE[:3],
+        "voxel_mm": [1.8, 1.8, 1.8],
+        "image_state": "empty",
+        "fieldmap": f"gre{session}",
+        "fieldmap_kind": "phasediff",
+        "fieldmap_by": "B0FieldSource",
+        "fieldmap_folder": row["folder"],
+    }
+    if suffix == "bold":
+        row |= {"events": f"{row['folder']}/{row['stem']}_events.tsv", "n_events": 95}
+        row |= {"events_columns": ["onset", "duration", "stim_name", "trial_type"]}
+        row["events_repeats"] = LABELS
+    return row
+
+
+def dry_run(folder, n_sessions=1, n_runs=2, **config) -> dict[str, int]:
+    table = folder / f"runs-{n_sessions}-{n_runs}.tsv"
+    if not table.exists():
+        inventory.write_table(table_of(n_sessions, n_runs), table)
+    for row in inventory.read_table(table)["path"]:
+        path = folder / "raw" / row
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        if path.name.endswith("_echo-1_part-mag_bold.nii.gz"):
+            (path.parent / path.name.replace("_echo-1_part-mag_bold.nii.gz", "_events.tsv")).touch()
+    done = snakemake(
+        "-n", cwd=folder, bids_dir="raw", output_dir="out", run_table=table.name, **config
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    return job_counts(done.stdout)
+
+
+def test_jobs_of_a_session(tmp_path):
+    n = 3
+    counts = dry_run(tmp_path, n_runs=n)
+    once = dict.fromkeys(
+        ("anat", "grid", "fmap", "coreg_subject", "coreg_session", "decay", "compare",
+         "comparison", "noiseceiling_subject", "rois", "plan", "datasets", "all"), 1)  # fmt: skip
+    per_run = dict.fromkeys(("hmc", "sdc", "coreg_run", "nordic", "bold_optcom", "confounds"), n)
+    levels = {"series": 2 * n, "optcom": 2 * n, "ica": 2 * n}
+    variants = dict.fromkeys(("singletrial", "noiseceiling_session", "quality"), 6)
+    total = {**once, **per_run, **levels, **variants}
+    assert counts == {**total, "total": sum(total.values())}
+
+
+def test_one_more_variant_costs_its_transforms_fit_and_noise_ceiling(tmp_path):
+    few = dry_run(tmp_path, variants='["standardSingle","nordicOptcom"]')
+    more = dry_run(tmp_path, variants='["standardSingle","nordicOptcom","nordicIca"]')
+    added = {k: more[k] - few.get(k, 0) for k in more if more[k] != few.get(k, 0)}
+    total = added.pop("total")
+    assert added == {"ica": 2, "singletrial": 1, "noiseceiling_session": 1, "quality": 1}
+    assert total == 5
+
+
+def test_later_sessions_cost_only_the_primary_variant(tmp_path):
+    one = dry_run(tmp_path, 1)
+    two = dry_run(tmp_path, 2)
+    added = {k: two[k] - one.get(k, 0) for k in two if two[k] != one.get(k, 0)}
+    total = added.pop("total")
+    per_run = dict.fromkeys(("hmc", "sdc", "coreg_run", "nordic", "bold_optcom", "confounds"), 2)
+    once = dict.fromkeys(("fmap", "coreg_session", "decay", "singletrial"), 1)
+    assert added == {**per_run, **once, "noiseceiling_session": 1, "series": 4, "optcom": 2}
+    assert total == 23
+
+
+def test_dataset_names_of_variants_map_back():
+    for variant in runs.VARIANTS:
+        for name in runs.datasets(variant):
+            assert runs.variant_of(name) == variant
+    assert runs.datasets("nordicOptcom") == ("tedana", "glmsingle-tedana")

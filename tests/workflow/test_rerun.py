@@ -1,0 +1,50 @@
+"""What runs again, and what does not: nothing twice, and just the jobs whose code changed."""
+
+import shutil
+
+import pytest
+from bids_trees import Tree
+from snakemake_runner import REPOSITORY, job_counts, snakemake
+
+pytestmark = pytest.mark.workflow
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """Copy what the workflow is made of, so that a module can be edited."""
+    copy = tmp_path / "checkout"
+    for name in ("workflow", "config", "envs", "profiles"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(REPOSITORY / name, copy / name, ignore=ignored)
+    shutil.copy(REPOSITORY / "Snakefile", copy / "Snakefile")
+    Tree(tmp_path / "raw").session("01", "01")
+    return copy
+
+
+def run(checkout, *arguments):
+    return snakemake(
+        *arguments, cwd=checkout.parent, repository=checkout, bids_dir="raw", output_dir="out"
+    )
+
+
+def test_edit_of_a_module_reruns_the_jobs_that_use_it(checkout):
+    first = run(checkout, "--cores", "1", "plan", "datasets")
+    assert first.returncode == 0, first.stdout[-3000:]
+    assert job_counts(first.stdout) == {"plan": 1, "datasets": 1, "total": 2}
+
+    again = run(checkout, "--cores", "1", "plan", "datasets")
+    assert "Nothing to be done" in again.stdout
+
+    module = checkout / "workflow/mebold/plan_text.py"
+    module.write_text(module.read_text() + "\n# a comment is a change of the code\n")
+    edited = run(checkout, "-n", "plan", "datasets")
+    assert job_counts(edited.stdout) == {"plan": 1, "total": 1}
+    assert "Params have changed" in edited.stdout
+
+
+def test_new_session_is_noticed_and_the_old_one_kept(checkout):
+    before = run(checkout, "-n")
+    Tree(checkout.parent / "raw").session("01", "02")
+    after = run(checkout, "-n")
+    assert job_counts(before.stdout)["hmc"] == 2
+    assert job_counts(after.stdout)["hmc"] == 4
