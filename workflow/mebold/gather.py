@@ -189,15 +189,69 @@ def count_inside(points, matrix, along, shift, shape, count):
 
 
 @kernel
-def compare(c, points, jacobian, values, matrix, scale, edge, gradient, missing, sums):
+def _add_products(weight, x, y, z, n, sums):
+    """Add the sums of weight times 1, x, y, z, xx, yy, zz, xy, xz, yz over a block."""
+    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = s8 = s9 = np.float32(0.0)
+    for b in range(n):
+        w = weight[b]
+        wx, wy, wz = w * x[b], w * y[b], w * z[b]
+        s0 += w
+        s1 += wx
+        s2 += wy
+        s3 += wz
+        s4 += wx * x[b]
+        s5 += wy * y[b]
+        s6 += wz * z[b]
+        s7 += wx * y[b]
+        s8 += wx * z[b]
+        s9 += wy * z[b]
+    for m, part in enumerate((s0, s1, s2, s3, s4, s5, s6, s7, s8, s9)):
+        sums[m] += part
+
+
+@kernel
+def _scale(values, gain, x, y, z, n):
+    """Multiply values by the quadratic polynomial with the coefficients gain, in place."""
+    g0, g1, g2, g3, g4 = gain[0], gain[1], gain[2], gain[3], gain[4]
+    g5, g6, g7, g8, g9 = gain[5], gain[6], gain[7], gain[8], gain[9]
+    for b in range(n):
+        px, py, pz = x[b], y[b], z[b]
+        values[b] *= (
+            g0
+            + px * (g1 + g4 * px + g7 * py + g8 * pz)
+            + py * (g2 + g5 * py + g9 * pz)
+            + pz * (g3 + g6 * pz)
+        )
+
+
+@kernel
+def _add_sums(moving, fixed, n, residual, sums):
+    """Write the residual of a block and add its sums of v, r, vv, rr, vr."""
+    v = r = vv = rr = vr = np.float32(0.0)
+    for b in range(n):
+        residual[b] = moving[b] - fixed[b]
+        v += moving[b]
+        r += fixed[b]
+        vv += moving[b] * moving[b]
+        rr += fixed[b] * fixed[b]
+        vr += moving[b] * fixed[b]
+    sums[1] += v
+    sums[2] += r
+    sums[3] += vv
+    sums[4] += rr
+    sums[5] += vr
+
+
+@kernel
+def compare(c, points, slopes, values, matrix, gain, edge, inside, gradient, sums):
     """Compare a volume c with reference values (N,) at transformed points (3, N).
 
-    With v the value of the volume and r that of the reference: gradient (7,) becomes the sum of
-    jacobian (7, N) times scale * v - r; missing (7, 7) the sum of the jacobian's products over
-    points outside; sums (6,) the count and the sums of v, r, vv, rr, vr over points inside.
+    v is the volume's value times the quadratic polynomial `gain` (10,) of the point, r the value of
+    the reference. inside (N,) tells which points lie in the volume; over these, gradient (16,)
+    becomes the sum of v - r times slopes (6, N) and times r and the ten monomials; sums (6,) the
+    count and the sums of v, r, vv, rr, vr.
     """
     gradient[:] = 0.0
-    missing[:] = 0.0
     sums[:] = 0.0
     flat = c.reshape(-1)
     shape = c.shape
@@ -214,42 +268,29 @@ def compare(c, points, jacobian, values, matrix, scale, edge, gradient, missing,
         n = min(_POINTS, points.shape[1] - first)
         _locate(points, first, n, matrix, nothing, still, shape, edge, offsets, fractions)
         _weigh(fractions, n, 3, weights)
-        count = 0
+        x, y, z = (
+            points[0, first : first + n],
+            points[1, first : first + n],
+            points[2, first : first + n],
+        )
         for b in range(n):
             offset = np.int64(offsets[b])
+            inside[first + b] = offset >= 0
             if offset >= 0:
                 moving[b] = _sum_taps(flat, offset, row, plane, weights, b)
                 fixed[b] = values[first + b]
-                count += 1
+                sums[0] += 1.0
             else:
                 moving[b] = np.float32(0.0)
                 fixed[b] = np.float32(0.0)
-                for m in range(7):
-                    for q in range(7):
-                        missing[m, q] += jacobian[m, first + b] * jacobian[q, first + b]
-        _add_sums(moving, fixed, n, scale, residual, sums)
-        sums[0] += count
-        for m in range(7):
-            line = jacobian[m, first : first + n]
+        _scale(moving, gain, x, y, z, n)
+        _add_sums(moving, fixed, n, residual, sums)
+        for m in range(6):
+            line = slopes[m, first : first + n]
             part = np.float32(0.0)
             for b in range(n):
                 part += line[b] * residual[b]
             gradient[m] += part
-
-
-@kernel
-def _add_sums(moving, fixed, n, scale, residual, sums):
-    """Write the residual of a block and add its sums of v, r, vv, rr, vr."""
-    v = r = vv = rr = vr = np.float32(0.0)
-    for b in range(n):
-        residual[b] = scale * moving[b] - fixed[b]
-        v += moving[b]
-        r += fixed[b]
-        vv += moving[b] * moving[b]
-        rr += fixed[b] * fixed[b]
-        vr += moving[b] * fixed[b]
-    sums[1] += v
-    sums[2] += r
-    sums[3] += vv
-    sums[4] += rr
-    sums[5] += vr
+        for b in range(n):
+            residual[b] *= fixed[b]
+        _add_products(residual, x, y, z, n, gradient[6:])

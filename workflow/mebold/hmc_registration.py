@@ -8,13 +8,19 @@ from scipy import ndimage
 
 from mebold import bspline, hmc_fit
 from mebold.errors import DataError, GridMismatchError
-from mebold.hmc_fit import Fit, Level, Reference
+from mebold.hmc_fit import Fit, Level
 
 #: A fit whose correlation is below this value is tried again from other starts.
 DOUBTED_CORRELATION = 0.8
 
 _COARSE_STEP = 2
 _SEARCH_STEP = 4
+
+#: Intensity terms of the final fit: a quadratic polynomial.
+_TERMS = 10
+
+#: The final fit starts with every so many-th point.
+_QUICK_EVERY = 6
 
 #: Share of non-finite voxels inside the mask that makes a volume unusable.
 _MAX_NON_FINITE = 0.01
@@ -60,7 +66,7 @@ class Registration:
         self.affine = np.asarray(moving_affine, dtype=np.float64)
         mask = reference_mask(reference, mask)
         levels = {
-            "fine": Level(fwhm_mm, 1),
+            "fine": Level(fwhm_mm, 1, terms=_TERMS),
             "coarse": Level(coarse_mm, _COARSE_STEP),
             "search": Level(hmc_fit.SEARCH_FWHM_MM, _SEARCH_STEP),
         }
@@ -68,7 +74,9 @@ class Registration:
         self.levels = {
             name: hmc_fit.prepare(reference, affine, mask, level) for name, level in levels.items()
         }
-        self.quick = _every_nth(self.levels["fine"], 6)
+        fine = self.levels["fine"]
+        enough = fine.values.size >= _QUICK_EVERY * 10 * hmc_fit.MIN_POINTS
+        self.quick = fine.every(_QUICK_EVERY) if enough else fine
 
     def coefficients(self, volume, name, out=None) -> np.ndarray:
         """Return the spline coefficients of a moving volume, smoothed for a level."""
@@ -98,22 +106,6 @@ class Registration:
         ranked = sorted(fits, key=score, reverse=True)
         best = [self.coarse_to_fine(volume, fit.matrix) for fit in ranked[:2]]
         return max(best, key=score)
-
-
-def _every_nth(reference: Reference, n: int) -> Reference:
-    """Return a reference with every n-th of its points."""
-    if len(reference.values) // n < 10 * hmc_fit.MIN_POINTS:
-        return reference
-    jacobian = np.ascontiguousarray(reference.jacobian[:, ::n])
-    normal = jacobian.astype(np.float64) @ jacobian.T.astype(np.float64)
-    return Reference(
-        np.ascontiguousarray(reference.points[:, ::n]),
-        np.ascontiguousarray(reference.values[::n]),
-        jacobian,
-        normal,
-        reference.centre,
-        reference.level,
-    )
 
 
 def score(fit: Fit) -> float:

@@ -82,6 +82,29 @@ class _Map:
         return self.shifts[t if len(self.shifts) > 1 else 0]
 
 
+class _Worker:
+    """One thread's scratch memory, and the interpolation of a block of volumes in it."""
+
+    def __init__(self, echoes, mapping, order, factor, clip, out):
+        self.echoes, self.mapping, self.order = echoes, mapping, order
+        self.factor, self.clip, self.out = factor, clip, out
+        n_echoes, rimmed = len(echoes), tuple(n + 2 * RIM for n in echoes[0].shape[:3])
+        self.coefficients = np.empty((n_echoes, *rimmed), np.float32)
+        self.values = np.empty((_BLOCK, n_echoes, mapping.n_points), np.float32)
+
+    def block(self, first, last):
+        """Interpolate volumes first..last-1 and write them to the output."""
+        mapping = self.mapping
+        for t in range(first, last):
+            for e, echo in enumerate(self.echoes):
+                bspline.coefficients(echo[..., t], order=self.order, out=self.coefficients[e])
+            gather.gather(
+                self.coefficients, mapping.base, mapping.matrix(t), mapping.along,
+                mapping.shift(t), self.order, np.float32(0.0), self.values[t - first],
+            )  # fmt: skip
+        gather.store(self.values[: last - first], first, self.factor, self.clip, self.out)
+
+
 def _checked_echoes(echoes, motion, order):
     """Return the shape (x, y, z, t) that all echoes share."""
     if order not in _ORDERS:
@@ -172,28 +195,19 @@ def resample_series(
         factor = np.zeros(0, np.float32)
     else:
         factor = mapping._per_point(jacobian, "jacobian").astype(np.float32)
-    target = np.asarray(out)
+    starts = list(range(0, shape[3], _BLOCK))
+    n_threads = max(1, min(n_threads, len(starts)))
 
-    def work(first):
-        last = min(first + _BLOCK, shape[3])
-        block = np.empty((last - first, len(echoes), mapping.n_points), np.float32)
-        coefficients = np.empty((len(echoes), *(n + 2 * RIM for n in shape[:3])), np.float32)
-        for t in range(first, last):
-            for e, echo in enumerate(echoes):
-                bspline.coefficients(echo[..., t], order=order, out=coefficients[e])
-            gather.gather(
-                coefficients, mapping.base, mapping.matrix(t), mapping.along, mapping.shift(t),
-                order, np.float32(0.0), block[t - first],
-            )  # fmt: skip
-        gather.store(block, first, factor, clip_negative, target)
+    def work(thread):
+        worker = _Worker(echoes, mapping, order, factor, clip_negative, np.asarray(out))
+        for first in starts[thread::n_threads]:
+            worker.block(first, min(first + _BLOCK, shape[3]))
 
-    starts = range(0, shape[3], _BLOCK)
-    if n_threads > 1:
-        with ThreadPoolExecutor(n_threads) as pool:
-            list(pool.map(work, starts))
+    if n_threads == 1:
+        work(0)
     else:
-        for first in starts:
-            work(first)
+        with ThreadPoolExecutor(n_threads) as pool:
+            list(pool.map(work, range(n_threads)))
     return out
 
 
