@@ -5,12 +5,15 @@ the real part, the upper triangle the imaginary part. Packed matrices add up lik
 half the memory.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Executor
 
 import numpy as np
 
 from mebold.nordic_patches import Axis
+
+_COLUMNS_AHEAD = 8  # finished columns that may wait to be added: bounds the memory
 
 
 def _block(part: np.ndarray, spans: tuple, n_volumes: int) -> np.ndarray:
@@ -67,16 +70,23 @@ def _x_piece(parts, x_span, axes, n_volumes: int, upper, pool: Executor) -> np.n
     _, y_axis, z_axis = axes
     shape = (len(y_axis.positions), len(z_axis.positions), n_volumes, n_volumes)
     total = np.zeros(shape)
-    jobs = [
-        pool.submit(_column, parts, x_span, y_span, z_axis, n_volumes, upper)
-        for y_span in y_axis.pieces
-    ]
-    for piece in range(len(jobs)):
-        column = jobs[piece].result()
-        jobs[piece] = None
+    pending: deque = deque()
+
+    def add_oldest() -> None:
+        piece, job = pending.popleft()
+        column = job.result()
         for row, pieces in enumerate(y_axis.patch_pieces):
             if piece in pieces:
                 total[row] += column
+
+    # Sums in a fixed order give equal results with any number of threads.
+    for piece, y_span in enumerate(y_axis.pieces):
+        job = pool.submit(_column, parts, x_span, y_span, z_axis, n_volumes, upper)
+        pending.append((piece, job))
+        if len(pending) > _COLUMNS_AHEAD:
+            add_oldest()
+    while pending:
+        add_oldest()
     return total
 
 
