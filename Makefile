@@ -19,14 +19,14 @@ env: .venv/.ready
 
 .venv/.ready: envs/tools.lock | .uv/bin/uv
 	.uv/bin/uv venv --quiet --allow-existing --python $(PYTHON) .venv
-	.uv/bin/uv pip sync --quiet --python .venv envs/tools.lock
+	.uv/bin/uv pip sync --quiet --compile-bytecode --python .venv envs/tools.lock
 	touch $@
 
 runner: .venv-runner/.ready
 
 .venv-runner/.ready: envs/runner.lock | .uv/bin/uv
 	.uv/bin/uv venv --quiet --allow-existing --python $(PYTHON) .venv-runner
-	.uv/bin/uv pip sync --quiet --python .venv-runner envs/runner.lock
+	.uv/bin/uv pip sync --quiet --compile-bytecode --python .venv-runner envs/runner.lock
 	touch $@
 
 demo/raw/dataset_description.json: | env
@@ -48,7 +48,7 @@ lint: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --lint
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --lint --config run_table=tests/workflow/runs.tsv
 	cd workflow && ../$(BIN)/lint-imports --config ../pyproject.toml
 
 lock: .uv/bin/uv

@@ -52,7 +52,7 @@ def main() -> None:
         lock.write_text("\n".join(resolve(arguments.uv, (ENVS / "tools.in").read_text())) + "\n")
     runner = resolve(arguments.uv, (ENVS / "runner.in").read_text())
     (ENVS / "runner.lock").write_text("\n".join(runner) + "\n")
-    text = environment("Snakemake with the Slurm executor: the environment that starts jobs", runner)
+    text = environment("Snakemake and the Slurm executor: what starts the jobs", runner)
     (ENVS / "runner.yaml").write_text(text)
     for name, group in tomllib.loads((ENVS / "sets.toml").read_text()).items():
         pins = resolve(arguments.uv, "\n".join(group["needs"]), constraints=lock)

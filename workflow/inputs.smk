@@ -82,7 +82,9 @@ def echoes_of_level(wildcards):
 
 def decay_summaries(wildcards):
     stems = runs.stems(group=wildcards.group)
-    return [of_run(rules.series.output.summary, stem, thermal="standard") for stem in stems]
+    return [
+        of_run(rules.series.output.summary, stem, thermal="standard") for stem in stems
+    ]
 
 
 def decay_of_run(wildcards):
@@ -107,7 +109,9 @@ def group_series(wildcards):
 
 
 def group_events(wildcards):
-    return [runs.path(runs.row(stem)["events"]) for stem in runs.glm_stems(wildcards.group)]
+    return [
+        runs.path(runs.row(stem)["events"]) for stem in runs.glm_stems(wildcards.group)
+    ]
 
 
 def of_group_variants(output):
@@ -115,7 +119,9 @@ def of_group_variants(output):
 
     def function(wildcards):
         names = [datasets(variant)[1] for variant in runs.variants(wildcards.group)]
-        return collect(output, glm=names, group=wildcards.group, folder=wildcards.folder)
+        return collect(
+            output, glm=names, group=wildcards.group, folder=wildcards.folder
+        )
 
     return function
 
@@ -125,7 +131,11 @@ def of_compared_groups(output):
 
     def function(wildcards):
         groups = [g for g in runs.groups() if len(runs.variants(g)) > 1]
-        return [f for g in groups for f in expand(output, group=g, folder=runs.group_folder(g))]
+        return [
+            f
+            for g in groups
+            for f in expand(output, group=g, folder=runs.group_folder(g))
+        ]
 
     return function
 
@@ -138,14 +148,18 @@ def of_subject_task(output):
         return [
             f
             for g in groups
-            for f in expand(output, group=g, folder=runs.group_folder(g), glm=wildcards.glm)
+            for f in expand(
+                output, group=g, folder=runs.group_folder(g), glm=wildcards.glm
+            )
         ]
 
     return function
 
 
 def anatomy_targets(wildcards):
-    subjects = [s for s in runs.subjects if runs.anatomy(s, "T1w") or runs.anatomy(s, "UNIT1")]
+    subjects = [
+        s for s in runs.subjects if runs.anatomy(s, "T1w") or runs.anatomy(s, "UNIT1")
+    ]
     return collect(rules.anat.output, sub=subjects)
 
 
@@ -153,7 +167,7 @@ def of_session(output):
     """Input function: a per-session output for the session of a run."""
 
     def function(wildcards):
-        ses = wildcards.folder.replace("/", "_")
+        ses = "_".join(Path(wildcards.folder).parts)
         return expand(output, folder=wildcards.folder, ses=ses)[0]
 
     return function
@@ -166,17 +180,25 @@ def roi_maps(wildcards):
     for group in groups:
         names = [datasets(variant)[1] for variant in runs.variants(group)]
         folder = runs.group_folder(group)
-        maps += expand(rules.noiseceiling_session.output.nc, glm=names, group=group, folder=folder)
+        maps += expand(
+            rules.noiseceiling_session.output.nc, glm=names, group=group, folder=folder
+        )
     primary = datasets(runs.primary(runs.glm_stems(groups[0])[0]))[1]
     subject = rules.noiseceiling_subject.output.groups
-    return maps + expand(subject, glm=primary, sub=wildcards.sub, subtask=wildcards.subtask)
+    return maps + expand(
+        subject, glm=primary, sub=wildcards.sub, subtask=wildcards.subtask
+    )
 
 
 def roi_masks(wildcards):
     """Derived region of the compared sessions; masks of the user come from the ROI list."""
-    groups = [g for g in runs.subject_tasks()[wildcards.subtask] if len(runs.variants(g)) > 1]
+    groups = [
+        g for g in runs.subject_tasks()[wildcards.subtask] if len(runs.variants(g)) > 1
+    ]
     roi = rules.compare.output.roi
-    return [f for g in groups for f in expand(roi, group=g, folder=runs.group_folder(g))]
+    return [
+        f for g in groups for f in expand(roi, group=g, folder=runs.group_folder(g))
+    ]
 
 
 def preprocessing_targets(wildcards):
@@ -185,7 +207,11 @@ def preprocessing_targets(wildcards):
     for stem in runs.stems():
         for variant in runs.written_bold(stem):
             echoes = VARIANTS[variant][1]
-            written = {"single": rules.bold_single, "optcom": rules.bold_optcom, "ica": rules.bold_ica}
+            written = {
+                "single": rules.bold_single,
+                "optcom": rules.bold_optcom,
+                "ica": rules.bold_ica,
+            }
             name = datasets(variant)[0]
             targets.append(of_run(written[echoes].output.bold, stem, dataset=name))
             targets.append(of_run(rules.confounds.output.table, stem, dataset=name))
@@ -204,7 +230,9 @@ def single_trial_targets(wildcards):
     for subtask, groups in runs.subject_tasks().items():
         names = {"sub": subtask.split("_")[0], "subtask": subtask}
         primary = datasets(runs.primary(runs.glm_stems(groups[0])[0]))[1]
-        targets += expand(rules.noiseceiling_subject.output.summary, glm=primary, **names)
+        targets += expand(
+            rules.noiseceiling_subject.output.summary, glm=primary, **names
+        )
         targets += expand(rules.rois.output.table, **names)
     return targets
 

@@ -43,9 +43,13 @@ def test_integers_are_rounded_and_must_fit(tmp_path):
 
 
 def test_nothing_half_written_is_left_when_a_writer_fails(tmp_path):
-    with pytest.raises(RuntimeError, match="stop"), nifti.atomic(tmp_path / "x.json") as partial:
-        partial.write_text("half")
-        raise RuntimeError("stop")
+    def fail():
+        with nifti.atomic(tmp_path / "x.json") as partial:
+            partial.write_text("half")
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        fail()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -56,5 +56,5 @@ def test_mistakes_are_named(extra, message):
 
 
 def test_missing_key_says_how_to_give_it():
-    with pytest.raises(ConfigError, match="'output_dir' is a required property.*--config"):
+    with pytest.raises(ConfigError, match=r"'output_dir' is a required property.*--config"):
         settings.complete({"bids_dir": "raw"})

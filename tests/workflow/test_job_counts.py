@@ -1,5 +1,7 @@
 """The graph: how many jobs a session costs, and what one more variant adds."""
 
+import itertools
+
 import pytest
 from snakemake_runner import job_counts, snakemake
 
@@ -30,9 +32,8 @@ def table_of(n_sessions: int, n_runs: int):
             rows.append(image_rows(session, None, suffix, **extra, **times))
         for r in range(1, n_runs + 1):
             for echo, te in enumerate((0.011, 0.02882, 0.04662), start=1):
-                for suffix in ("bold", "sbref"):
-                    for component in ("mag", "phase"):
-                        rows.append(bold_row(session, f"{r:02d}", echo, te, suffix, component))
+                kinds = itertools.product(("bold", "sbref"), ("mag", "phase"))
+                rows += [bold_row(session, f"{r:02d}", echo, te, *kind) for kind in kinds]
     return frame(rows)
 
 

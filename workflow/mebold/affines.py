@@ -136,10 +136,7 @@ def grid_points(
     (V, 3) float64 array
         World mm, voxels in C order.
     """
-    if mask is None:
-        indices = np.indices(shape[:3]).reshape(3, -1).T
-    else:
-        indices = np.argwhere(mask)
+    indices = np.indices(shape[:3]).reshape(3, -1).T if mask is None else np.argwhere(mask)
     return apply(affine, indices)
 
 

@@ -140,12 +140,17 @@ def description(name: str, *, raw: str, folder: Path, siblings: Iterable[str]) -
 def texts(name: str) -> dict[str, str]:
     """Return the text files of a dataset: ``.bidsignore`` and ``README.md``."""
     lines = [f"- `{pattern}`: {meaning}" for pattern, meaning in _IGNORED.items()]
-    readme = (
-        f"# {name}\n\n{_about(name)}.\n\nWritten by mebold {VERSION}. Every image has a sidecar with "
-        "its sources, parameters and software versions.\n\n## Files outside the BIDS standard\n\n"
-        "`.bidsignore` lists products that BIDS has no name for yet:\n\n" + "\n".join(lines) + "\n"
-    )
-    return {".bidsignore": "\n".join(_IGNORED) + "\n", "README.md": readme}
+    readme = [
+        f"# {name}",
+        f"{_about(name)}.",
+        f"Written by mebold {VERSION}. Every image has a sidecar with its sources, parameters and "
+        "software versions.",
+        "## Files outside the BIDS standard",
+        "`.bidsignore` lists products that BIDS has no name for yet:",
+        "
+".join(lines),
+    ]
+    return {".bidsignore": "\n".join(_IGNORED) + "\n", "README.md": "\n\n".join(readme) + "\n"}
 
 
 def _about(name: str) -> str:

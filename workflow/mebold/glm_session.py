@@ -33,8 +33,8 @@ class Session:
         Columns of `TRIAL_COLUMNS`, trials in the order of the betas.
     tr, stimulus_duration_s : float
         Seconds.
-    used, left_out : list
-        Run stems, and dicts of run and reason.
+    used, left_out, excluded : list
+        Run stems, dicts of run and reason, dicts of run, onset, label and reason.
     """
 
     data: list
@@ -44,6 +44,7 @@ class Session:
     stimulus_duration_s: float
     used: list
     left_out: list
+    excluded: list
 
 
 def prepare(
@@ -85,12 +86,12 @@ def prepare(
     intervals = {run["tr_out"] for run in runs}
     if len(intervals) != 1:
         message = (
-            f"Runs of one session are sampled every {sorted(intervals)} s; a single-trial fit needs "
-            "one interval: set `output.repetition_time_s` to a number."
+            f"Runs of one session are sampled every {sorted(intervals)} s; a single-trial fit "
+            "needs one interval: set `output.repetition_time_s` to a number."
         )
         raise DataError(message)
     tr = intervals.pop()
-    kept, left_out, trials = [], [], []
+    kept, left_out, trials, excluded = [], [], [], []
     for series, table, run in zip(data, events, runs, strict=True):
         if series.shape[1] < minimum_volumes:
             reason = f"{series.shape[1]} volumes, fewer than `design.minimum_volumes`"
@@ -110,6 +111,7 @@ def prepare(
             raise type(error)(message) from error
         kept.append((series, run))
         trials.append(trial)
+        excluded += [{"run": run["stem"], **item} for item in trial.attrs.get("excluded", [])]
     if not kept:
         message = f"No run of {runs[0]['stem']} and its session can be fitted: {left_out}."
         raise DataError(message)
@@ -127,6 +129,7 @@ def prepare(
         stimulus_duration_s=stimulus_duration_s,
         used=[run["stem"] for run in used],
         left_out=left_out,
+        excluded=excluded,
     )
 
 
@@ -179,6 +182,7 @@ def summary(session: Session, result: singletrial.SingleTrialFit) -> dict:
     return {
         "RunsUsed": session.used,
         "RunsLeftOut": session.left_out,
+        "TrialsLeftOut": session.excluded,
         "Trials": len(session.trials),
         "Conditions": int(repeats.size),
         "RepeatsPerCondition": {

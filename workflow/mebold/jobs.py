@@ -47,7 +47,7 @@ def job(snakemake: object) -> Iterator[logging.Logger]:
 
 
 def limit_threads(count: int) -> None:
-    """Give numeric libraries `count` threads: parallel jobs with spinning threads cost ten times."""
+    """Give numeric libraries `count` threads: spinning threads of parallel jobs cost ten times."""
     for name in (
         "OMP_NUM_THREADS",
         "OPENBLAS_NUM_THREADS",

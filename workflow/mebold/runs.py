@@ -88,7 +88,7 @@ class RunIndex:
         return sorted(set(self._subjects) | {s for s in self.planned["anat"] if s in self._anatomy})
 
     def stems(self, *, folder: str | None = None, group: str | None = None) -> list[str]:
-        """Runs that reach the output space, of a session folder or of a single-trial group."""
+        """Return the runs that reach the output space, of a session folder or of a GLM group."""
         if group is not None:
             return self._groups[group]
         if folder is not None:
@@ -108,14 +108,14 @@ class RunIndex:
         return f"sub-{self._stems[stem]['subject']}"
 
     def groups(self, subject: str | None = None) -> list[str]:
-        """Groups of runs that are fitted together: the runs of a session with the same task."""
+        """Return the groups of runs that are fitted together: a session's runs of one task."""
         found = [g for g, stems in self._groups.items() if self.glm_stems(g) and stems]
         if subject:
             found = [g for g in found if self.subject(self._groups[g][0]) == subject]
         return found
 
     def glm_stems(self, group: str) -> list[str]:
-        """Runs of a group that enter the single-trial GLM."""
+        """Return the runs of a group that enter the single-trial GLM."""
         return [s for s in self._groups[group] if s in self.planned["singletrial"]]
 
     def group_folder(self, group: str) -> str:
@@ -146,7 +146,7 @@ class RunIndex:
         return [float(rows[echo]["echo_time"]) for echo in sorted(rows)]
 
     def echo_position(self, stem: str, number: int) -> int:
-        """Position (from 0) of echo `number` (from 1), or of the last echo where there are fewer."""
+        """Position (from 0) of echo `number` (from 1); the last one where there are fewer."""
         return min(number, len(self.echo_times(stem))) - 1
 
     def single_echo(self, stem: str) -> int:
@@ -230,7 +230,7 @@ class RunIndex:
         return group.replace(f"_ses-{session}", "")
 
     def subject_tasks(self) -> dict[str, list[str]]:
-        """Groups of each subject-level product."""
+        """Return the groups of each subject-level product."""
         found = defaultdict(list)
         for group in self.groups():
             found[self.subject_task(group)].append(group)
@@ -240,8 +240,9 @@ class RunIndex:
         """Raise when nothing at all is to be done."""
         if not self._stems and not self._anatomy:
             message = (
-                f"No BOLD or anatomical image was found in {self.config['bids_dir']} for the chosen "
-                "participants and sessions: check `bids_dir`, `participant_label`, `session_label`."
+                f"No BOLD or anatomical image was found in {self.config['bids_dir']} for the "
+                "chosen participants and sessions: check `bids_dir`, `participant_label` and "
+                "`session_label`."
             )
             raise MetadataError(message)
         wanted = self.config["compare_sessions"]

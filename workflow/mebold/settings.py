@@ -42,7 +42,7 @@ def complete(config: dict, schema: dict | None = None) -> dict:
     schema = schema or load_schema()
     errors = sorted(Draft202012Validator(schema).iter_errors(config), key=lambda e: list(e.path))
     if errors:
-        raise ConfigError(_message(errors[0], schema))
+        raise ConfigError(_message(errors[0]))
     filled = _fill(copy.deepcopy(config), schema)
     for key in ("participant_label", "session_label", "task_label"):
         if key in schema["properties"]:
@@ -68,7 +68,7 @@ def _fill(config: dict, schema: dict) -> dict:
     return config
 
 
-def _message(error: "jsonschema.ValidationError", schema: dict) -> str:  # noqa: F821
+def _message(error: "jsonschema.ValidationError") -> str:  # noqa: F821
     where = ".".join(str(part) for part in error.absolute_path)
     if error.validator == "additionalProperties":
         known = list(error.schema.get("properties", {}))
@@ -85,7 +85,8 @@ def _message(error: "jsonschema.ValidationError", schema: dict) -> str:  # noqa:
             f"Accepted {'under `' + where + '`' if where else 'at the top'}: {', '.join(known)}."
         )
     if error.validator == "required":
-        return f"The configuration lacks a key: {error.message} (give it in a config file or with --config)."
+        hint = "give it in a config file or with --config"
+        return f"The configuration lacks a key: {error.message} ({hint})."
     rule = error.schema.get("description", "")
     return f"Configuration key `{where}`: {error.message}. {rule}".strip()
 

@@ -15,10 +15,10 @@ rule bold_single:
             subcategory="{folder}",
             labels={"run": "{stem}", "figure": "temporal SNR ({dataset})"},
         ),
-    wildcard_constraints:
-        dataset="preproc-(standard|nordic)Single",
     log:
         "<logs>/bold/{dataset}/{folder}/{stem}.log",
+    wildcard_constraints:
+        dataset="preproc-(standard|nordic)Single",
     conda:
         "../../envs/core.yaml"
     resources:

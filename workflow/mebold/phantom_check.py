@@ -1,0 +1,190 @@
+"""Compare what the workflow recovered from a phantom with what the phantom was made of.
+
+``python -m mebold.phantom_check DERIVATIVES TRUTH`` prints one line per quantity, and ends with
+status 1 when one lies outside its tolerance.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mebold import affines, nifti, resample
+from mebold.errors import MeboldError
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """One quantity: its value, the limit it must not pass, and on which side."""
+
+    name: str
+    value: float
+    unit: str
+    limit: float
+    at_least: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether the value keeps its limit; a missing value does not."""
+        if not np.isfinite(self.value):
+            return False
+        return self.value >= self.limit if self.at_least else self.value <= self.limit
+
+    def __str__(self):
+        sign = ">=" if self.at_least else "<="
+        mark = "ok  " if self.ok else "FAIL"
+        value = f"{self.value:8.3f} {self.unit}"
+        return f"{mark}  {self.name:<58} {value:<14} ({sign} {self.limit:g})"
+
+
+def check(output: str | Path, truth: str | Path) -> list[Recovered]:
+    """Compare derivatives with the truth of the phantom.
+
+    Parameters
+    ----------
+    output : path-like
+        Output folder of the workflow.
+    truth : path-like
+        Truth folder that `mebold.phantom` wrote beside the raw data.
+
+    Returns
+    -------
+    list of Recovered
+    """
+    output, truth = Path(output), Path(truth)
+    return [*_geometry(output, truth), *_t2star(output, truth), *_responses(output, truth)]
+
+
+def _geometry(output: Path, truth: Path) -> list[Recovered]:
+    motion, worst, field, chain = [], [], [], []
+    for stem, folder, known in _runs(output, truth):
+        brain = known["brain"] > 0.5
+        points = affines.grid_points(brain.shape, known["affine"], brain)
+        name = f"{stem}_from-orig_to-boldref_mode-image_desc-hmc_xfm.txt"
+        found = nifti.load_xfm(folder / "func" / name)
+        error = [
+            affines.displacements(a, b, points) for a, b in zip(found, known["motion"], strict=True)
+        ]
+        motion.append(np.median(error))
+        worst.append(np.max(error))
+        hertz = nifti.load(folder / "fmap" / f"{stem}_desc-boldref_fieldmap.nii.gz")[0]
+        field.append(np.sqrt(np.mean((hertz - known["field_hz"])[brain] ** 2)))
+        name = f"{stem}_from-boldref_to-T1w_mode-image_desc-coreg_xfm.txt"
+        to_boldref = known["t1w_to_boldref"]
+        in_t1w = affines.apply(np.linalg.inv(to_boldref), points)
+        found = nifti.load_xfm(folder / "func" / name)
+        chain.append(np.median(affines.displacements(found, to_boldref, in_t1w)))
+    return [
+        Recovered("head motion, median error over brain and volumes", max(motion), "mm", 0.15),
+        Recovered("head motion, largest error", max(worst), "mm", 0.5),
+        Recovered("B0 field in the brain, rms error", max(field), "Hz", 2.0),
+        Recovered("BOLD to T1w alignment, median error", max(chain), "mm", 0.4),
+    ]
+
+
+def _runs(output: Path, truth: Path) -> Iterator[tuple[str, Path, dict]]:
+    """Give stem, session folder and truth of every run that the workflow processed."""
+    for path in sorted(truth.glob("sub-*/ses-*/run-*.npz")):
+        folder = output / "preproc" / path.parents[1].name / path.parent.name
+        stem = f"{path.parents[1].name}_{path.parent.name}_task-images_{path.stem}"
+        if (folder / "func" / f"{stem}_desc-hmc_boldref.nii.gz").exists():
+            with np.load(path) as known:
+                yield stem, folder, dict(known)
+
+
+def _t2star(output: Path, truth: Path) -> list[Recovered]:
+    errors = []
+    for path in sorted(output.glob("preproc/sub-*/ses-*/func/*_space-T1w_T2starmap.nii.gz")):
+        found, affine = nifti.load(path)
+        head = truth / path.parents[2].name
+        points = affines.grid_points(found.shape, affine)
+
+        def on_grid(name: str, head=head, points=points) -> np.ndarray:
+            return resample.resample_volume(*nifti.load(head / f"{name}.nii.gz"), points, order=1)
+
+        tissue = (on_grid("GM") + on_grid("WM") > 0.9) & (found.ravel() > 0)
+        known = on_grid("T2star")[tissue]
+        errors.append(np.median(np.abs(found.ravel()[tissue] / known - 1)) * 100)
+    return [Recovered("T2* in grey and white matter, median error", max(errors), "%", 10.0)]
+
+
+def _responses(output: Path, truth: Path) -> list[Recovered]:
+    correlations, silent, gains = [], [], []
+    for path in sorted(output.glob("glmsingle-tedana/sub-*/ses-*/func/*Betas_statmap.nii.gz")):
+        stem = path.name.partition("_space-")[0]
+        head = truth / path.parents[2].name
+        trials = nifti.read_tsv(path.parent / f"{stem}_desc-SingletrialBetas_trials.tsv")
+        betas, affine = nifti.load(path)
+        correlations.append(_beta_correlation(betas, affine, trials["label"], head))
+        name = f"{stem}_space-T1w_desc-Noiseceiling_statmap.nii.gz"
+        region, brain = _response_regions(betas.shape[:3], affine, head)
+        primary = nifti.load(path.parent / name)[0].ravel()
+        silent.append(np.median(primary[~region & brain & (betas.std(axis=3).ravel() > 0)]))
+        baseline = output / "glmsingle-standardSingle" / path.parent.relative_to(path.parents[3])
+        if (baseline / name).exists():
+            other = nifti.load(baseline / name)[0].ravel()
+            gains.append(np.median(primary[region]) - np.median(other[region]))
+    rows = [
+        Recovered(
+            "mean betas and true responses, median correlation",
+            min(correlations),
+            "",
+            0.5,
+            at_least=True,
+        ),
+        Recovered("noise ceiling without response, median", max(silent), "%", 3.0),
+    ]
+    if gains:
+        name = "noise ceiling, NORDIC with optcom above the baseline"
+        rows.append(Recovered(name, min(gains), "points", 1.0, at_least=True))
+    return rows
+
+
+def _response_regions(shape, affine, head: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return voxels that respond, and brain voxels, on the grid of the betas (flat)."""
+    points = affines.grid_points(shape, affine)
+    roi = resample.resample_volume(*nifti.load(head / "roi.nii.gz"), points, order=1)
+    brain = resample.resample_volume(*nifti.load(head / "brain.nii.gz"), points, order=1)
+    # The margin of partial responders belongs to neither side.
+    return roi > 0.9, (brain > 0.9) & ~((roi > 0.01) & (roi <= 0.9))
+
+
+def _beta_correlation(betas, affine, labels, head: Path) -> float:
+    """Median over the responding voxels of the correlation over images."""
+    with np.load(head / "responses.npz") as known:
+        truth = {key: known[key] for key in ("betas", "point", "image", "mean")}
+    index = np.rint(affines.apply(np.linalg.inv(affine), truth["point"])).astype(int)
+    inside = np.all((index >= 0) & (index < betas.shape[:3]), axis=1)
+    inside &= truth["mean"] > np.median(truth["mean"])
+    images = [image for image in truth["image"] if (labels == image).any()]
+    columns = [list(truth["image"]).index(image) for image in images]
+    found = betas[tuple(index[inside].T)]
+    mean = np.stack([found[:, (labels == image).to_numpy()].mean(axis=1) for image in images], 1)
+    known = truth["betas"][inside][:, columns]
+    mean, known = (x - x.mean(axis=1, keepdims=True) for x in (mean, known))
+    scale = np.sqrt((mean**2).sum(axis=1) * (known**2).sum(axis=1))
+    keep = scale > 0
+    return float(np.median((mean * known).sum(axis=1)[keep] / scale[keep]))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m mebold.phantom_check", description=__doc__)
+    parser.add_argument("derivatives", type=Path)
+    parser.add_argument("truth", type=Path)
+    arguments = parser.parse_args(argv)
+    try:
+        rows = check(arguments.derivatives, arguments.truth)
+    except MeboldError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    sys.stdout.write("Recovered from the phantom, against its truth:\n")
+    sys.stdout.writelines(f"  {row}\n" for row in rows)
+    return 0 if all(row.ok for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
