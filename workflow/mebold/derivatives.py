@@ -147,8 +147,7 @@ def texts(name: str) -> dict[str, str]:
         "software versions.",
         "## Files outside the BIDS standard",
         "`.bidsignore` lists products that BIDS has no name for yet:",
-        "
-".join(lines),
+        "\n".join(lines),
     ]
     return {".bidsignore": "\n".join(_IGNORED) + "\n", "README.md": "\n\n".join(readme) + "\n"}
 
