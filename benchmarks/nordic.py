@@ -68,10 +68,19 @@ def denoise_mebold(magnitude: np.ndarray, phase: np.ndarray, _folder: Path, thre
     def call():
         return nordic(magnitude, phase, n_threads=threads)
 
-    def volume(result, t):
-        return result.magnitude[..., t]
+    return call, lambda result, t: result.magnitude[..., t]
 
-    return call, volume
+
+def denoise_with_map(magnitude: np.ndarray, phase: np.ndarray, folder: Path, threads: int):
+    """Run this package with the true noise map, which patch-denoise needs."""
+    from mebold.nordic import nordic
+
+    level = np.load(folder / "truth.npz")["level"] * np.sqrt(2)
+
+    def call():
+        return nordic(magnitude, phase, gfactor=level, n_threads=threads)
+
+    return call, lambda result, t: result.magnitude[..., t]
 
 
 def denoise_patch_denoise(magnitude, phase, folder: Path, _threads: int):
@@ -90,7 +99,11 @@ def denoise_patch_denoise(magnitude, phase, folder: Path, _threads: int):
     return call, lambda result, t: np.abs(result[..., t])
 
 
-CHILDREN = {"mebold": denoise_mebold, "patch-denoise": denoise_patch_denoise}
+CHILDREN = {
+    "mebold": denoise_mebold,
+    "mebold, noise map given": denoise_with_map,
+    "patch-denoise": denoise_patch_denoise,
+}
 
 
 def cpu_seconds(who: int) -> float:
@@ -173,7 +186,11 @@ def main() -> None:
         if not (folder / "truth.npz").exists():
             make_series(folder, tuple(options.shape), options.volumes)
         load = os.getloadavg()[0]
-        found = {"mebold": start_child("mebold", sys.executable, folder, options.threads)}
+        found = {
+            name: start_child(name, sys.executable, folder, options.threads)
+            for name in CHILDREN
+            if name != "patch-denoise"
+        }
         if options.patch_denoise:
             found["patch-denoise"] = start_child(
                 "patch-denoise", options.patch_denoise, folder, options.threads
@@ -184,7 +201,7 @@ def main() -> None:
     for name, record in found.items():
         if record:
             cells = "  ".join(f"{key} {value:.2f}" for key, value in record.items())
-            print(f"{name:14s} {cells}")
+            print(f"{name:24s} {cells}")
 
 
 if __name__ == "__main__":
