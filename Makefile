@@ -5,6 +5,7 @@ PYTHON ?= python3.11
 CORES ?= 2
 UV_VERSION = 0.13.8
 BIN = .venv/bin
+SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake
 export OMP_NUM_THREADS = 1
 export OPENBLAS_NUM_THREADS = 1
 
@@ -33,13 +34,21 @@ demo/raw/dataset_description.json: | env
 	PYTHONPATH=workflow $(BIN)/python -m mebold.phantom demo/raw --size demo --truth demo/truth
 
 demo: env demo/raw/dataset_description.json
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --quiet rules
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --report demo/report.html --quiet all
-	$(BIN)/python workflow/scripts/demo_results.py demo
+	$(SNAKEMAKE) --cores $(CORES) --quiet rules
+	$(SNAKEMAKE) --report demo/report.html --quiet all
+	PYTHONPATH=workflow $(BIN)/python -m mebold.phantom_check demo/derivatives demo/truth
+	@printf '%s\n' '' 'Results of the demo:' \
+	  '  comparison   demo/derivatives/comparison/figures/desc-variants_comparison.png' \
+	  '  in words     demo/derivatives/comparison/desc-variants_summary.md' \
+	  '  betas        demo/derivatives/glmsingle-tedana/sub-01/ses-*/func/*Betas_statmap.nii.gz' \
+	  '  trials       demo/derivatives/glmsingle-tedana/sub-01/ses-*/func/*_trials.tsv' \
+	  '  ceilings     demo/derivatives/glmsingle-tedana/sub-01/*Noiseceiling*_statmap.nii.gz' \
+	  '  report       demo/report.html'
 
+# The plan of a dataset: make plan BIDS=path (the demo's by default).
+BIDS ?= demo/raw
 plan: env
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores 1 --quiet all plan $(if $(CONFIG),--config $(CONFIG))
-	$(BIN)/python -c "import sys; print(open(sys.argv[1]).read())" demo/derivatives/plan.txt
+	PYTHONPATH=workflow $(BIN)/python -m mebold.inventory $(BIDS) --plan
 
 test: env
 	$(BIN)/python -m pytest -n $(CORES) --dist loadfile
@@ -48,7 +57,7 @@ lint: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --lint --config run_table=tests/workflow/runs.tsv
+	$(SNAKEMAKE) --lint --config run_table=tests/workflow/runs.tsv
 	cd workflow && ../$(BIN)/lint-imports --config ../pyproject.toml
 
 lock: .uv/bin/uv
