@@ -173,6 +173,16 @@ def of_session(output):
     return function
 
 
+def of_field(output):
+    """Input function: the field of a run, which may have been measured in another session."""
+
+    def function(wildcards):
+        folder = runs.row(wildcards.stem)["fieldmap_folder"]
+        return expand(output, folder=folder, ses="_".join(Path(folder).parts))[0]
+
+    return function
+
+
 def roi_maps(wildcards):
     """Noise-ceiling maps that the ROI table of a subject summarises."""
     groups = runs.subject_tasks()[wildcards.subtask]
@@ -202,8 +212,8 @@ def roi_masks(wildcards):
 
 
 def preprocessing_targets(wildcards):
-    """BOLD images in T1w space and their confounds."""
-    targets = []
+    """BOLD images in T1w space and their confounds; head motion where there is no T1w."""
+    targets = [of_run(rules.hmc.output.motion, stem) for stem in runs.stems_without_anatomy()]
     for stem in runs.stems():
         for variant in runs.written_bold(stem):
             echoes = VARIANTS[variant][1]

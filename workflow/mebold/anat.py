@@ -41,7 +41,7 @@ def bias_correct(
     mask : (x, y, z) bool array, optional
         Voxels that the bias is estimated from; everything above the noise by default.
     working_mm : float
-        The bias is estimated on voxels of about this size.
+        The bias is estimated on voxels at least this far apart.
     iterations : tuple of int
         Largest number of steps per level. The first level has a mesh of 4 elements along each
         axis of the mask's box, every further level doubles it.
@@ -82,14 +82,20 @@ def _bias_field(
     working_mm: float,
     iterations: tuple[int, ...],
 ) -> np.ndarray:
-    """Run N4 on a coarse copy and return its field on the full grid."""
-    working_mm = max(working_mm, float(affines.voxel_sizes(affine).max()))
-    share, grid = regrid.coarsen(mask, affine, voxel_mm=working_mm)
-    # Averaging inside the mask only: air must not darken the rim.
-    coarse = regrid.coarsen(np.where(mask, volume, 0.0), affine, voxel_mm=working_mm)[0]
-    inside = share > 0.25
-    coarse = np.where(inside, coarse / np.maximum(share, 0.25), 0.0)
-    coarse, grid, box = regrid.crop_to_mask(coarse, grid, inside, margin_mm=0.0)
+    """Run N4 on every few voxels and return its field on the full grid.
+
+    Voxels are left out, not averaged: averages mix tissues, and N4 works by sharpening the
+    histogram.
+    """
+    sizes = affines.voxel_sizes(affine)
+    stride = np.maximum(1, np.ceil(working_mm / sizes - 1e-3).astype(int))
+    start = stride // 2
+    every = tuple(slice(int(a), None, int(b)) for a, b in zip(start, stride, strict=True))
+    grid = np.array(affine, dtype=np.float64)
+    grid[:3, :3] *= stride
+    grid[:3, 3] = affines.apply(affine, start)
+    inside = mask[every]
+    coarse, grid, box = regrid.crop_to_mask(volume[every], grid, inside, margin_mm=0.0)
     field, _ = from_ants(
         load_ants().n4_bias_field_correction(
             to_ants(coarse, grid),

@@ -19,8 +19,13 @@ _SEARCH_MM = 8.0
 _AFFINE_MM = 4.0
 _NONLINEAR_MM = 4.0
 _SEED = 1
+_SCALP_MM = 9.0
+_SEAL_MM = 15.0
+_CORE_MM = 5.0
+_LEAST_CORRELATION = 0.4
 _PITCHES_DEG = (-30.0, -15.0, 0.0, 15.0, 30.0)
-_SCALES = (0.85, 0.95, 1.05, 1.15)
+# The template is larger than most brains; larger ones would match the outline of the scalp.
+_SCALES = (0.82, 0.89, 0.96, 1.03)
 
 
 def brain_mask(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
@@ -51,18 +56,55 @@ def brain_mask(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
     head, head_affine, box = regrid.crop_to_mask(clean, affine, foreground, margin_mm=5.0)
     inside = foreground[box]
     even = bias_correct(head, head_affine, inside, working_mm=6.0, iterations=(30,))
-    even = np.minimum(even, np.percentile(even[inside], 99.0))
-    to_head = _affine_to_head(even, head_affine, find_brain(even, head_affine))
+    # Scalp near a surface coil outshines the brain several times: keep its order, cut its size.
+    even = np.minimum(even, 1.5 * np.median(even[inside]))
+    # Without the scalp the outline of the head cannot be taken for that of the brain.
+    skin = _depth(even, inside, head_affine)
+    peeled = np.where(skin > _SCALP_MM, even, 0.0)
+    fits = [_locate(image, head_affine) for image in (peeled, even)]
+    best = int(np.argmax([correlation for _, correlation in fits]))
+    to_head, correlation = fits[best]
+    logger.info("affine fit to MNI152: correlation %.2f", correlation)
+    if correlation < _LEAST_CORRELATION:
+        message = (
+            f"no brain found: the best correlation with the MNI152 template is {correlation:.2f}, "
+            f"at least {_LEAST_CORRELATION} is expected of a T1-weighted head."
+        )
+        raise DataError(message)
     mask = np.zeros(clean.shape, dtype=bool)
     if _is_stripped(inside, head_affine, to_head):
         logger.info("the image has no skull: its own outline is the brain mask")
         mask[box] = _outline(inside, head_affine)
         return mask
-    prior = _template_brain(head.shape, head_affine, to_head, grow_mm=0.0)
-    even = bias_correct(head, head_affine, prior & inside, working_mm=6.0, iterations=(50, 30))
-    even = np.minimum(even, 1.5 * np.percentile(even[prior], 95.0))
-    mask[box] = refine_mask(even, head_affine, _warped_template(even, head_affine, to_head))
+    prior = _template_brain(head.shape, head_affine, to_head, grow_mm=-4.0) & inside
+    even = bias_correct(head, head_affine, prior, working_mm=6.0, iterations=(50, 30))
+    even = np.minimum(even, 1.3 * np.median(even[prior]))
+    peeled = np.where(skin > _SCALP_MM, even, 0.0)
+    to_head, _ = _affine_to_head(peeled, head_affine, to_head, widths_mm=(6.0,))
+    warped = _warped_template(peeled, head_affine, to_head)
+    mask[box] = refine_mask(even, head_affine, warped, scalp=skin < _SCALP_MM / 2)
     return mask
+
+
+def _depth(volume: np.ndarray, foreground: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Return the distance in mm from the air around the head, 0 in the air."""
+    solid = foreground & (volume > 0.3 * np.median(volume[foreground]))
+    sizes = affines.voxel_sizes(affine)
+    # Airways and ears reach far in and are no skin either: a wide closing seals them. The cut
+    # through the neck is continued over the edge of the image.
+    pad = np.ceil(_SEAL_MM / sizes).astype(int) + 1
+    padded = np.pad(regrid.largest_component(solid), [(n, n) for n in pad], mode="edge")
+    sealed = regrid.dilated(regrid.dilated(padded, affine, _SEAL_MM), affine, -_SEAL_MM)
+    distance = ndimage.distance_transform_edt(
+        ndimage.binary_fill_holes(sealed | padded), sampling=sizes
+    )
+    inner = tuple(slice(n, n + size) for n, size in zip(pad, solid.shape, strict=True))
+    return distance[inner].astype(np.float32)
+
+
+def _locate(volume: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, float]:
+    """Search for the brain and fit the template: MNI152 -> head, and the correlation."""
+    return _affine_to_head(volume, affine, find_brain(volume, affine))
 
 
 def find_brain(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
@@ -82,11 +124,6 @@ def find_brain(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
     -------
     (4, 4) float64 array
         Point map MNI152 -> image world.
-
-    Raises
-    ------
-    DataError
-        When the best correlation is below 0.3: no brain with T1w contrast.
     """
     image, image_affine = _axis_aligned(volume, affine, _SEARCH_MM)
     maps, template_affine = mni.load_template(_AFFINE_MM)
@@ -107,13 +144,6 @@ def find_brain(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
                 push = np.linalg.inv(pull)
                 push[:3, 3] += affines.apply(image_affine, position)
                 best = (score, push)
-    logger.info("brain found with correlation %.2f", best[0])
-    if best[0] < 0.3:
-        message = (
-            f"no brain found: the best correlation with the MNI152 template is {best[0]:.2f}, "
-            "at least 0.3 is expected of a T1-weighted head."
-        )
-        raise DataError(message)
     return best[1]
 
 
@@ -162,29 +192,36 @@ def _axis_aligned(
     return regrid.onto(coarse, coarse_affine, shape, target).astype(np.float64), target
 
 
-def _affine_to_head(volume: np.ndarray, affine: np.ndarray, initial: np.ndarray) -> np.ndarray:
-    """Refine MNI152 -> head by robust least squares inside the template's dilated mask."""
+def _affine_to_head(
+    volume: np.ndarray,
+    affine: np.ndarray,
+    initial: np.ndarray,
+    *,
+    widths_mm: tuple[float, ...] = (12.0, 6.0),
+) -> tuple[np.ndarray, float]:
+    """Fit MNI152 -> head by robust least squares inside the template's dilated mask."""
     maps, template_affine = mni.load_template(_AFFINE_MM)
-    region = regrid.dilated(maps["brain"] > 0.5, template_affine, 6.0)
+    region = regrid.dilated(maps["brain"] > 0.5, template_affine, 8.0)
     points = affines.grid_points(region.shape, template_affine, region)
     moving, moving_affine = regrid.coarsen(volume, affine, voxel_mm=_AFFINE_MM)
-    matrix = initial
-    for fwhm_mm, rigid, cut in ((12.0, True, 20.0), (12.0, False, 20.0), (6.0, False, 10.0)):
-        sigma = fwhm_mm / 2.355 / _AFFINE_MM
+    matrix, correlation = initial, 0.0
+    for fwhm_mm in widths_mm:
+        sigma = fwhm_mm / np.sqrt(8 * np.log(2)) / _AFFINE_MM
         fixed = ndimage.gaussian_filter(maps["t1"], sigma)[region]
-        matrix, correlation = affine_fit.fit_affine(
-            fixed,
-            moving,
-            moving_affine,
-            points,
-            initial=matrix,
-            fwhm_mm=fwhm_mm,
-            rigid=rigid,
-            iterations=25,
-            cut=cut,
-        )
-    logger.info("affine fit to MNI152: correlation %.2f", correlation)
-    return matrix
+        # A wide cut first: edges still far apart must keep their pull.
+        for rigid in (True, False) if fwhm_mm > 10 else (False,):
+            matrix, correlation = affine_fit.fit_affine(
+                fixed,
+                moving,
+                moving_affine,
+                points,
+                initial=matrix,
+                fwhm_mm=fwhm_mm,
+                rigid=rigid,
+                iterations=25,
+                cut=20.0 if fwhm_mm > 10 else 7.0,
+            )
+    return matrix, correlation
 
 
 def _template_brain(
@@ -225,14 +262,18 @@ def _warped_template(volume: np.ndarray, affine: np.ndarray, to_head: np.ndarray
         maps["brain"],
         fixed_mask=_template_brain(fixed.shape, fixed_affine, to_head, grow_mm=8.0),
         initial=np.linalg.inv(to_head),
-        iterations=(30, 15),
+        iterations=(20, 10),
         seed=_SEED,
     )
     return regrid.onto(brain, fixed_affine, volume.shape, affine)
 
 
-def refine_mask(volume: np.ndarray, affine: np.ndarray, prior: np.ndarray) -> np.ndarray:
+def refine_mask(
+    volume: np.ndarray, affine: np.ndarray, prior: np.ndarray, *, scalp: np.ndarray
+) -> np.ndarray:
     """Move the edge of a brain mask to where the image has it.
+
+    A watershed from inside the brain and from the scalp meets in the dark skull between them.
 
     Parameters
     ----------
@@ -242,27 +283,33 @@ def refine_mask(volume: np.ndarray, affine: np.ndarray, prior: np.ndarray) -> np
         Voxel to world, mm.
     prior : (x, y, z) array
         Brain fraction of the registered template.
+    scalp : (x, y, z) bool array
+        Voxels known to lie outside.
 
     Returns
     -------
     (x, y, z) bool array
-        Never further than 4 mm from the edge of the template's mask.
+        Never further than 4 mm outside the edge of the template's mask.
     """
+    from skimage.segmentation import watershed
+
     brain = prior > 0.5
-    if not brain.any():
+    core = regrid.dilated(brain, affine, -_CORE_MM) & ~scalp
+    if not core.any():
         message = "the registered template mask is empty: the registration failed."
         raise DataError(message)
-    core = regrid.dilated(brain, affine, -5.0)
-    limit = regrid.dilated(brain, affine, 4.0)
-    inside = volume[core]
-    white = float(np.percentile(inside, 75.0))
-    dark, bright = 0.4 * white, 1.35 * white
-    tissue = limit & (volume > dark) & (volume < bright)
-    # Opening cuts the thin bridges of dura and vessels between brain and scalp.
-    opened = regrid.dilated(tissue, affine, -2.5)
+    limit = regrid.dilated(brain, affine, 4.0) & ~scalp
+    near = limit | (scalp & regrid.dilated(brain, affine, 10.0))
+    white = float(np.percentile(volume[core], 75.0))
+    sizes = affines.voxel_sizes(affine)
+    smooth = ndimage.gaussian_filter(np.minimum(volume, white), 0.8 / sizes)
+    tissue = limit & (volume > 0.4 * white) & (volume < 1.4 * white)
+    markers = np.where(core, 1, np.where(scalp, 2, 0)).astype(np.int8)
+    flooded = watershed(-smooth, markers, mask=near) == 1
+    # Opening cuts the thin bridges of dura and vessels that a watershed follows.
+    opened = regrid.dilated((flooded & tissue) | core, affine, -2.0)
     opened = regrid.largest_component(opened | core)
-    grown = regrid.dilated(opened, affine, 3.0) & (tissue | core)
-    # Fluid in the sulci and the rim of the template's mask belong to the brain mask.
-    closed = _outline(grown | (core & brain), affine)
-    smooth = ndimage.gaussian_filter(closed.astype(np.float32), 1.2 / affines.voxel_sizes(affine))
-    return ndimage.binary_fill_holes(regrid.largest_component((smooth > 0.5) & limit))
+    grown = regrid.dilated(opened, affine, 2.5) & ((flooded & tissue) | core)
+    closed = _outline(grown, affine) & limit
+    soft = ndimage.gaussian_filter(closed.astype(np.float32), 1.2 / sizes)
+    return ndimage.binary_fill_holes(regrid.largest_component(soft > 0.5))

@@ -120,7 +120,7 @@ def bold_metadata(run: dict, *, echoes: str) -> dict:
         metadata["EchoTime"] = times[run["single_echo"]]
     else:
         metadata["EchoTimesCombined"] = times
-    return metadata
+    return {key: value for key, value in metadata.items() if value is not None}
 
 
 def description(name: str, *, raw: str, folder: Path, siblings: Iterable[str]) -> dict:

@@ -107,6 +107,8 @@ class JobParameters(RunIndex):
             names |= {"preproc"} | {datasets(v)[0] for v in self.written_bold(stem)}
             if stem in self.planned["nordic"]:
                 names.add("nordic")
+        if self.stems_without_anatomy():
+            names.add("preproc")
         for group in self.groups():
             variants = self.variants(group)
             names |= {datasets(v)[1] for v in variants} | {"rois"}

@@ -95,6 +95,10 @@ class RunIndex:
             return self._folders[folder]
         return [stem for stems in self._folders.values() for stem in stems]
 
+    def stems_without_anatomy(self) -> list[str]:
+        """Runs whose plan ends with head motion, because there is no T1w to align them with."""
+        return [s for s in self._stems if s in self.planned["hmc"] - self.planned["resample"]]
+
     def row(self, stem: str) -> dict:
         """Table row of the first magnitude echo of a run."""
         return self._stems[stem]
@@ -140,10 +144,10 @@ class RunIndex:
         """Path of a file of the dataset, from the working directory."""
         return str(Path(self.config["bids_dir"]) / relative)
 
-    def echo_times(self, stem: str) -> list[float]:
-        """Echo times of a run in seconds, ascending."""
+    def echo_times(self, stem: str) -> list[float | None]:
+        """Echo times of a run in seconds, ascending; None where a single echo does not say."""
         rows = self._files[stem]["bold", "mag"]
-        return [float(rows[echo]["echo_time"]) for echo in sorted(rows)]
+        return [rows[echo]["echo_time"] for echo in sorted(rows)]
 
     def echo_position(self, stem: str, number: int) -> int:
         """Position (from 0) of echo `number` (from 1); the last one where there are fewer."""

@@ -29,9 +29,9 @@ rule sdc:
     input:
         boldref=rules.hmc.output.boldref,
         mask=rules.hmc.output.mask,
-        field=of_session(rules.fmap.output.field),
-        magnitude=of_session(rules.fmap.output.magnitude),
-        info=of_session(rules.fmap.output.info),
+        field=of_field(rules.fmap.output.field),
+        magnitude=of_field(rules.fmap.output.magnitude),
+        info=of_field(rules.fmap.output.info),
     output:
         boldref="<out>/preproc/{folder}/func/{stem}_desc-sdc_boldref.nii.gz",
         field="<out>/preproc/{folder}/fmap/{stem}_desc-boldref_fieldmap.nii.gz",

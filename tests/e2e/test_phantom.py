@@ -1,0 +1,122 @@
+"""One session of the demo phantom through the whole chain, with two variants, against its truth."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from snakemake_runner import snakemake
+
+from mebold import nifti, phantom, phantom_check
+
+pytestmark = pytest.mark.e2e
+
+CONFIG = {"variants": '["standardSingle","nordicOptcom"]', "compare": "{n_bootstrap: 200}"}
+FIT = "glmsingle-tedana/sub-01/ses-01/func/sub-01_ses-01_task-images"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Simulate the session and run everything."""
+    folder = tmp_path_factory.mktemp("e2e")
+    spec = phantom.make_spec("demo", sessions=("01",))
+    phantom.write_dataset(folder / "raw", spec, truth=folder / "truth")
+    done = start(folder, "--cores", "2")
+    assert done.returncode == 0, done.stdout[-5000:]
+    return folder
+
+
+def start(folder, *arguments):
+    return snakemake(*arguments, cwd=folder, bids_dir="raw", output_dir="out", **CONFIG)
+
+
+def test_truth_is_recovered(finished):
+    rows = phantom_check.check(finished / "out", finished / "truth")
+    failed = [str(row) for row in rows if not row.ok]
+    assert len(rows) == 8
+    assert not failed, "\n".join(failed)
+
+
+def test_second_run_does_nothing(finished):
+    done = start(finished, "-n")
+    assert "Nothing to be done" in done.stdout, done.stdout[-3000:]
+
+
+def test_readers_find_what_the_published_client_reads(finished):
+    fit = finished / "out" / FIT
+    trials = nifti.read_tsv(f"{fit}_desc-SingletrialBetas_trials.tsv")
+    assert list(trials.columns[:4]) == ["session", "run", "beta_index", "label"]
+    assert trials["beta_index"].tolist() == list(range(len(trials)))
+    betas = nib.load(f"{fit}_space-T1w_stat-effect_desc-SingletrialBetas_statmap.nii.gz")
+    assert betas.shape[3] == len(trials)
+    subject = finished / "out/glmsingle-tedana/sub-01/sub-01_task-images"
+    r2mean = nifti.load(f"{subject}_space-T1w_stat-rsquare_desc-R2mean_statmap.nii.gz")[0]
+    assert np.isfinite(r2mean).all()
+    assert (r2mean > 0).any()
+    assert np.isfinite(betas.get_fdata(dtype=np.float32)[r2mean > 0]).all()
+    for name in ("4rep", "12rep", "Allrep"):
+        image = f"{subject}_space-T1w_desc-Noiseceiling{name}_statmap.nii.gz"
+        values = nifti.load(image)[0]
+        assert values.min() >= 0
+        assert values.max() <= 100
+
+
+def test_preprocessed_bold_says_what_it_is(finished):
+    folder = finished / "out/tedana/sub-01/ses-01/func"
+    name = "sub-01_ses-01_task-images_run-01_space-T1w_desc-optcom_bold"
+    metadata = json.loads((folder / f"{name}.json").read_text())
+    image = nib.load(folder / f"{name}.nii.gz")
+    assert metadata["RepetitionTime"] == pytest.approx(1.0)
+    assert image.header.get_zooms()[3] == pytest.approx(1.0)
+    assert metadata["SliceTimingCorrected"] is True
+    assert metadata["StartTime"] == 0
+    assert any(source.startswith("bids:raw:sub-01/ses-01/func/") for source in metadata["Sources"])
+
+
+def test_nilearn_loads_the_confounds(finished):
+    from nilearn.interfaces.fmriprep import load_confounds
+
+    folder = finished / "out/tedana/sub-01/ses-01/func"
+    name = "sub-01_ses-01_task-images_run-01_space-T1w_desc-optcom_bold.nii.gz"
+    confounds, _ = load_confounds(
+        str(folder / name), strategy=("motion", "high_pass", "wm_csf", "compcor"), n_compcor=2
+    )
+    assert len(confounds) == nib.load(folder / name).shape[3]
+
+
+def test_nothing_half_written_and_no_temporary_series_left(finished):
+    assert not list((finished / "out").rglob(".partial-*"))
+    assert not list((finished / "out/work").rglob("*_series.npy"))
+    assert not list((finished / "out/work/nordic").rglob("*.nii"))
+
+
+def test_every_dataset_is_valid_bids(finished):
+    validator = Path(sys.executable).parent / "bids-validator-deno"
+    if not validator.exists():
+        pytest.skip("bids-validator-deno is not installed beside the interpreter")
+    datasets = sorted(p.parent for p in (finished / "out").glob("*/dataset_description.json"))
+    assert len(datasets) == 8
+    for dataset in [finished / "raw", *datasets]:
+        done = subprocess.run(
+            [validator, "--json", str(dataset)], text=True, capture_output=True, check=False
+        )
+        issues = json.loads(done.stdout)["issues"]["issues"]
+        errors = {(i["code"], i.get("location")) for i in issues if i["severity"] == "error"}
+        assert not errors, f"{dataset.name}: {sorted(errors, key=str)[:5]}"
+
+
+def test_report_is_made(finished):
+    if (
+        shutil.which("snakemake") is None
+        and not Path(sys.executable).with_name("snakemake").exists()
+    ):
+        pytest.skip("the snakemake command is not installed")
+    done = start(finished, "--report", "report.html")
+    assert done.returncode == 0, done.stdout[-3000:]
+    page = (finished / "report.html").read_text()
+    assert "Noise ceilings" in page
+    assert "Comparison" in page
