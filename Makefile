@@ -9,7 +9,7 @@ SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake
 export OMP_NUM_THREADS = 1
 export OPENBLAS_NUM_THREADS = 1
 
-.PHONY: demo plan test lint env lock runner clean
+.PHONY: demo plan test lint docs env lock runner clean
 .DELETE_ON_ERROR:
 
 env: .venv/.ready
@@ -59,6 +59,9 @@ lint: env
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(SNAKEMAKE) --lint --config run_table=tests/workflow/runs.tsv
 	cd workflow && ../$(BIN)/lint-imports --config ../pyproject.toml
+
+docs: env
+	$(BIN)/python config/make_readme.py
 
 lock: .uv/bin/uv
 	$(PYTHON) envs/generate.py --uv .uv/bin/uv --upgrade

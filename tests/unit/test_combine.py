@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mebold import combine, decay, tedana_logging
+from mebold import combine, decay, echo_summary, tedana_logging
 from mebold.errors import ConfigError, GridMismatchError, MetadataError
 
 TE = (0.011, 0.02882, 0.04662)
@@ -38,7 +38,7 @@ def test_combination_equals_tedana_workflow(echoes, tmp_path):
 
         t2smap_workflow(names, list(TE), out_dir=str(tmp_path / "o"), mask=str(mask), quiet=True)
     expected = nib.load(tmp_path / "o" / "desc-optcom_bold.nii.gz").get_fdata().reshape(60, -1)
-    fitted = decay.fit(decay.summarise(echoes), TE)
+    fitted = decay.fit(echo_summary.summarise(echoes), TE)
     combined = combine.optcom(echoes, fitted.t2star, TE, fitted.adaptive_mask)
     assert combined.dtype == np.float32
     np.testing.assert_allclose(combined, expected, rtol=1e-5)
@@ -62,7 +62,7 @@ def test_equal_echoes_combine_to_themselves(rng):
 
 
 def test_slabs_and_output_array_do_not_change_the_result(echoes, tmp_path):
-    fitted = decay.fit(decay.summarise(echoes), TE)
+    fitted = decay.fit(echo_summary.summarise(echoes), TE)
     whole = combine.optcom(echoes, fitted.t2star, TE, fitted.adaptive_mask)
     store = np.lib.format.open_memmap(tmp_path / "s.npy", "w+", np.float32, (60, 10))
     result = combine.optcom(echoes, fitted.t2star, TE, fitted.adaptive_mask, out=store, chunk=7)

@@ -2,7 +2,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from mebold import decay, tedana_logging
+from mebold import decay, echo_summary, tedana_logging
 from mebold.errors import ConfigError, DataError, GridMismatchError, MetadataError
 
 TE = (0.011, 0.02882, 0.04662)
@@ -66,7 +66,7 @@ def t2smap(tmp_path_factory):
 @pytest.mark.golden
 def test_maps_equal_those_of_tedana_workflow(t2smap):
     data, read = t2smap
-    result = decay.fit(decay.summarise(data), TE)
+    result = decay.fit(echo_summary.summarise(data), TE)
     np.testing.assert_array_equal(result.adaptive_mask, read("desc-adaptiveGoodSignal_mask"))
     np.testing.assert_array_equal(result.adaptive_mask[3:8], [1, 2, 2, 0, 3])
     np.testing.assert_allclose(result.t2star, read("T2starmap"), rtol=1e-5)
@@ -77,10 +77,12 @@ def test_maps_equal_those_of_tedana_workflow(t2smap):
 def test_curvefit_equals_tedana_workflow(tmp_path):
     data = make_difficult_echoes(np.random.default_rng(4))
     read = run_t2smap(data, tmp_path, "curvefit")
-    result = decay.fit(decay.summarise(data), TE, method="curvefit")
+    result = decay.fit(echo_summary.summarise(data), TE, method="curvefit")
     # Both stop at the optimiser's tolerance of 1e-8 in the cost, so 1e-4 in the parameters.
     np.testing.assert_allclose(result.t2star, read("T2starmap"), rtol=1e-4)
-    assert not np.allclose(result.t2star, decay.fit(decay.summarise(data), TE).t2star, rtol=1e-4)
+    assert not np.allclose(
+        result.t2star, decay.fit(echo_summary.summarise(data), TE).t2star, rtol=1e-4
+    )
 
 
 def test_fit_from_sums_equals_fit_over_all_time_points(rng):
@@ -93,7 +95,7 @@ def test_fit_from_sums_equals_fit_over_all_time_points(rng):
         expected, s0, *_ = fit_decay(
             np.moveaxis(data, 0, 1), np.asarray(TE) * 1000, good, "loglin", report=False
         )
-    result = decay.fit(decay.summarise(data), TE, mask_methods=["none"])
+    result = decay.fit(echo_summary.summarise(data), TE, mask_methods=["none"])
     np.testing.assert_allclose(result.t2star, expected / 1000, rtol=1e-5)
     np.testing.assert_allclose(result.s0, s0, rtol=1e-5)
 
@@ -101,7 +103,7 @@ def test_fit_from_sums_equals_fit_over_all_time_points(rng):
 @pytest.mark.parametrize("method", ["loglin", "curvefit"])
 def test_truth_is_recovered_without_noise(rng, method):
     data, s0, t2star = make_echoes(rng, n_voxels=12, noise=0.0)
-    result = decay.fit(decay.summarise(data), TE, method=method)
+    result = decay.fit(echo_summary.summarise(data), TE, method=method)
     # The log-linear fit of log(S + 1) is biased by about 1/S.
     rtol = 2e-2 if method == "loglin" else 1e-4
     np.testing.assert_allclose(result.t2star, t2star, rtol=rtol)
@@ -114,8 +116,10 @@ def test_truth_is_recovered_without_noise(rng, method):
 def test_pooling_runs_equals_one_long_run(rng):
     data, _, _ = make_echoes(rng, n_times=20)
     data[2, 5, 3] = 0
-    parts = decay.pool([decay.summarise(data[..., :6]), decay.summarise(data[..., 6:])])
-    whole = decay.summarise(data)
+    parts = echo_summary.pool(
+        [echo_summary.summarise(data[..., :6]), echo_summary.summarise(data[..., 6:])]
+    )
+    whole = echo_summary.summarise(data)
     assert parts.n == whole.n == 20
     np.testing.assert_allclose(parts.mean, whole.mean, rtol=1e-12)
     np.testing.assert_allclose(parts.mean_log, whole.mean_log, rtol=1e-12)
@@ -125,17 +129,17 @@ def test_pooling_runs_equals_one_long_run(rng):
 def test_t2star_does_not_depend_on_voxel_order(rng):
     data = make_difficult_echoes(rng)
     order = rng.permutation(60)
-    straight = decay.fit(decay.summarise(data), TE)
-    shuffled = decay.fit(decay.summarise(data[:, order]), TE)
+    straight = decay.fit(echo_summary.summarise(data), TE)
+    shuffled = decay.fit(echo_summary.summarise(data[:, order]), TE)
     np.testing.assert_array_equal(shuffled.adaptive_mask, straight.adaptive_mask[order])
     np.testing.assert_allclose(shuffled.t2star, straight.t2star[order], rtol=1e-6)
 
 
 def test_summary_does_not_depend_on_slab_size(rng, monkeypatch):
     data, _, _ = make_echoes(rng)
-    whole = decay.summarise(data)
+    whole = echo_summary.summarise(data)
     monkeypatch.setattr(decay, "_CHUNK", 7)
-    slabs = decay.summarise(data)
+    slabs = echo_summary.summarise(data)
     np.testing.assert_array_equal(slabs.mean_log, whole.mean_log)
     np.testing.assert_array_equal(slabs.nonpositive, whole.nonpositive)
 
@@ -154,7 +158,7 @@ def test_equally_bright_reference_voxels_are_resolved_as_in_tedana():
     data[1:] = rng.integers(1, 60, (2, 200, 1))
     with tedana_logging.quiet():
         _, expected = make_adaptive_mask(np.moveaxis(data, 0, 1))
-    result = decay.adaptive_mask(decay.summarise(data))
+    result = decay.adaptive_mask(echo_summary.summarise(data))
     np.testing.assert_array_equal(result, expected)
     assert len(set(result)) > 2
 
@@ -163,7 +167,7 @@ def test_one_bad_sample_ends_the_good_echoes_unless_tolerated(rng):
     data, _, _ = make_echoes(rng, n_times=100)
     data[1, 8, 50] = np.nan
     data[0, 9, :2] = 0
-    summary = decay.summarise(data)
+    summary = echo_summary.summarise(data)
     np.testing.assert_array_equal(decay.adaptive_mask(summary)[8:11], [1, 0, 3])
     tolerant = decay.adaptive_mask(summary, tolerated_nonpositive=0.01)
     np.testing.assert_array_equal(tolerant[8:11], [3, 0, 3])
@@ -177,7 +181,7 @@ def test_one_bad_sample_ends_the_good_echoes_unless_tolerated(rng):
 def test_goodness_falls_where_the_decay_is_not_exponential(rng):
     data, _, _ = make_echoes(rng, noise=0.0)
     data[1, 0] *= 1.5
-    result = decay.fit(decay.summarise(data), TE)
+    result = decay.fit(echo_summary.summarise(data), TE)
     assert result.r_squared[0] < 0.95
     assert result.rmse[0] > 50
     assert result.r_squared[1:].min() > 0.999
@@ -186,7 +190,7 @@ def test_goodness_falls_where_the_decay_is_not_exponential(rng):
 def test_inputs_stay_as_they_are(rng):
     data = make_difficult_echoes(rng)
     before = data.copy()
-    summary = decay.summarise(data)
+    summary = echo_summary.summarise(data)
     mean = summary.mean.copy()
     decay.fit(summary, TE)
     np.testing.assert_array_equal(data, before)
@@ -195,7 +199,7 @@ def test_inputs_stay_as_they_are(rng):
 
 def test_bad_requests_are_named(rng):
     data, _, _ = make_echoes(rng)
-    summary = decay.summarise(data)
+    summary = echo_summary.summarise(data)
     with pytest.raises(MetadataError, match=r"in seconds, got \[11.0, 28.82, 46.62\]"):
         decay.fit(summary, [11.0, 28.82, 46.62])
     with pytest.raises(MetadataError, match="2 echo times given for 3 echoes"):
@@ -203,7 +207,7 @@ def test_bad_requests_are_named(rng):
     with pytest.raises(MetadataError, match="must be positive and ascend"):
         decay.fit(summary, TE[::-1])
     with pytest.raises(ConfigError, match="at least 2 are needed"):
-        decay.fit(decay.summarise(data[:1]), TE[:1])
+        decay.fit(echo_summary.summarise(data[:1]), TE[:1])
     with pytest.raises(ConfigError, match="'quadratic' is unknown"):
         decay.fit(summary, TE, method="quadratic")
     with pytest.raises(ConfigError, match=r"\['snr'\]: choose from"):
@@ -211,12 +215,12 @@ def test_bad_requests_are_named(rng):
     with pytest.raises(ConfigError, match=r"tolerated_nonpositive is 1.5"):
         decay.fit(summary, TE, tolerated_nonpositive=1.5)
     with pytest.raises(DataError, match="zero in every voxel"):
-        decay.fit(decay.summarise(np.zeros_like(data)), TE)
+        decay.fit(echo_summary.summarise(np.zeros_like(data)), TE)
     with pytest.raises(DataError, match="None of 60 voxels has a good first echo"):
-        decay.fit(decay.summarise(-data), TE)
+        decay.fit(echo_summary.summarise(-data), TE)
     with pytest.raises(DataError, match="shape"):
-        decay.summarise(data[0])
+        echo_summary.summarise(data[0])
     with pytest.raises(DataError, match="No run to pool"):
-        decay.pool([])
+        echo_summary.pool([])
     with pytest.raises(GridMismatchError, match="all must share one mask"):
-        decay.pool([summary, decay.summarise(data[:, :5])])
+        echo_summary.pool([summary, echo_summary.summarise(data[:, :5])])

@@ -13,7 +13,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from mebold import combine, decay, nifti, tedana_logging
+from mebold import combine, decay, echo_summary, nifti, tedana_logging
 
 VERSION = "26.0.1"
 TE = (0.0145, 0.0385, 0.0625)
@@ -67,7 +67,7 @@ def test_human_maps_and_combination_equal_those_of_tedana(images):
 
     data = np.stack([nifti.load(name)[0][mask] for name in names])
     assert data.shape == (3, 61954, 5)
-    fitted = decay.fit(decay.summarise(data), TE)
+    fitted = decay.fit(echo_summary.summarise(data), TE)
     np.testing.assert_array_equal(fitted.adaptive_mask, read("desc-adaptiveGoodSignal_mask"))
     np.testing.assert_array_equal(np.bincount(fitted.adaptive_mask), [12566, 1814, 4403, 43171])
     t2star = read("T2starmap")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mebold import combine, decay, ica, nifti, series, tedana_logging
+from mebold import combine, decay, echo_summary, ica, nifti, series, tedana_logging
 from mebold.errors import ConfigError, GridMismatchError, MetadataError
 
 TE = (0.011, 0.02882, 0.04662)
@@ -100,7 +100,7 @@ def test_denoised_is_the_combination_without_rejected_components(run, denoised):
     """Also fails when tedana's images lose precision, as they do with an integer mask."""
     data = run[0]
     result, _ = denoised
-    fitted = decay.fit(decay.summarise(data), TE)
+    fitted = decay.fit(echo_summary.summarise(data), TE)
     combined = combine.optcom(data, fitted.t2star, TE, fitted.adaptive_mask).astype(float)
     mixing = result.mixing.to_numpy()
     mean = combined.mean(axis=1, keepdims=True)

@@ -96,7 +96,7 @@ class RunIndex:
         return [stem for stems in self._folders.values() for stem in stems]
 
     def stems_without_anatomy(self) -> list[str]:
-        """Runs whose plan ends with head motion, because there is no T1w to align them with."""
+        """Return the runs whose plan ends with head motion, for want of a T1w to align with."""
         return [s for s in self._stems if s in self.planned["hmc"] - self.planned["resample"]]
 
     def row(self, stem: str) -> dict:

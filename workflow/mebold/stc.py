@@ -177,14 +177,14 @@ def _pchip_rows(data, index, fraction, out):
             row[m] = h00 * b[m] + h01 * c[m] + h10 * slope0 + h11 * slope1
 
 
-def _pchip(data: np.ndarray, slice_time: float, tr: float, times: np.ndarray) -> np.ndarray:
-    """Resample the columns of data (t, p) at times of the run's clock."""
+def _pchip(data: np.ndarray, slice_time: float, tr: float, times: np.ndarray, out) -> None:
+    """Resample the columns of data (t, p) at times of the run's clock into out (T, p)."""
     position = (times - slice_time) / tr
     index = np.floor(position).astype(np.int64)
     fraction = (position - index).astype(np.float32)
-    out = np.empty((times.size, data.shape[1]), np.float32)
-    _pchip_rows(np.ascontiguousarray(data), index, fraction, out)
-    return out
+    result = np.empty(out.shape, np.float32)
+    _pchip_rows(np.ascontiguousarray(data), index, fraction, result)
+    out[...] = result
 
 
 def _checked_times(slice_times: np.ndarray, n_slices: int, tr: float) -> np.ndarray:
@@ -229,8 +229,9 @@ def correct(
     Returns
     -------
     ndarray, shape (x, y, z, n_output), float32
-        Fortran order: every volume is contiguous. Sample k lies at ``k * tr_out`` after the start
-        of volume 0. A voxel with a non-finite sample stays non-finite.
+        Every volume is contiguous, in Fortran order when slices are axis 2. Sample k lies at
+        ``k * tr_out`` after the start of volume 0. A voxel with a non-finite sample stays
+        non-finite.
 
     Raises
     ------
@@ -248,19 +249,18 @@ def correct(
     times = _checked_times(slice_times, data.shape[slice_axis], tr)
     n = data.shape[3]
     n_out = n_output_volumes(n, tr=tr, tr_out=tr_out)
-    sources = data.T  # (t, z, y, x)
+    # Volumes as they are stored, slices second: matrix products read and write without copies.
+    sources = np.moveaxis(data.T, 3 - slice_axis, 1)
     out = np.empty((n_out, *sources.shape[1:]), np.float32)
-    axis = 3 - slice_axis
+    results = out.reshape(n_out, len(times), -1)
     matrices: dict[float, np.ndarray] = {}
     for s, time in enumerate(times):
-        where = (slice(None),) * axis + (s,)
-        source = sources[where].astype(np.float32, copy=False).reshape(n, -1)
+        source = sources[:, s].astype(np.float32, copy=False).reshape(n, -1)
         if method == "pchip":
-            result = _pchip(source, time, tr, np.arange(n_out) * tr_out)
-        else:
-            key = round(float(time), 7)
-            if key not in matrices:
-                matrices[key] = operator(time, n_volumes=n, tr=tr, tr_out=tr_out).astype(np.float32)
-            result = matrices[key] @ source
-        out[where] = result.reshape(out[where].shape)
-    return out.T
+            _pchip(source, time, tr, np.arange(n_out) * tr_out, results[:, s])
+            continue
+        key = round(float(time), 7)
+        if key not in matrices:
+            matrices[key] = operator(time, n_volumes=n, tr=tr, tr_out=tr_out).astype(np.float32)
+        np.matmul(matrices[key], source, out=results[:, s])
+    return np.moveaxis(out, 1, 3 - slice_axis).T

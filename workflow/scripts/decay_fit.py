@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mebold import decay, derivatives, figures, nifti, series
+from mebold import decay, derivatives, echo_summary, figures, nifti, series
 from mebold.jobs import job
 
 with job(snakemake):
@@ -10,8 +10,8 @@ with job(snakemake):
     summaries = []
     for path in snakemake.input.summaries:
         with np.load(path) as saved:
-            summaries.append(decay.Summary(**{key: saved[key] for key in saved.files}))
-    pooled = decay.pool(summaries)
+            summaries.append(echo_summary.Summary(**{key: saved[key] for key in saved.files}))
+    pooled = echo_summary.pool(summaries)
     fits = [decay.fit(pooled, snakemake.params.te, method=settings["method"])]
     if settings["pool"] == "run":
         fits += [decay.fit(s, snakemake.params.te, method=settings["method"]) for s in summaries]

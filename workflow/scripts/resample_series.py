@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mebold import affines, decay, hmc_path, nifti, resample, series, stc
+from mebold import affines, echo_summary, hmc_path, nifti, resample, series, stc
 from mebold.jobs import job
 
 with job(snakemake) as log:
@@ -57,5 +57,5 @@ with job(snakemake) as log:
         **distortion,
     )
     store.flush()
-    summary = decay.summarise(store)
+    summary = echo_summary.summarise(store)
     np.savez(snakemake.output.summary, **vars(summary))

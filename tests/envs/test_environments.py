@@ -1,0 +1,108 @@
+"""Environments: pinned like the lock, named by every rule, and holding what the rule imports."""
+
+import ast
+import importlib.metadata
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+LIBRARY = REPOSITORY / "workflow" / "mebold"
+SETS = tomllib.loads((REPOSITORY / "envs/sets.toml").read_text())
+
+
+def pins_of(path: Path) -> dict[str, str]:
+    lines = path.read_text().splitlines()
+    return dict(line.strip().split("==") for line in lines if "==" in line)
+
+
+def environment(name: str) -> dict[str, str]:
+    content = yaml.safe_load((REPOSITORY / f"envs/{name}.yaml").read_text())
+    assert content["dependencies"][:2] == ["python =3.11", "pip"]
+    return dict(pin.split("==") for pin in content["dependencies"][2]["pip"])
+
+
+def rules() -> list[tuple[str, str, str]]:
+    """Return (rule, environment, script) of every rule with a script."""
+    found = []
+    for path in sorted((REPOSITORY / "workflow/rules").glob("*.smk")):
+        for block in re.split(r"\n(?=rule )", path.read_text()):
+            name = re.match(r"rule (\w+):", block)
+            if name:
+                conda = re.search(r'conda:\s+"\.\./\.\./envs/(\w+)\.yaml"', block)
+                script = re.search(r'script:\s+"\.\./scripts/(\w+)\.py"', block)
+                assert conda, f"rule {name[1]} names no environment"
+                assert script, f"rule {name[1]} has no script"
+                found.append((name[1], conda[1], script[1]))
+    return found
+
+
+def imported(path: Path, seen: set[str]) -> set[str]:
+    """Return the top-level packages that a file and its modules of the library import."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            modules = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for module in modules:
+            top, *rest = module.split(".")
+            if top != "mebold":
+                names.add(top)
+            elif rest and (LIBRARY / f"{rest[0]}.py").exists() and rest[0] not in seen:
+                seen.add(rest[0])
+                names |= imported(LIBRARY / f"{rest[0]}.py", seen)
+    return names - set(sys.stdlib_module_names)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_pins_are_those_of_the_lock(name):
+    lock = pins_of(REPOSITORY / "envs/tools.lock")
+    pins = environment(name)
+    assert pins
+    assert {key: lock.get(key) for key in pins} == pins
+    assert set(SETS[name]["needs"]) <= set(pins)
+
+
+def test_installed_versions_are_those_of_the_lock():
+    lock = pins_of(REPOSITORY / "envs/tools.lock")
+    for name in ("numpy", "scipy", "tedana", "antspyx", "snakemake", "pybids"):
+        assert importlib.metadata.version(name) == lock[name]
+
+
+def test_no_lock_names_an_index():
+    for path in (REPOSITORY / "envs").iterdir():
+        if path.suffix in (".lock", ".yaml"):
+            assert "://" not in path.read_text(), path.name
+
+
+# Imports inside functions that only some callers reach, and that say so when they are absent.
+OPTIONAL = {"glmsingle", "IPython"}
+# Modules reached through a shared module, in functions that the jobs of that rule never call.
+UNUSED = {
+    "ants": {"core", "confounds", "multiecho"},
+    "jsonschema": {"ants", "confounds", "multiecho"},
+    "nipype": {"ants"},
+    "skimage": {"multiecho"},
+    "yaml": {"ants", "confounds", "multiecho"},
+}
+
+
+@pytest.mark.parametrize(("rule", "name", "script"), rules())
+def test_environment_holds_what_the_script_imports(rule, name, script):
+    pins = {re.sub(r"[-_.]+", "-", key).lower() for key in environment(name)}
+    owners = importlib.metadata.packages_distributions()
+    missing = set()
+    for package in imported(REPOSITORY / f"workflow/scripts/{script}.py", set()) - OPTIONAL:
+        if name in UNUSED.get(package, ()):
+            continue
+        names = {re.sub(r"[-_.]+", "-", dist).lower() for dist in owners.get(package, [package])}
+        if not names & pins:
+            missing.add(package)
+    assert not missing, f"rule {rule} imports {sorted(missing)}, not in envs/{name}.yaml"
