@@ -138,7 +138,7 @@ def test_t2star_does_not_depend_on_voxel_order(rng):
 def test_summary_does_not_depend_on_slab_size(rng, monkeypatch):
     data, _, _ = make_echoes(rng)
     whole = echo_summary.summarise(data)
-    monkeypatch.setattr(decay, "_CHUNK", 7)
+    monkeypatch.setattr(echo_summary, "_CHUNK", 7)
     slabs = echo_summary.summarise(data)
     np.testing.assert_array_equal(slabs.mean_log, whole.mean_log)
     np.testing.assert_array_equal(slabs.nonpositive, whole.nonpositive)
