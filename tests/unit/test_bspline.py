@@ -1,10 +1,11 @@
 """Spline coefficients and interpolation against scipy."""
 
+import numba
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from mebold import bspline
+from mebold import bspline, jit
 from mebold.bspline import RIM
 
 
@@ -67,3 +68,19 @@ def test_input_is_not_modified(rng):
     copy = volume.copy()
     bspline.coefficients(volume, fwhm_voxels=(2.0, 2.0, 2.0))
     np.testing.assert_array_equal(volume, copy)
+
+
+def test_kernels_work_where_nothing_can_be_cached(monkeypatch):
+    compile_function = numba.njit
+
+    def refuse_cache(*, cache=False, **options):
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return compile_function(**options)
+
+    monkeypatch.setattr(numba, "njit", refuse_cache)
+
+    def double(x):
+        return 2 * x
+
+    assert jit.kernel(double)(21) == 42
