@@ -31,6 +31,18 @@ def test_every_key_of_the_schema_has_a_description_and_a_default():
     walk(settings.load_schema(), "config")
 
 
+def test_text_from_the_command_line_is_read_where_a_number_is_wanted():
+    config = {**BASE, "hmc": {"echo": "2", "fwhm_mm": "2.5"}, "ica": {"report": "false"}}
+    config["output"] = {"repetition_time_s": "1.0", "voxel_size_mm": "acquired"}
+    complete = settings.complete(config)
+    assert complete["hmc"]["echo"] == 2
+    assert complete["hmc"]["fwhm_mm"] == 2.5
+    assert complete["ica"]["report"] is False
+    assert complete["output"]["repetition_time_s"] == 1.0
+    assert complete["output"]["voxel_size_mm"] == "acquired"
+    assert complete["primary_variant"] == "nordicOptcom"
+
+
 @pytest.mark.parametrize("value", ["01,02", ["01", "02"], "sub-01, sub-02"])
 def test_labels_are_lists_of_strings(value):
     assert settings.complete({**BASE, "participant_label": value})["participant_label"] == [

@@ -7,34 +7,38 @@ from pathlib import Path
 from mebold import bids
 from mebold.provenance import CODE_URL, VERSION, generated_by
 
-# Products that BIDS has no name for yet. Each line says in the dataset's README what it is.
-_IGNORED = {
-    "*_statmap.*": "statistical maps (betas, R2, noise ceilings)",
-    "*_boldmap.*": "maps about a BOLD series (g-factor, removed components, residual)",
-    "*_trials.*": "one row per single trial",
-    "*_model.*": "all results of the single-trial fit",
-    "*_summary.*": "what was fitted, from which runs",
-    "*_boldref.*": "reference images of BOLD runs",
-    "*_xfm.*": "transforms in ITK's text format",
-    "*_timeseries.*": "confound regressors",
-    "*_motion.*": "head motion of the acquired volumes",
-    "*_outcome.json": "outcome of the ICA of a run",
-    "*_nordic_bold.json": "parameters of the thermal noise removal",
-    "*_mixing.*": "time courses of ICA components",
-    "*_metrics.*": "tables of components and of variants",
-    "*_differences.tsv": "paired differences between variants",
-    "*_group.tsv": "comparison over subjects",
-    "*_rois.tsv": "noise ceilings of regions",
-    "*_T2starmap.*": "T2* in the functional folder",
-    "*_S0map.*": "signal at echo time 0",
-    "*_fieldmap.*": "B0 field in Hz",
-    "*_magnitude.*": "magnitude of the fieldmap",
-    "*_mask.*": "masks",
-    "**/figures/": "figures",
-    "**/tedana/": "reports of tedana",
-    "**/xfm/": "transforms of a subject or session",
-    "figures/": "figures",
-}
+# Products that BIDS has no name for yet: pattern, what it is, and the datasets that hold it.
+_IGNORED = (
+    ("figures", "figures", ("",)),
+    ("*_statmap.*", "statistical maps (betas, R2, noise ceilings)", ("glmsingle", "comparison")),
+    ("*_dseg.*", "index of the chosen response function", ("glmsingle",)),
+    ("*_mask.*", "masks of voxels", ("glmsingle", "comparison")),
+    ("*_trials.*", "one row per single trial", ("glmsingle",)),
+    ("*_model.*", "all results of the single-trial fit", ("glmsingle",)),
+    (
+        "*_summary.*",
+        "what was fitted or compared, in words and numbers",
+        ("glmsingle", "comparison"),
+    ),
+    ("*_boldmap.*", "maps about a series: g-factor, removed components, residual", ("nordic",)),
+    ("*_desc-nordic_bold.json", "parameters of the thermal noise removal", ("nordic",)),
+    ("*_boldref.*", "reference images of BOLD runs", ("preproc",)),
+    ("*_xfm.*", "transforms in ITK's text format", ("preproc",)),
+    ("xfm", "transforms of a subject or session", ("preproc",)),
+    ("*_motion.*", "head motion of the acquired volumes", ("preproc",)),
+    ("*_T2starmap.*", "T2* in the functional folder", ("preproc",)),
+    ("*_S0map.*", "signal at echo time 0", ("preproc",)),
+    ("*_fieldmap.*", "B0 field in Hz", ("preproc",)),
+    ("*_magnitude.*", "magnitude of the fieldmap", ("preproc",)),
+    ("*_timeseries.*", "confound regressors", ("preproc-", "tedana")),
+    ("*_outcome.json", "outcome of the ICA of a run", ("preproc-",)),
+    ("*_mixing.*", "time courses of ICA components", ("preproc-",)),
+    ("*_metrics.*", "tables of components or of variants", ("preproc-", "comparison")),
+    ("tedana", "reports of tedana", ("preproc-",)),
+    ("*_differences.tsv", "paired differences between variants", ("comparison",)),
+    ("*_group.tsv", "comparison over subjects", ("comparison",)),
+    ("*_rois.tsv", "noise ceilings of regions", ("rois",)),
+)
 
 _ABOUT = {
     "anatomical": "T1w: bias corrected, brain mask, tissue classes",
@@ -139,7 +143,12 @@ def description(name: str, *, raw: str, folder: Path, siblings: Iterable[str]) -
 
 def texts(name: str) -> dict[str, str]:
     """Return the text files of a dataset: ``.bidsignore`` and ``README.md``."""
-    lines = [f"- `{pattern}`: {meaning}" for pattern, meaning in _IGNORED.items()]
+    ignored = {
+        pattern: meaning
+        for pattern, meaning, holders in _IGNORED
+        if name.startswith(holders) and not (holders == ("preproc",) and name != "preproc")
+    }
+    lines = [f"- `{pattern}`: {meaning}" for pattern, meaning in ignored.items()]
     readme = [
         f"# {name}",
         f"{_about(name)}.",
@@ -149,7 +158,7 @@ def texts(name: str) -> dict[str, str]:
         "`.bidsignore` lists products that BIDS has no name for yet:",
         "\n".join(lines),
     ]
-    return {".bidsignore": "\n".join(_IGNORED) + "\n", "README.md": "\n\n".join(readme) + "\n"}
+    return {".bidsignore": "\n".join(ignored) + "\n", "README.md": "\n\n".join(readme) + "\n"}
 
 
 def _about(name: str) -> str:

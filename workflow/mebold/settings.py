@@ -1,5 +1,6 @@
 """The configuration: checked against its schema, defaults filled in, messages for people."""
 
+import contextlib
 import copy
 import difflib
 from pathlib import Path
@@ -40,6 +41,7 @@ def complete(config: dict, schema: dict | None = None) -> dict:
     from jsonschema import Draft202012Validator
 
     schema = schema or load_schema()
+    config = _typed(config, schema)
     errors = sorted(Draft202012Validator(schema).iter_errors(config), key=lambda e: list(e.path))
     if errors:
         raise ConfigError(_message(errors[0]))
@@ -57,6 +59,25 @@ def labels(value: object, *, entity: str) -> list[str] | None:
         return None
     items = value if isinstance(value, list) else str(value).split(",")
     return [str(item).strip().removeprefix(f"{entity}-") for item in items]
+
+
+def _typed(config: dict, schema: dict) -> dict:
+    """Read numbers and truth values that the command line leaves as text in nested keys."""
+    typed = dict(config)
+    for key, rule in schema.get("properties", {}).items():
+        value = typed.get(key)
+        if isinstance(value, dict):
+            typed[key] = _typed(value, rule)
+        elif isinstance(value, str) and _accepts_number(rule):
+            with contextlib.suppress(yaml.YAMLError):
+                read = yaml.safe_load(value)
+                typed[key] = read if isinstance(read, int | float) else value
+    return typed
+
+
+def _accepts_number(rule: dict) -> bool:
+    choices = [rule, *rule.get("oneOf", [])]
+    return any(choice.get("type") in ("integer", "number", "boolean") for choice in choices)
 
 
 def _fill(config: dict, schema: dict) -> dict:

@@ -24,6 +24,7 @@ with job(snakemake):
     about = derivatives.Sidecar(
         snakemake,
         packages=["nibabel", "scipy"],
+        SpatialReference="T1w of the subject",
         Resolution=f"Field of view of the T1w image, {voxel_mm:g} mm isotropic, that of the BOLD.",
     )
     out = snakemake.output
