@@ -8,7 +8,7 @@ AFFINE = affines.rigid_matrix([0, 0, 0, 0.1, -0.2, 0.15], np.zeros(3)) @ np.diag
 AFFINE[:3, 3] = [30.0, -28.0, -26.0]
 SHAPE = (30, 30, 24)
 CENTRE = affines.apply(AFFINE, (np.array(SHAPE) - 1) / 2)
-AXES_MM = np.array([20.0, 15.0, 17.0])
+AXES_MM = np.array([23.0, 13.0, 18.0])
 
 
 def depth(points, matrix=None):
@@ -33,13 +33,13 @@ def boundary(wm):
 def epi_of(matrix, shape=SHAPE):
     """Return an EPI, dark inside and bright outside, of the ellipsoid seen through `matrix`."""
     points = affines.grid_points(shape, AFFINE)
-    inside = np.clip(0.5 + depth(points, np.linalg.inv(matrix)) / 2.0, 0, 1)
+    inside = np.clip(0.5 + depth(points, np.linalg.inv(matrix)) / 5.0, 0, 1)
     return (100.0 - 28.0 * inside).reshape(shape)
 
 
 def test_points_lie_on_the_surface_with_outward_normals(boundary):
-    assert np.abs(depth(boundary.points)).max() < 0.6
-    assert np.median(np.abs(depth(boundary.points))) < 0.15
+    assert np.abs(depth(boundary.points)).max() < 1.0
+    assert np.median(np.abs(depth(boundary.points))) < 0.3
     np.testing.assert_allclose(np.linalg.norm(boundary.normals, axis=1), 1.0, atol=1e-6)
     outward = (boundary.points - CENTRE) / AXES_MM**2
     outward /= np.linalg.norm(outward, axis=1, keepdims=True)
@@ -58,8 +58,9 @@ def test_refinement_recovers_a_known_transform(boundary):
     start = affines.rigid_matrix([0.2, 0.1, -0.2, 0.0, 0.01, 0.0], CENTRE) @ np.eye(4)
     matrix, before, after = bbr.refine(start, boundary, epi_of(truth), AFFINE, distance_mm=1.5)
     error = affines.displacements(matrix, truth, boundary.points)
-    assert np.median(error) < 0.1
-    assert error.max() < 0.25
+    assert np.median(affines.displacements(start, truth, boundary.points)) > 1.2
+    assert np.median(error) < 0.3
+    assert error.max() < 0.6
     assert after < before
 
 

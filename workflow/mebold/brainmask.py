@@ -22,7 +22,7 @@ _SEED = 1
 _SCALP_MM = 9.0
 _SEAL_MM = 15.0
 _CORE_MM = 5.0
-_LEAST_CORRELATION = 0.4
+_LEAST_CORRELATION = 0.2
 _PITCHES_DEG = (-30.0, -15.0, 0.0, 15.0, 30.0)
 # The template is larger than most brains; larger ones would match the outline of the scalp.
 _SCALES = (0.82, 0.89, 0.96, 1.03)
@@ -65,10 +65,11 @@ def brain_mask(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
     best = int(np.argmax([correlation for _, correlation in fits]))
     to_head, correlation = fits[best]
     logger.info("affine fit to MNI152: correlation %.2f", correlation)
-    if correlation < _LEAST_CORRELATION:
+    structure = _inner_correlation(even, head_affine, to_head)
+    if structure < _LEAST_CORRELATION:
         message = (
-            f"no brain found: the best correlation with the MNI152 template is {correlation:.2f}, "
-            f"at least {_LEAST_CORRELATION} is expected of a T1-weighted head."
+            f"no brain found: inside the best position of the MNI152 template the image correlates "
+            f"{structure:.2f} with it, at least {_LEAST_CORRELATION} is expected of a T1w head."
         )
         raise DataError(message)
     mask = np.zeros(clean.shape, dtype=bool)
@@ -222,6 +223,16 @@ def _affine_to_head(
                 cut=20.0 if fwhm_mm > 10 else 7.0,
             )
     return matrix, correlation
+
+
+def _inner_correlation(volume: np.ndarray, affine: np.ndarray, to_head: np.ndarray) -> float:
+    """Return the correlation of image and template inside the brain, without its outline."""
+    maps, template_affine = mni.load_template(_AFFINE_MM)
+    inner = regrid.dilated(maps["brain"] > 0.5, template_affine, -4.0)
+    coarse, coarse_affine = regrid.coarsen(volume, affine, voxel_mm=_AFFINE_MM)
+    seen = regrid.onto(coarse, coarse_affine, inner.shape, template_affine, matrix=to_head)
+    values, expected = seen[inner], maps["t1"][inner]
+    return float(np.corrcoef(values, expected)[0, 1]) if np.ptp(values) > 0 else 0.0
 
 
 def _template_brain(

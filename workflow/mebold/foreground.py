@@ -36,7 +36,9 @@ def foreground_mask(volume: np.ndarray) -> np.ndarray:
     # Values below a thousandth of the top carry no information and would stretch the histogram.
     logs = np.log(np.maximum(smooth, top * 1e-3))
     threshold = otsu(logs)
-    mask = ndimage.binary_opening(logs > threshold)
+    # The logarithm lifts the blurred rim over the threshold: the unblurred edge is sharper.
+    level = max(np.exp(threshold), 0.1 * float(np.median(volume[logs > threshold])))
+    mask = ndimage.binary_opening(volume > level)
     mask = mask if mask.any() else positive
     mask = regrid.largest_component(mask)
     return ndimage.binary_fill_holes(mask)

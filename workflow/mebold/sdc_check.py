@@ -9,10 +9,12 @@ from mebold import affines, regrid
 from mebold.errors import DataError, GridMismatchError
 from mebold.similarity import local_correlation
 
-_WORKING_MM = 2.5
+_WORKING_MM = 3.0
 _BOX_MM = 12.0
-# Mean shifts along the phase-encoding axis that an alignment may have absorbed.
-_SLIDES_MM = (-5.0, -2.5, 0.0, 2.5, 5.0)
+# Coordinate search of the rigid position: step in mm and in radians (at about 60 mm).
+_STEPS_MM = (3.0, 1.5, 0.75)
+_RADIANS_PER_MM = 1.0 / 60.0
+_ROUNDS = 2
 
 
 @dataclass(frozen=True)
@@ -24,12 +26,14 @@ class FieldSignEvidence:
     scores : dict of str to float
         ``plus``, ``zero``, ``minus``: mean squared local correlation with the anatomy, 0 to 1.
     verdict : str
-        ``plus`` (the sign is right), ``zero`` (no correction fits better), ``minus`` (the sign is
-        wrong) or ``undecided``.
+        ``plus``: the sign is right (clearly better than reversed, not clearly worse than none);
+        ``minus``: clearly worse than reversed; ``zero``: clearly worse than none; ``undecided``.
     margin : float
-        Score of ``plus`` minus the better one of the others.
+        Score of ``plus`` minus that of ``minus``.
     margin_z : float
         The margin over its standard error between independent blocks of the brain.
+    zero_z : float
+        The same for ``plus`` against ``zero``. A mean shift is no part of either.
     shift_p95_mm : float
         95th percentile of the correction's size in the brain: small shifts leave no evidence.
     """
@@ -38,6 +42,7 @@ class FieldSignEvidence:
     verdict: str
     margin: float
     margin_z: float
+    zero_z: float
     shift_p95_mm: float
 
 
@@ -55,8 +60,8 @@ def field_sign_evidence(
 ) -> FieldSignEvidence:
     """Compare the EPI, corrected with the field, without and with its negative, with the anatomy.
 
-    Each version may slide along the phase-encoding axis by a few mm, because an alignment made
-    with one of them has absorbed that version's mean shift.
+    Each version may settle into its own rigid position, because an alignment made with one of
+    them favours that one: it has absorbed its mean shift and tilt.
 
     Parameters
     ----------
@@ -79,7 +84,7 @@ def field_sign_evidence(
         Point map EPI world -> anatomy world: the inverse of the coregistration matrix; identity by
         default.
     min_z : float
-        Smallest |`margin_z`| for a verdict.
+        Smallest |z| that counts as clear.
 
     Returns
     -------
@@ -101,36 +106,67 @@ def field_sign_evidence(
         message = "the EPI brain mask is empty."
         raise DataError(message)
     epi = np.nan_to_num(np.asarray(boldref, dtype=np.float32))
-    target = _anatomy_on_epi(anatomy, anatomy_affine, mask.shape, boldref_affine, to_anatomy)
-    if np.ptp(target[mask]) == 0:
+    size = float(affines.voxel_sizes(boldref_affine)[pe_axis])
+    shift = np.asarray(shift_voxels, dtype=np.float32)
+    shift_p95 = float(np.percentile(np.abs(shift[mask]), 95) * size)
+    start = np.eye(4) if to_anatomy is None else np.asarray(to_anatomy, dtype=np.float64)
+    voxel = max(_WORKING_MM, float(affines.voxel_sizes(boldref_affine).max()))
+    coarse_mask, grid = regrid.coarsen(mask, boldref_affine, voxel_mm=voxel)
+    target = _Target(anatomy, anatomy_affine, coarse_mask > 0.5, grid)
+    if np.ptp(target.at(start)[target.mask]) == 0:
         message = "the anatomy is constant over the EPI brain mask: check the coregistration."
         raise DataError(message)
-    sizes = affines.voxel_sizes(boldref_affine)
-    box = tuple(int(n) | 1 for n in np.maximum(3, np.round(_BOX_MM / sizes)))
-    inner = np.where(mask, np.asarray(shift_voxels, dtype=np.float32), 0.0)
-    shift_p95 = float(np.percentile(np.abs(inner[mask]), 95) * sizes[pe_axis])
     blocks = {}
     for name, factor in (("plus", 1.0), ("zero", 0.0), ("minus", -1.0)):
-        candidates = []
-        for slide in _SLIDES_MM:
-            moved = _pull(epi, factor * shift_voxels + slide / sizes[pe_axis], pe_axis)
-            candidates.append(_block_scores(moved, target, mask, box))
-        blocks[name] = max(candidates, key=lambda pair: pair[0].sum() / pair[1].sum())
+        moved, _ = regrid.coarsen(
+            _pull(epi, factor * shift, pe_axis), boldref_affine, voxel_mm=voxel
+        )
+        blocks[name] = target.settle(moved, start)
     return _weigh(blocks, shift_p95, min_z)
 
 
-def _anatomy_on_epi(
-    anatomy: np.ndarray,
-    affine: np.ndarray,
-    shape: tuple[int, ...],
-    epi_affine: np.ndarray,
-    to_anatomy: np.ndarray | None,
-) -> np.ndarray:
-    """Bring the anatomy to the EPI's resolution and grid."""
-    voxel = max(float(affines.voxel_sizes(a).max()) for a in (epi_affine, affine))
-    clean = np.nan_to_num(np.asarray(anatomy, dtype=np.float32))
-    coarse, coarse_affine = regrid.coarsen(clean, affine, voxel_mm=voxel)
-    return regrid.onto(coarse, coarse_affine, shape, epi_affine, matrix=to_anatomy)
+class _Target:
+    """The anatomy, ready to be compared with versions of the EPI on a working grid."""
+
+    def __init__(
+        self, anatomy: np.ndarray, affine: np.ndarray, mask: np.ndarray, grid: np.ndarray
+    ) -> None:
+        voxel = float(affines.voxel_sizes(grid).max())
+        clean = np.nan_to_num(np.asarray(anatomy, dtype=np.float32))
+        voxel = max(voxel, float(affines.voxel_sizes(affine).max()))
+        self.volume, self.affine = regrid.coarsen(clean, affine, voxel_mm=voxel)
+        self.mask, self.grid = mask, grid
+        self.box = tuple(int(n) | 1 for n in np.maximum(3, np.round(_BOX_MM / voxel * np.ones(3))))
+        self.centre = affines.apply(grid, np.argwhere(mask).mean(axis=0))
+
+    def at(self, matrix: np.ndarray) -> np.ndarray:
+        """Return the anatomy on the working grid for a point map EPI -> anatomy."""
+        return regrid.onto(self.volume, self.affine, self.mask.shape, self.grid, matrix=matrix)
+
+    def settle(self, epi: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Search the rigid position around the start; return the block scores of the best."""
+
+        def blocks(parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            matrix = start @ affines.rigid_matrix(parameters, self.centre)
+            return _block_scores(epi, self.at(matrix), self.mask, self.box)
+
+        best = np.zeros(6)
+        found = blocks(best)
+        for step in _STEPS_MM:
+            for axis in list(range(6)) * _ROUNDS:
+                for sign in (-1.0, 1.0):
+                    trial = best.copy()
+                    trial[axis] += sign * step * (1.0 if axis < 3 else _RADIANS_PER_MM)
+                    sums = blocks(trial)
+                    if _mean(sums) > _mean(found):
+                        best, found = trial, sums
+                        break
+        return found
+
+
+def _mean(sums: tuple[np.ndarray, np.ndarray]) -> float:
+    """Return the weighted mean score of all blocks."""
+    return float(sums[0].sum() / max(sums[1].sum(), 1e-30))
 
 
 def _pull(volume: np.ndarray, shift: np.ndarray, axis: int) -> np.ndarray:
@@ -161,22 +197,24 @@ def _weigh(
     blocks: dict[str, tuple[np.ndarray, np.ndarray]], shift_p95: float, min_z: float
 ) -> FieldSignEvidence:
     """Turn block scores into scores, a margin and a verdict."""
-    scores = {name: float(s.sum() / w.sum()) for name, (s, w) in blocks.items()}
-    ranked = sorted(scores, key=scores.get, reverse=True)
-    best, second = ranked[:2]
-    rival = second if best == "plus" else best
-    margin, z = _difference(blocks["plus"], blocks[rival])
-    _, z_best = _difference(blocks[best], blocks[second])
-    verdict = best if z_best >= min_z else "undecided"
-    return FieldSignEvidence(scores, verdict, margin, z, shift_p95)
+    scores = {name: _mean(sums) for name, sums in blocks.items()}
+    margin, margin_z = _difference(blocks["plus"], blocks["minus"])
+    _, zero_z = _difference(blocks["plus"], blocks["zero"])
+    if margin_z <= -min_z:
+        verdict = "minus"
+    elif zero_z <= -min_z:
+        verdict = "zero"
+    else:
+        verdict = "plus" if margin_z >= min_z else "undecided"
+    return FieldSignEvidence(scores, verdict, margin, margin_z, zero_z, shift_p95)
 
 
 def _difference(
     a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray]
 ) -> tuple[float, float]:
     """Return the difference of two mean scores and its ratio to its standard error."""
-    weight = a[1]
-    difference = float(a[0].sum() / weight.sum() - b[0].sum() / b[1].sum())
-    deviation = (a[0] - b[0]) - difference * weight
-    error = float(np.sqrt(np.sum(deviation**2)) / weight.sum())
+    difference = _mean(a) - _mean(b)
+    # Each block adds to both means: the spread of its contribution is that of the difference.
+    share = [(x[0] - _mean(x) * x[1]) / max(x[1].sum(), 1e-30) for x in (a, b)]
+    error = float(np.sqrt(np.sum((share[0] - share[1]) ** 2)))
     return difference, difference / error if error > 0 else 0.0
