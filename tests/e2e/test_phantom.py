@@ -15,7 +15,11 @@ from mebold import nifti, phantom, phantom_check
 
 pytestmark = pytest.mark.e2e
 
-CONFIG = {"variants": '["standardSingle","nordicOptcom"]', "compare": "{n_bootstrap: 200}"}
+CONFIG = {
+    "variants": '["standardSingle","nordicOptcom"]',
+    "write_bold": '["standardSingle"]',
+    "compare": "{n_bootstrap: 200}",
+}
 FIT = "glmsingle-tedana/sub-01/ses-01/func/sub-01_ses-01_task-images"
 
 
@@ -80,8 +84,8 @@ def test_preprocessed_bold_says_what_it_is(finished):
 def test_nilearn_loads_the_confounds(finished):
     from nilearn.interfaces.fmriprep import load_confounds
 
-    folder = finished / "out/tedana/sub-01/ses-01/func"
-    name = "sub-01_ses-01_task-images_run-01_space-T1w_desc-optcom_bold.nii.gz"
+    folder = finished / "out/preproc-standardSingle/sub-01/ses-01/func"
+    name = "sub-01_ses-01_task-images_run-01_space-T1w_desc-preproc_bold.nii.gz"
     confounds, _ = load_confounds(
         str(folder / name), strategy=("motion", "high_pass", "wm_csf", "compcor"), n_compcor=2
     )
@@ -99,7 +103,7 @@ def test_every_dataset_is_valid_bids(finished):
     if not validator.exists():
         pytest.skip("bids-validator-deno is not installed beside the interpreter")
     datasets = sorted(p.parent for p in (finished / "out").glob("*/dataset_description.json"))
-    assert len(datasets) == 8
+    assert len(datasets) == 9
     for dataset in [finished / "raw", *datasets]:
         done = subprocess.run(
             [validator, "--json", str(dataset)], text=True, capture_output=True, check=False

@@ -15,7 +15,7 @@ with job(snakemake) as log:
         paths = sorted(Path(paths).glob("echo-*.nii"), key=lambda p: int(p.stem[5:]))
     mask, grid = nifti.load_mask(snakemake.input.mask)
     points = affines.grid_points(mask.shape, grid, mask)
-    echoes, affine = [], None
+    echoes, affine, offsets = [], None, None
     for path in paths:
         data, affine = nifti.load(path)
         data = data[..., : volumes["Volumes"]]
@@ -33,6 +33,8 @@ with job(snakemake) as log:
         tr_out=run["tr_out"],
         n_out=echoes[0].shape[3],
         centre=np.asarray(volumes["Centre"]),
+        # A volume shows the head at the mean time of its slices.
+        volume_time_s=float(np.mean(offsets)),
     )
     to_boldref = nifti.load_xfm(snakemake.input.xfm)
     distortion = {}
