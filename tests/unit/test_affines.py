@@ -68,6 +68,8 @@ def test_lps_flips_x_and_y_and_is_its_own_inverse():
     lps = affines.ras_to_lps(matrix)
     assert lps[:3, 3] == pytest.approx([-1, -2, 3])
     assert affines.ras_to_lps(lps) == pytest.approx(matrix)
+    point, flip = np.array([4.0, -5.0, 6.0]), np.array([-1, -1, 1])
+    assert affines.apply(lps, flip * point) == pytest.approx(flip * affines.apply(matrix, point))
 
 
 def test_same_grid_notices_a_shift_of_half_a_voxel():
