@@ -1,7 +1,7 @@
 # The two commands of the README (demo, test), the checks behind them, and the lock files.
 # Needs Python 3.11, make and git; everything else is installed into .venv from envs/tools.lock.
 
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CORES ?= 2
 UV_VERSION = 0.13.8
 BIN = .venv/bin
