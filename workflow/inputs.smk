@@ -213,7 +213,9 @@ def roi_masks(wildcards):
 
 def preprocessing_targets(wildcards):
     """BOLD images in T1w space and their confounds; head motion where there is no T1w."""
-    targets = [of_run(rules.hmc.output.motion, stem) for stem in runs.stems_without_anatomy()]
+    targets = [
+        of_run(rules.hmc.output.motion, stem) for stem in runs.stems_without_anatomy()
+    ]
     for stem in runs.stems():
         for variant in runs.written_bold(stem):
             echoes = VARIANTS[variant][1]
