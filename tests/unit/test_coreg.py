@@ -68,6 +68,20 @@ def test_far_apart_scanner_coordinates_start_from_the_mask_centres(scene):
     assert errors[1] < 15.0
 
 
+def test_a_head_turned_by_thirty_degrees_is_found(scene):
+    turn = affines.rigid_matrix([10.0, 0, 0, 0.0, 0.0, np.deg2rad(30)], np.zeros(3))
+    matrix, qc = coreg.boldref_to_t1w(
+        scene.epi,
+        turn @ scene.epi_affine,
+        scene.t1w,
+        scene.t1w_affine,
+        boldref_mask=scene.epi_mask,
+        t1w_mask=scene.t1w_mask,
+    )
+    assert np.median(scene.error_mm(np.linalg.inv(turn) @ matrix)) < 0.6
+    assert qc["rotation_deg"] > 20.0
+
+
 @pytest.mark.parametrize("which", ["boldref_mask", "t1w_mask"])
 def test_empty_masks_are_refused(scene, which):
     masks = {"boldref_mask": scene.epi_mask, "t1w_mask": scene.t1w_mask}

@@ -1,5 +1,6 @@
 """Rigid alignment of an EPI reference with the T1-weighted anatomy."""
 
+import itertools
 import logging
 from collections.abc import Callable
 
@@ -17,6 +18,7 @@ _SEED = 1
 _BOUNDARY_POINTS = 40_000
 _BBR_DISTANCE_MM = 1.2
 _REACH_MM = 6.0
+_TURN_RAD = np.deg2rad(20.0)
 _STAGES = (
     Stage("Rigid", (4, 2), (6.0, 3.0), (200, 100), 1.0),
     Stage("Rigid", (1,), (0.0,), (100,), 0.5),
@@ -149,12 +151,14 @@ def _dim_outside(epi: np.ndarray, affine: np.ndarray, mask: np.ndarray) -> np.nd
 def _starts(
     fixed: tuple[np.ndarray, ...], boldref_mask: np.ndarray, boldref_affine: np.ndarray
 ) -> list[np.ndarray]:
-    """Return starting points: the scanner's coordinates, and the centres of both masks matched."""
+    """Return starting points: scanner coordinates, and the mask centres matched, head turned."""
     centre_t1w = affines.apply(fixed[1], np.argwhere(fixed[3]).mean(axis=0))
     centre_epi = affines.apply(boldref_affine, np.argwhere(boldref_mask).mean(axis=0))
     shifted = np.eye(4)
     shifted[:3, 3] = centre_epi - centre_t1w
-    return [np.eye(4), shifted]
+    turns = itertools.product((0.0, -_TURN_RAD, _TURN_RAD), repeat=3)
+    turned = [affines.rigid_matrix([0, 0, 0, *angles], centre_t1w) for angles in turns]
+    return [np.eye(4)] + [shifted @ turn for turn in turned]
 
 
 def _scorer(
