@@ -4,6 +4,8 @@ Stages are included in the order of the science. `snakemake -n` lists the jobs, 
 which stages run for which run and why one does not. Configuration: config/README.md.
 """
 
+from pathlib import Path
+
 from snakemake.utils import min_version
 
 min_version("9.3")
@@ -14,9 +16,9 @@ configfile: f"{workflow.basedir}/config/config.yaml"
 
 pathvars:
     out=config["output_dir"],
-    work=f"{config['output_dir']}/work",
-    logs=f"{config['output_dir']}/work/logs",
-    benchmarks=f"{config['output_dir']}/work/benchmarks",
+    work=str(Path(config["output_dir"], "work")),
+    logs=str(Path(config["output_dir"], "work", "logs")),
+    benchmarks=str(Path(config["output_dir"], "work", "benchmarks")),
 
 
 report: "workflow/report/workflow.rst"

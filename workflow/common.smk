@@ -9,7 +9,7 @@ from mebold.errors import MeboldError
 from mebold.job_parameters import JobParameters
 from mebold.runs import VARIANTS, datasets, variant_of
 
-TABLE = f"{config['output_dir']}/work/runs.tsv"
+TABLE = str(Path(config["output_dir"], "work", "runs.tsv"))
 
 try:
     config.update(settings.complete(config))
