@@ -34,6 +34,7 @@ def evidence(distorted, factor, **options):
         scene.t1w,
         scene.t1w_affine,
         mask=scene.epi_mask,
+        anatomy_mask=scene.t1w_mask,
         pe_axis=1,
         to_anatomy=np.linalg.inv(scene.truth),
         **options,
@@ -70,6 +71,7 @@ def test_a_field_without_relation_is_worse_than_none(distorted):
         scene.t1w,
         scene.t1w_affine,
         mask=scene.epi_mask,
+        anatomy_mask=scene.t1w_mask,
         pe_axis=1,
         to_anatomy=np.linalg.inv(scene.truth),
     )
@@ -95,6 +97,7 @@ def test_a_mean_shift_that_the_alignment_absorbed_does_not_turn_the_verdict(dist
         scene.t1w,
         scene.t1w_affine,
         mask=scene.epi_mask,
+        anatomy_mask=scene.t1w_mask,
         pe_axis=1,
         to_anatomy=np.linalg.inv(scene.truth) @ moved,
     )
@@ -111,6 +114,7 @@ def test_contrast_of_the_anatomy_does_not_matter(distorted):
         inverted,
         scene.t1w_affine,
         mask=scene.epi_mask,
+        anatomy_mask=scene.t1w_mask,
         pe_axis=1,
         to_anatomy=np.linalg.inv(scene.truth),
     )
@@ -119,7 +123,7 @@ def test_contrast_of_the_anatomy_does_not_matter(distorted):
 
 def test_unusable_input_is_refused(distorted):
     scene, epi, shift = distorted
-    arguments = {"mask": scene.epi_mask, "pe_axis": 1}
+    arguments = {"mask": scene.epi_mask, "anatomy_mask": scene.t1w_mask, "pe_axis": 1}
     with pytest.raises(GridMismatchError, match="differ in shape"):
         field_sign_evidence(
             epi, scene.epi_affine, shift[:-1], scene.t1w, scene.t1w_affine, **arguments
@@ -127,6 +131,17 @@ def test_unusable_input_is_refused(distorted):
     with pytest.raises(DataError, match="anatomy is constant"):
         field_sign_evidence(
             epi, scene.epi_affine, shift, np.zeros_like(scene.t1w), scene.t1w_affine, **arguments
+        )
+    with pytest.raises(DataError, match="hardly overlap"):
+        field_sign_evidence(
+            epi,
+            scene.epi_affine,
+            shift,
+            scene.t1w,
+            scene.t1w_affine,
+            mask=scene.epi_mask,
+            anatomy_mask=np.zeros_like(scene.t1w_mask),
+            pe_axis=1,
         )
     with pytest.raises(DataError, match="mask is empty"):
         field_sign_evidence(
@@ -136,6 +151,7 @@ def test_unusable_input_is_refused(distorted):
             scene.t1w,
             scene.t1w_affine,
             mask=np.zeros_like(scene.epi_mask),
+            anatomy_mask=scene.t1w_mask,
             pe_axis=1,
         )
 

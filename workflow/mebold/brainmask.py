@@ -94,7 +94,7 @@ def _depth(volume: np.ndarray, foreground: np.ndarray, affine: np.ndarray) -> np
     # Airways and ears reach far in and are no skin either: a wide closing seals them. The cut
     # through the neck is continued over the edge of the image.
     pad = np.ceil(_SEAL_MM / sizes).astype(int) + 1
-    padded = np.pad(regrid.largest_component(solid), [(n, n) for n in pad], mode="edge")
+    padded = np.pad(solid, [(n, n) for n in pad], mode="edge")
     sealed = regrid.dilated(regrid.dilated(padded, affine, _SEAL_MM), affine, -_SEAL_MM)
     distance = ndimage.distance_transform_edt(
         ndimage.binary_fill_holes(sealed | padded), sampling=sizes

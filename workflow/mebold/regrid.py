@@ -123,14 +123,6 @@ def onto(
     )
 
 
-def ball(radius_mm: float, affine: np.ndarray) -> np.ndarray:
-    """Return a bool array that is true within `radius_mm` of its centre voxel."""
-    sizes = affines.voxel_sizes(affine)
-    reach = np.floor(radius_mm / sizes + 1e-6).astype(int)
-    offsets = np.indices(2 * reach + 1).T - reach
-    return (np.sum((offsets * sizes) ** 2, axis=-1) <= radius_mm**2 * (1 + 1e-6)).T
-
-
 def dilated(mask: np.ndarray, affine: np.ndarray, radius_mm: float) -> np.ndarray:
     """Grow a mask by a distance in mm; a negative distance shrinks it."""
     if radius_mm == 0 or not np.any(mask):

@@ -6,11 +6,14 @@ import numpy as np
 from scipy import ndimage
 
 from mebold import affines, regrid
+from mebold.anat import bias_correct
 from mebold.errors import DataError, GridMismatchError
 from mebold.similarity import local_correlation
 
 _WORKING_MM = 3.0
 _BOX_MM = 12.0
+_EDGE_MM = 4.0
+_LEAST_VOXELS = 500
 # Coordinate search of the rigid position: step in mm and in radians (at about 60 mm).
 _STEPS_MM = (3.0, 1.5, 0.75)
 _RADIANS_PER_MM = 1.0 / 60.0
@@ -54,6 +57,7 @@ def field_sign_evidence(
     anatomy_affine: np.ndarray,
     *,
     mask: np.ndarray,
+    anatomy_mask: np.ndarray,
     pe_axis: int,
     to_anatomy: np.ndarray | None = None,
     min_z: float = 3.0,
@@ -66,7 +70,7 @@ def field_sign_evidence(
     Parameters
     ----------
     boldref : (x, y, z) array
-        Distorted EPI reference.
+        Distorted EPI reference; bias corrected here.
     boldref_affine : (4, 4) array
         Voxel to world, mm.
     shift_voxels : (x, y, z) array
@@ -78,6 +82,9 @@ def field_sign_evidence(
         Voxel to world, mm.
     mask : (x, y, z) bool array
         Brain on the EPI grid.
+    anatomy_mask : (x', y', z') bool array
+        Brain on the anatomy's grid. Where the two masks, shrunk by a few mm, overlap, the images
+        are compared: at the edge of the brain fluid, bone and scalp follow other rules of contrast.
     pe_axis : int
         Voxel axis of the phase encoding, 0 to 2.
     to_anatomy : (4, 4) array, optional
@@ -105,14 +112,29 @@ def field_sign_evidence(
     if not mask.any():
         message = "the EPI brain mask is empty."
         raise DataError(message)
-    epi = np.nan_to_num(np.asarray(boldref, dtype=np.float32))
+    epi = bias_correct(boldref, boldref_affine, mask, working_mm=6.0, iterations=(30,))
     size = float(affines.voxel_sizes(boldref_affine)[pe_axis])
     shift = np.asarray(shift_voxels, dtype=np.float32)
     shift_p95 = float(np.percentile(np.abs(shift[mask]), 95) * size)
     start = np.eye(4) if to_anatomy is None else np.asarray(to_anatomy, dtype=np.float64)
     voxel = max(_WORKING_MM, float(affines.voxel_sizes(boldref_affine).max()))
     coarse_mask, grid = regrid.coarsen(mask, boldref_affine, voxel_mm=voxel)
-    target = _Target(anatomy, anatomy_affine, coarse_mask > 0.5, grid)
+    inner = regrid.dilated(coarse_mask > 0.5, grid, -_EDGE_MM)
+    target = _Target(anatomy, anatomy_affine, inner, grid)
+    projected = regrid.onto(
+        regrid.dilated(np.asarray(anatomy_mask, dtype=bool), anatomy_affine, -_EDGE_MM),
+        anatomy_affine,
+        inner.shape,
+        grid,
+        matrix=start,
+    )
+    target.mask &= projected > 0.5
+    if np.count_nonzero(target.mask) < _LEAST_VOXELS:
+        message = (
+            "the brain masks of EPI and anatomy hardly overlap: check the coregistration "
+            f"({np.count_nonzero(target.mask)} common voxels of {voxel:g} mm)."
+        )
+        raise DataError(message)
     if np.ptp(target.at(start)[target.mask]) == 0:
         message = "the anatomy is constant over the EPI brain mask: check the coregistration."
         raise DataError(message)
