@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mebold import affines, nifti
+from mebold import affines, nifti, series
 from mebold.errors import DataError
 
 AFFINE = affines.rigid_matrix([5, -3, 2, 0.1, -0.2, 0.3], [0, 0, 0]) @ np.diag([2.0, 2.0, 3.0, 1])
@@ -24,6 +24,26 @@ def test_image_round_trip_with_both_header_forms(tmp_path, rng):
     assert header["sform_code"] == header["qform_code"] == 1
     assert header.get_zooms()[3] == pytest.approx(1.9)
     assert json.loads((tmp_path / "a.json").read_text()) == {"TR": 1.9}
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+def test_volume_by_volume_writes_the_same_image(tmp_path, rng, name):
+    mask = rng.random((4, 5, 6)) > 0.4
+    values = rng.normal(size=(mask.sum(), 130)).astype(np.float32)
+    whole, streamed = tmp_path / "whole" / name, tmp_path / "streamed" / name
+    nifti.save(whole, series.unmask(values, mask), AFFINE, tr=1.9)
+    shape = (*mask.shape, 130)
+    nifti.save_volumes(streamed, series.volumes(values, mask), AFFINE, shape=shape, tr=1.9)
+    assert np.array_equal(nifti.load(streamed)[0], nifti.load(whole)[0])
+    assert nib.load(streamed).header == nib.load(whole).header
+
+
+def test_missing_or_misshapen_volumes_leave_no_image(tmp_path):
+    volumes = [np.zeros((2, 3, 4), np.float32)] * 2
+    for shape, message in [((2, 3, 4, 3), "2 volumes were given"), ((2, 3, 5, 2), "needed is")]:
+        with pytest.raises(DataError, match=message):
+            nifti.save_volumes(tmp_path / "a.nii", volumes, AFFINE, shape=shape)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_scale_factors_are_applied(tmp_path):

@@ -8,7 +8,7 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import nibabel as nib
@@ -143,20 +143,76 @@ def save(
         if not np.all((data >= limits.min) & (data <= limits.max)):
             message = f"{path}: values do not fit {np.dtype(dtype)} or are not finite."
             raise DataError(message)
-    image = nib.Nifti1Image(data.astype(dtype, copy=False), affine)
-    image.header.set_xyzt_units("mm", "sec" if data.ndim > 3 else None)
-    if tr is not None:
-        image.header["pixdim"][4] = tr
-    image.set_sform(affine, code=1)
-    image.set_qform(affine, code=1)
-    with atomic(path) as partial:
-        if partial.name.endswith(".gz"):
-            with nib.openers.Opener(partial, "wb", compresslevel=_GZIP_LEVEL) as stream:
-                image.to_stream(stream)
-        else:
-            nib.save(image, partial)
+    header = _header(data.shape, affine, dtype, tr)
+    image = nib.Nifti1Image(data.astype(dtype, copy=False), affine, header)
+    with atomic(path) as partial, _open_to_write(partial) as stream:
+        image.to_stream(stream)
     if metadata is not None:
         write_json(sidecar(path), metadata)
+
+
+def save_volumes(
+    path: str | Path,
+    volumes: Iterable[np.ndarray],
+    affine: np.ndarray,
+    *,
+    shape: tuple[int, int, int, int],
+    tr: float | None = None,
+    metadata: dict | None = None,
+) -> None:
+    """Write a float32 image with one volume in memory at a time.
+
+    Parameters
+    ----------
+    path : path-like
+        Ends in ``.nii`` or ``.nii.gz``.
+    volumes : iterable of (x, y, z) arrays
+    shape : tuple of int
+        (x, y, z, t) of the image.
+    affine, tr, metadata
+        As in `save`.
+
+    Raises
+    ------
+    DataError
+        When the volumes are not t arrays of (x, y, z).
+    """
+    count = 0
+    with atomic(path) as partial, _open_to_write(partial) as stream:
+        _header(shape, affine, np.float32, tr).write_to(stream)
+        for count, volume in enumerate(volumes, start=1):
+            if volume.shape != tuple(shape[:3]):
+                message = f"{path}: volume {count} has shape {volume.shape}, needed is {shape[:3]}."
+                raise DataError(message)
+            stream.write(np.asarray(volume, np.float32).tobytes(order="F"))
+        if count != shape[3]:
+            message = f"{path}: {count} volumes were given for an image of {shape[3]}."
+            raise DataError(message)
+    if metadata is not None:
+        write_json(sidecar(path), metadata)
+
+
+def _header(
+    shape: tuple[int, ...], affine: np.ndarray, dtype: type, tr: float | None
+) -> nib.Nifti1Header:
+    """Return the header of a single-file image, with both forms of the affine."""
+    header = nib.Nifti1Header()
+    header.set_data_dtype(dtype)
+    header.set_data_shape(shape)
+    header.set_xyzt_units("mm", "sec" if len(shape) > 3 else None)
+    header.set_sform(affine, code=1)
+    header.set_qform(affine, code=1)
+    if tr is not None:
+        header["pixdim"][4] = tr
+    header.set_slope_inter(1, 0)
+    header.set_data_offset(header.single_vox_offset)
+    return header
+
+
+def _open_to_write(path: Path) -> nib.openers.Opener:
+    """Open an image file for writing; compressed quickly when its name ends in ``.gz``."""
+    options = {"compresslevel": _GZIP_LEVEL} if path.name.endswith(".gz") else {}
+    return nib.openers.Opener(path, "wb", **options)
 
 
 def sidecar(path: str | Path) -> Path:

@@ -4,11 +4,14 @@ Inside the workflow a series in output space never becomes a 4D grid: a brain ma
 of it. Voxels are those of the mask in C order.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from mebold.errors import GridMismatchError
+
+_VOLUMES_AT_ONCE = 64
 
 
 def create(path: str | Path, shape: tuple[int, ...]) -> np.memmap:
@@ -50,6 +53,24 @@ def unmask(values: np.ndarray, mask: np.ndarray, *, fill: float = 0) -> np.ndarr
     volume = np.full(mask.shape + values.shape[1:], fill, dtype=values.dtype)
     volume[mask] = values
     return volume
+
+
+def volumes(values: np.ndarray, mask: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the (x, y, z) float32 volumes of a (V, T) series, 0 outside the mask.
+
+    One array is filled again and again: a consumer that keeps volumes must copy them.
+
+    Raises
+    ------
+    GridMismatchError
+        When the number of voxels differs.
+    """
+    volume = unmask(np.zeros(len(values), np.float32), mask)
+    for first in range(0, values.shape[1], _VOLUMES_AT_ONCE):
+        # By blocks: a single column touches every page of the series.
+        for column in np.ascontiguousarray(values[:, first : first + _VOLUMES_AT_ONCE].T):
+            volume[mask] = column
+            yield volume
 
 
 def open_variant(path: str | Path, *, echo: int) -> np.ndarray:

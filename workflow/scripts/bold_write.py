@@ -15,8 +15,13 @@ with job(snakemake):
     )
     metadata = derivatives.bold_metadata(run, echoes=snakemake.params.echoes)
     out = snakemake.output
-    nifti.save(
-        out.bold, series.unmask(data, mask), affine, tr=run["tr_out"], metadata=about(**metadata)
+    nifti.save_volumes(
+        out.bold,
+        series.volumes(data, mask),
+        affine,
+        shape=(*mask.shape, data.shape[1]),
+        tr=run["tr_out"],
+        metadata=about(**metadata),
     )
     covered = series.unmask(data.std(axis=1) > 0, mask, fill=False)
     nifti.save(out.mask, covered, affine, dtype="uint8", metadata=about(Type="Brain"))

@@ -37,10 +37,11 @@ with job(snakemake) as log:
         key: series.unmask(np.nan_to_num(fields[key]), mask)
         for key in ("r2", "hrf_index", "frac_value")
     }
-    nifti.save(
+    nifti.save_volumes(
         out.betas,
-        series.unmask(fields["betas"], mask),
+        series.volumes(result.betas, mask),
         affine,
+        shape=(*mask.shape, len(session.trials)),
         metadata=about(Units="percent signal change"),
     )
     nifti.save(out.r2, maps["r2"], affine, metadata=about(Units="percent"))
