@@ -113,28 +113,18 @@ def beta_carpet(
     runs = np.asarray(runs)
     if betas.ndim != 2 or runs.shape != (betas.shape[1],):
         raise DataError(f"betas {betas.shape} and runs {runs.shape} do not belong together")
-    finite = np.isfinite(betas).all(1)
-    if not finite.any():
-        raise DataError("nothing to draw: no voxel has finite betas")
-    betas = betas[finite]
-    if order is not None:
-        betas = betas[np.argsort(-np.asarray(order, float)[finite], kind="stable")]
-    n_voxels = len(betas)
-    if n_voxels > max_voxels:
-        bounds = np.linspace(0, n_voxels, max_voxels + 1).astype(int)
-        sizes = np.diff(bounds)[:, None]
-        betas = np.add.reduceat(betas, bounds[:-1], axis=0) / sizes
-    limit = limit or float(np.percentile(np.abs(betas), 98)) or 1.0
+    rows, n_voxels = _carpet_rows(betas, order, max_voxels)
+    limit = limit or float(np.percentile(np.abs(rows), 98)) or 1.0
     changes = np.flatnonzero(runs[1:] != runs[:-1]) + 0.5
     with style():
         figure = new_figure(WIDTH, 4.2, layout="constrained")
         top, carpet = figure.subplots(2, 1, sharex=True, height_ratios=(1, 4))
-        top.plot(np.arange(betas.shape[1]), betas.mean(0), color=INK, lw=0.7)
+        top.plot(np.arange(rows.shape[1]), rows.mean(0), color=INK, lw=0.7)
         top.axhline(0, color=GREY, lw=0.5)
         top.set_ylabel("Mean (%)")
         top.set_title(title, loc="left", fontweight="bold")
         image = carpet.imshow(
-            betas, aspect="auto", cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest"
+            rows, aspect="auto", cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest"
         )
         for axes in (top, carpet):
             for x in changes:
@@ -144,6 +134,22 @@ def beta_carpet(
         carpet.set_ylabel(f"{n_voxels} voxels{sorting}")
         figure.colorbar(image, ax=carpet, label="Beta (% signal change)", pad=0.01, aspect=30)
     return figure
+
+
+def _carpet_rows(
+    betas: np.ndarray, order: np.ndarray | None, max_rows: int
+) -> tuple[np.ndarray, int]:
+    """Return at most `max_rows` means of neighbours in the order, and the number of voxels.
+
+    Row by row: a sorted copy of a session's betas would double the memory of a fit.
+    """
+    voxels = np.flatnonzero(np.isfinite(betas.sum(axis=1, dtype=np.float64)))
+    if not voxels.size:
+        raise DataError("nothing to draw: no voxel has finite betas")
+    if order is not None:
+        voxels = voxels[np.argsort(-np.asarray(order, float)[voxels], kind="stable")]
+    groups = np.array_split(voxels, min(max_rows, voxels.size))
+    return np.stack([betas[group].mean(axis=0) for group in groups]), voxels.size
 
 
 def component_curve(

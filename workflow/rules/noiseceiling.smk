@@ -23,7 +23,7 @@ rule noiseceiling_session:
     conda:
         "../../envs/core.yaml"
     resources:
-        mem_mb=memory(4, 2000),
+        mem_mb=memory(0, 2000),
         runtime=minutes(30),
     params:
         zscore=config["noise_ceiling"]["session_zscore"],
@@ -59,7 +59,7 @@ rule noiseceiling_subject:
     conda:
         "../../envs/core.yaml"
     resources:
-        mem_mb=memory(4, 4000),
+        mem_mb=memory(0, 2000),
         runtime=minutes(120),
     params:
         settings=config["noise_ceiling"],

@@ -37,7 +37,7 @@ rule singletrial:
         "../../envs/core.yaml"
     threads: 2
     resources:
-        mem_mb=memory(6, 4000),
+        mem_mb=memory(1, 3000),
         runtime=minutes(120),
     params:
         runs=runs.group_parameters,
