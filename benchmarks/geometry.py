@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import peak
 
 from mebold import affines, hmc, nifti, phantom_anatomy, resample, stc
 from mebold.phantom_spec import make_spec
@@ -375,7 +376,7 @@ ENGINES = {
 def measure(name: str, *, small: bool) -> None:
     """Run one engine in this process and print its numbers as JSON."""
     result = {k: float(v) for k, v in ENGINES[name](Case(small=small)).items()}
-    result["peak MiB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    result["peak MiB"] = peak.resident_bytes() / 2**20
     print(json.dumps(result))
 
 

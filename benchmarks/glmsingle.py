@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
+import peak
 
 from mebold import hrf
 from mebold.singletrial import fit_glmsingle
@@ -97,15 +97,6 @@ def open_store(folder: Path) -> tuple[list[np.ndarray], list[np.ndarray]]:
     return data, list(np.load(folder / "design.npy"))
 
 
-def peak_resident_kb() -> int:
-    """Return the largest resident set of this program.
-
-    Not getrusage: its maximum goes on from the process that started this one.
-    """
-    status = Path("/proc/self/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+)", status)[1])
-
-
 def measure(data: list[np.ndarray], design: list[np.ndarray], n_threads: int) -> dict:
     """Fit once and return what it took."""
     cpu, wall = time.process_time(), time.perf_counter()
@@ -115,7 +106,7 @@ def measure(data: list[np.ndarray], design: list[np.ndarray], n_threads: int) ->
         "threads": n_threads,
         "cpu_s": round(time.process_time() - cpu, 2),
         "wall_s": round(time.perf_counter() - wall, 2),
-        "peak_gib": round(peak_resident_kb() / 2**20, 2),
+        "peak_gib": round(peak.resident_bytes() / 2**30, 2),
         "components": fit.pc_num,
         "betas_finite": bool(np.isfinite(fit.betas).all()),
     }

@@ -28,6 +28,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import peak
 
 SIGMA, PEAK, N_CHECKED = 20.0, 1000.0, 4
 
@@ -121,7 +122,7 @@ def run_child(name: str, folder: Path, threads: int) -> None:
     record = {
         "cpu_s": cpu_seconds(resource.RUSAGE_SELF) - start,
         "wall_s": time.perf_counter() - clock,
-        "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9,
+        "peak_gb": peak.resident_bytes() / 1e9,
     }
     with np.load(folder / "truth.npz") as truth:
         head = truth["head"]
