@@ -40,6 +40,7 @@ wildcard_constraints:
     ses="sub-[A-Za-z0-9]+(_ses-[A-Za-z0-9]+)?",
     stem="sub-[A-Za-z0-9]+(_(ses|task|acq|ce|rec|dir|run)-[A-Za-z0-9]+)+",
     group="sub-[A-Za-z0-9]+(_ses-[A-Za-z0-9]+)?_task-[A-Za-z0-9]+(_acq-[A-Za-z0-9]+)?",
+    pooled="sub-[A-Za-z0-9]+(_(ses|task|acq|ce|rec|dir|run)-[A-Za-z0-9]+)+",
     subtask="sub-[A-Za-z0-9]+_task-[A-Za-z0-9]+(_acq-[A-Za-z0-9]+)?",
     thermal="standard|nordic",
     variant="|".join(VARIANTS),

@@ -81,15 +81,15 @@ def echoes_of_level(wildcards):
 
 
 def decay_summaries(wildcards):
-    stems = runs.stems(group=wildcards.group)
+    stems = runs.pooled_stems(wildcards.pooled)
     return [
         of_run(rules.series.output.summary, stem, thermal="standard") for stem in stems
     ]
 
 
 def decay_of_run(wildcards):
-    group = runs.row(wildcards.stem)["group"]
-    return expand(rules.decay.output.fit, group=group, folder=wildcards.folder)[0]
+    pooled = runs.pooled_with(wildcards.stem)
+    return expand(rules.decay.output.fit, pooled=pooled, folder=wildcards.folder)[0]
 
 
 def variant_series(stem, variant):

@@ -81,6 +81,26 @@ def test_preprocessed_bold_says_what_it_is(finished):
     assert any(source.startswith("bids:raw:sub-01/ses-01/func/") for source in metadata["Sources"])
 
 
+def test_decay_maps_have_units_and_meet_their_definitions(finished):
+    stem = finished / "out/preproc/sub-01/ses-01/func/sub-01_ses-01_task-images_space-T1w"
+    names = {
+        "T2starmap": "s",
+        "S0map": "arbitrary",
+        "stat-rmse_desc-decay_statmap": "arbitrary",
+        "stat-rsquare_desc-decay_statmap": "1",
+    }
+    maps = {name: nifti.load(f"{stem}_{name}.nii.gz")[0] for name in names}
+    for name, unit in names.items():
+        assert json.loads(Path(f"{stem}_{name}.json").read_text())["Units"] == unit
+    good = nifti.load(f"{stem}_desc-adaptiveGoodSignal_mask.nii.gz")[0]
+    assert set(np.unique(good)) <= {0, 1, 2, 3}
+    np.testing.assert_array_equal(maps["T2starmap"] > 0, good > 0)
+    r_squared = maps["stat-rsquare_desc-decay_statmap"]
+    assert np.isfinite(r_squared[good == 3]).all()
+    assert np.median(r_squared[good == 3]) > 0.95
+    assert np.isnan(r_squared[(good > 0) & (good < 3)]).all()
+
+
 def test_nilearn_loads_the_confounds(finished):
     from nilearn.interfaces.fmriprep import load_confounds
 

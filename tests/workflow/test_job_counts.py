@@ -106,6 +106,15 @@ def test_one_more_variant_costs_its_transforms_fit_and_noise_ceiling(tmp_path):
     assert total == 5
 
 
+def test_echo_weights_of_each_run_are_an_option(tmp_path):
+    pooled = dry_run(tmp_path)
+    own = dry_run(tmp_path, decay="{pool: run}")
+    assert (pooled["decay"], own["decay"]) == (1, 2)
+    assert {k: v for k, v in own.items() if k not in ("decay", "total")} == {
+        k: v for k, v in pooled.items() if k not in ("decay", "total")
+    }
+
+
 def test_later_sessions_cost_only_the_primary_variant(tmp_path):
     one = dry_run(tmp_path, 1)
     two = dry_run(tmp_path, 2)

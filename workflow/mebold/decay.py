@@ -21,6 +21,17 @@ from mebold.errors import ConfigError, DataError, MetadataError
 _METHODS = ("loglin", "curvefit")
 _MASK_METHODS = ("dropout", "decay", "none")
 
+# What the maps hold, for their sidecars.
+ADAPTIVE_MASK = "Number of leading echoes with good signal."
+RMSE = (
+    "Root mean squared difference of mean signal and fitted decay over the good echoes. "
+    "NaN with one good echo, 0 without signal."
+)
+R_SQUARED = (
+    "Share of the variance of the log signal over the good echoes that the fitted decay explains. "
+    "NaN with one or two good echoes, 0 without signal."
+)
+
 
 @dataclass(frozen=True)
 class DecayFit:

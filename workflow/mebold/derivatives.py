@@ -28,6 +28,7 @@ _IGNORED = (
     ("*_motion.*", "head motion of the acquired volumes", ("preproc",)),
     ("*_T2starmap.*", "T2* in the functional folder", ("preproc",)),
     ("*_S0map.*", "signal at echo time 0", ("preproc",)),
+    ("*_desc-decay_statmap.*", "goodness of the T2* fit: rmse and R2", ("preproc",)),
     ("*_fieldmap.*", "B0 field in Hz", ("preproc",)),
     ("*_magnitude.*", "magnitude of the fieldmap", ("preproc",)),
     ("*_timeseries.*", "confound regressors", ("preproc-", "tedana")),

@@ -51,9 +51,13 @@ class JobParameters(RunIndex):
         phase = self.bold(wildcards.stem, "phase") if thermal == "nordic" else []
         return self.bold(wildcards.stem) + phase
 
-    def position_in_group(self, wildcards) -> int:
-        """Position of a run among those that its session's T2* fit pools."""
-        return self.stems(group=self.row(wildcards.stem)["group"]).index(wildcards.stem)
+    def pooled_with(self, stem: str) -> str:
+        """Name of the T2* fit whose weights a run uses: its group, or the run itself."""
+        return stem if self.config["decay"]["pool"] == "run" else self.row(stem)["group"]
+
+    def pooled_stems(self, pooled: str) -> list[str]:
+        """Return the runs that a T2* fit pools."""
+        return [pooled] if self.config["decay"]["pool"] == "run" else self.stems(group=pooled)
 
     def echoes_of(self, wildcards) -> str:
         """Kind of echo combination of a dataset."""
@@ -67,9 +71,9 @@ class JobParameters(RunIndex):
         """Acquisition parameters of a group's first run: its subject and session."""
         return self.acquisition(self.glm_stems(wildcards.group)[0])
 
-    def group_echo_times(self, wildcards) -> list[float]:
-        """Echo times of a group in seconds; the run table check made them agree."""
-        return self.echo_times(self.stems(group=wildcards.group)[0])
+    def pooled_echo_times(self, wildcards) -> list[float]:
+        """Echo times of a T2* fit in seconds; the run table check made its runs agree."""
+        return self.echo_times(self.pooled_stems(wildcards.pooled)[0])
 
     def group_variants(self, wildcards) -> list[str]:
         """Variants of a group, in the order of the inputs of its comparison."""

@@ -6,27 +6,29 @@ rule decay:
         summaries=decay_summaries,
         mask=of_subject(rules.grid.output.series_mask),
     output:
-        fit="<work>/decay/{folder}/{group}_decay.npz",
-        t2star="<out>/preproc/{folder}/func/{group}_space-T1w_T2starmap.nii.gz",
-        s0="<out>/preproc/{folder}/func/{group}_space-T1w_S0map.nii.gz",
-        adaptive="<out>/preproc/{folder}/func/{group}_space-T1w_desc-adaptiveGoodSignal_mask.nii.gz",
+        fit="<work>/decay/{folder}/{pooled}_decay.npz",
+        t2star="<out>/preproc/{folder}/func/{pooled}_space-T1w_T2starmap.nii.gz",
+        s0="<out>/preproc/{folder}/func/{pooled}_space-T1w_S0map.nii.gz",
+        adaptive="<out>/preproc/{folder}/func/{pooled}_space-T1w_desc-adaptiveGoodSignal_mask.nii.gz",
+        rmse="<out>/preproc/{folder}/func/{pooled}_space-T1w_stat-rmse_desc-decay_statmap.nii.gz",
+        r2="<out>/preproc/{folder}/func/{pooled}_space-T1w_stat-rsquare_desc-decay_statmap.nii.gz",
         figure=report(
-            "<out>/preproc/{folder}/figures/{group}_space-T1w_T2starmap.png",
+            "<out>/preproc/{folder}/figures/{pooled}_space-T1w_T2starmap.png",
             caption="../report/t2star.rst",
             category="Preprocessing",
             subcategory="{folder}",
-            labels={"run": "{group}", "figure": "T2*"},
+            labels={"run": "{pooled}", "figure": "T2*"},
         ),
     log:
-        "<logs>/decay/{folder}/{group}.log",
+        "<logs>/decay/{folder}/{pooled}.log",
     conda:
         "../../envs/multiecho.yaml"
     resources:
         mem_mb=memory(0, 4000),
         runtime=minutes(20),
     params:
-        te=runs.group_echo_times,
-        settings=config["decay"],
+        te=runs.pooled_echo_times,
+        method=config["decay"]["method"],
         code=code("decay_fit"),
     script:
         "../scripts/decay_fit.py"
@@ -47,7 +49,6 @@ rule optcom:
         runtime=minutes(20),
     params:
         run=runs.run_parameters,
-        position=runs.position_in_group,
         code=code("optcom_combine"),
     script:
         "../scripts/optcom_combine.py"
@@ -74,7 +75,6 @@ rule ica:
         runtime=minutes(240),
     params:
         run=runs.run_parameters,
-        position=runs.position_in_group,
         settings=config["ica"],
         seed=config["seed"],
         code=code("ica_denoise"),

@@ -1,4 +1,4 @@
-"""Fit T2* and S0 once for the runs of a session, from the untouched data."""
+"""Fit T2* and S0 once for the runs that share echo weights, from the untouched data."""
 
 import numpy as np
 
@@ -6,35 +6,30 @@ from mebold import decay, derivatives, echo_summary, figures, nifti, series
 from mebold.jobs import job
 
 with job(snakemake):
-    settings = snakemake.params.settings
     summaries = []
     for path in snakemake.input.summaries:
         with np.load(path) as saved:
             summaries.append(echo_summary.Summary(**{key: saved[key] for key in saved.files}))
-    pooled = echo_summary.pool(summaries)
-    fits = [decay.fit(pooled, snakemake.params.te, method=settings["method"])]
-    if settings["pool"] == "run":
-        fits += [decay.fit(s, snakemake.params.te, method=settings["method"]) for s in summaries]
+    fit = decay.fit(
+        echo_summary.pool(summaries), snakemake.params.te, method=snakemake.params.method
+    )
     mask, affine = nifti.load_mask(snakemake.input.mask)
     out = snakemake.output
-    used = fits[1:] or fits
-    np.savez(
-        out.fit,
-        t2star=np.stack([f.t2star for f in used]),
-        adaptive_mask=np.stack([f.adaptive_mask for f in used]),
-    )
+    np.savez(out.fit, t2star=fit.t2star, adaptive_mask=fit.adaptive_mask)
     about = derivatives.Sidecar(
-        snakemake, packages=["tedana", "nibabel", "numpy"], SpatialReference="T1w of the subject"
+        snakemake,
+        packages=["tedana", "nibabel", "numpy"],
+        SpatialReference="T1w of the subject",
+        PooledRuns=len(summaries),
     )
-    t2star = series.unmask(fits[0].t2star, mask)
-    nifti.save(out.t2star, t2star, affine, metadata=about(Units="s"))
-    nifti.save(out.s0, series.unmask(fits[0].s0, mask), affine, metadata=about(Units="arbitrary"))
-    good = series.unmask(fits[0].adaptive_mask, mask)
-    nifti.save(
-        out.adaptive,
-        good,
-        affine,
-        dtype="int16",
-        metadata=about(Description="Number of leading echoes with good signal."),
-    )
-    figures.save(figures.t2star(t2star, affine, mask=mask), out.figure)
+    maps = {
+        out.t2star: (fit.t2star, {"Units": "s"}),
+        out.s0: (fit.s0, {"Units": "arbitrary"}),
+        out.rmse: (fit.rmse, {"Units": "arbitrary", "Description": decay.RMSE}),
+        out.r2: (fit.r_squared, {"Units": "1", "Description": decay.R_SQUARED}),
+        out.adaptive: (fit.adaptive_mask, {"Description": decay.ADAPTIVE_MASK}),
+    }
+    for path, (values, keys) in maps.items():
+        volume = series.unmask(values, mask)
+        nifti.save(path, volume, affine, dtype=values.dtype, metadata=about(**keys))
+    figures.save(figures.t2star(series.unmask(fit.t2star, mask), affine, mask=mask), out.figure)

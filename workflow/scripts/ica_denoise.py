@@ -12,8 +12,7 @@ with job(snakemake) as log:
     mask, affine = nifti.load_mask(snakemake.input.mask)
     report = Path(snakemake.output.report)
     with np.load(snakemake.input.fit) as fit:
-        index = snakemake.params.position if len(fit["t2star"]) > 1 else 0
-        t2star = fit["t2star"][index]
+        t2star = fit["t2star"]
     result = ica.denoise(
         series.open(snakemake.input.store),
         run["echo_times"],

@@ -8,8 +8,7 @@ from mebold.jobs import job
 with job(snakemake):
     store = series.open(snakemake.input.store)
     with np.load(snakemake.input.fit) as fit:
-        index = snakemake.params.position if len(fit["t2star"]) > 1 else 0
-        t2star, good = fit["t2star"][index], fit["adaptive_mask"][index]
+        t2star, good = fit["t2star"], fit["adaptive_mask"]
     out = series.create(snakemake.output.store, store.shape[1:])
     combine.optcom(store, t2star, snakemake.params.run["echo_times"], good, out=out)
     out.flush()
