@@ -214,7 +214,7 @@ def test_times_of_scans_files_order_fieldmaps(tree):
     tree.text("sub-01/sub-01_scans.tsv", "\n".join(lines) + "\n")
     rows, _, _ = read(tree)
     assert {(row["fieldmap"], row["fieldmap_by"]) for row in rows if row["suffix"] == "bold"} == {
-        ("phasediffRun2", "nearest in time")}  # fmt: skip
+        ("phasediffRun2", "all of the session, interpolated in time")}  # fmt: skip
 
 
 def test_metadata_is_that_of_pybids(tree):

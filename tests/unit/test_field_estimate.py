@@ -4,15 +4,16 @@ import numpy as np
 import pytest
 
 from mebold import field_estimate
-from mebold.errors import MetadataError
+from mebold.errors import DataError, GridMismatchError, MetadataError
+from mebold.field_estimate import Image
 
 AFFINE = np.diag([3.0, 3.0, 3.0, 1.0])
 OPTIONS = {"phase_range": (-4096.0, 4096.0), "smoothing_mm": 0.0}
 
 
 def row(suffix, **keys):
-    empty = dict.fromkeys(("echo_time", "echo_time_1", "echo_time_2", "units"))
-    return {**empty, "path": f"sub-01_{suffix}.nii.gz", **keys}
+    empty = dict.fromkeys(("echo_time", "echo_time_1", "echo_time_2", "units", "fieldmap_kind"))
+    return {**empty, "path": f"sub-01_{suffix}.nii.gz", "suffix": suffix, **keys}
 
 
 @pytest.fixture
@@ -27,32 +28,118 @@ def stored(hertz, delta_s):
     return np.angle(np.exp(2j * np.pi * hertz * delta_s)) / np.pi * 4096
 
 
-def test_phase_difference(head):
+def images(kind, volumes, **keys):
+    """Return the images of a fieldmap; keys hold the sidecars by suffix."""
+    return [
+        Image(row(suffix, fieldmap_kind=kind, **keys.get(suffix, {})), data, AFFINE)
+        for suffix, data in volumes.items()
+    ]
+
+
+@pytest.fixture
+def phasediff(head):
+    _, field, magnitude = head
+    volumes = {"magnitude1": magnitude, "magnitude2": magnitude, "phasediff": stored(field, 0.002)}
+    return images("phasediff", volumes, phasediff={"echo_time_1": 0.005, "echo_time_2": 0.007})
+
+
+def changed(found, suffix, change):
+    """Return the images with the data of one changed."""
+    return [
+        one._replace(data=change(one.data.copy())) if one.row["suffix"] == suffix else one
+        for one in found
+    ]
+
+
+def test_phase_difference(head, phasediff):
     inside, field, magnitude = head
-    images = {"phasediff": stored(field, 0.002), "magnitude1": magnitude, "magnitude2": magnitude}
-    rows = {"phasediff": row("phasediff", echo_time_1=0.005, echo_time_2=0.007)}
-    found, _ = field_estimate.estimate("phasediff", images, rows, AFFINE, **OPTIONS)
-    assert found[inside] == pytest.approx(field[inside], abs=0.5)
+    found = field_estimate.estimate(phasediff, **OPTIONS)
+    assert found.field_hz[inside] == pytest.approx(field[inside], abs=0.5)
+    np.testing.assert_array_equal(found.magnitude, magnitude.astype(np.float32))
 
 
 def test_two_phases_give_the_same_field(head):
     inside, field, magnitude = head
-    images = {
+    volumes = {
         "phase1": stored(field, 0.005),
         "phase2": stored(field, 0.007),
         "magnitude1": magnitude,
     }
-    rows = {"phase1": row("phase1", echo_time=0.005), "phase2": row("phase2", echo_time=0.007)}
-    found, _ = field_estimate.estimate("phases", images, rows, AFFINE, **OPTIONS)
-    assert found[inside] == pytest.approx(field[inside], abs=0.5)
+    times = {"phase1": {"echo_time": 0.005}, "phase2": {"echo_time": 0.007}}
+    found = field_estimate.estimate(images("phases", volumes, **times), **OPTIONS)
+    assert found.field_hz[inside] == pytest.approx(field[inside], abs=0.5)
+
+
+def direct(field, magnitude, units="rad/s"):
+    volumes = {"fieldmap": field} | ({} if magnitude is None else {"magnitude": magnitude})
+    return images("fieldmap", volumes, fieldmap={"units": units})
 
 
 def test_direct_field_is_converted(head):
     inside, field, magnitude = head
-    images = {"fieldmap": field * 2 * np.pi, "magnitude": magnitude}
-    rows = {"fieldmap": row("fieldmap", units="rad/s")}
-    found, _ = field_estimate.estimate("fieldmap", images, rows, AFFINE, **OPTIONS)
-    assert found[inside] == pytest.approx(field[inside], rel=1e-5)
+    found = field_estimate.estimate(direct(field * 2 * np.pi, magnitude), **OPTIONS)
+    assert found.field_hz[inside] == pytest.approx(field[inside], rel=1e-5)
+
+
+def test_a_direct_field_without_magnitude_says_so_by_zeros(head):
+    found = field_estimate.estimate(direct(head[1], None, "Hz"), **OPTIONS)
+    assert not found.magnitude.any()
+    np.testing.assert_allclose(found.field_hz, head[1])
+
+
+@pytest.mark.parametrize("with_magnitude", [True, False])
+def test_holes_of_a_direct_field_are_filled_from_around(head, with_magnitude):
+    inside, field, magnitude = head
+    holed = np.where(inside, field, np.nan)
+    holed[8, 9, 7] = np.inf
+    found = field_estimate.estimate(direct(holed, magnitude if with_magnitude else None, "Hz"),
+                                    **OPTIONS)  # fmt: skip
+    assert np.isfinite(found.field_hz).all()
+    measured = np.isfinite(holed)
+    np.testing.assert_allclose(found.field_hz[measured], field[measured], rtol=1e-5)
+    assert found.field_hz[8, 9, 7] == pytest.approx(field[8, 9, 7], abs=3.0)
+    assert found.field_hz[15, 9, 7] > 25.0
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan])
+@pytest.mark.parametrize("suffix", ["phasediff", "magnitude1"])
+def test_an_image_of_nothing_is_named(phasediff, suffix, value):
+    empty = changed(phasediff, suffix, lambda data: np.full_like(data, value))
+    with pytest.raises(DataError, match=f"sub-01_{suffix}.nii.gz holds no"):
+        field_estimate.estimate(empty, **OPTIONS)
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_a_direct_field_of_nothing_is_named(head, value):
+    with pytest.raises(DataError, match=r"sub-01_fieldmap\.nii\.gz holds one value only"):
+        field_estimate.estimate(direct(np.full_like(head[2], value), head[2], "Hz"), **OPTIONS)
+
+
+def test_single_voxels_that_are_not_finite_do_no_harm(head, phasediff):
+    inside, field, _ = head
+
+    def spoil(data):
+        data[7:9, 9, 7] = np.nan
+        return data
+
+    for suffix in ("phasediff", "magnitude1"):
+        found = field_estimate.estimate(changed(phasediff, suffix, spoil), **OPTIONS)
+        assert np.isfinite(found.field_hz).all()
+        assert found.field_hz[inside] == pytest.approx(field[inside], abs=5.0)
+
+
+def test_images_of_one_fieldmap_must_share_matrix_and_place(phasediff):
+    cut = changed(phasediff, "magnitude2", lambda data: data[:-1])
+    with pytest.raises(GridMismatchError, match=r"sub-01_magnitude2.* \(15, 18, 14\)"):
+        field_estimate.estimate(cut, **OPTIONS)
+    moved = AFFINE.copy()
+    moved[0, 3] += 3.0
+    shifted = [*phasediff[:2], phasediff[2]._replace(affine=moved)]
+    with pytest.raises(GridMismatchError, match=r"sub-01_phasediff.*different places"):
+        field_estimate.estimate(shifted, **OPTIONS)
+    series = changed(phasediff, "phasediff", lambda data: np.stack([data, data], axis=-1))
+    with pytest.raises(GridMismatchError, match=r"sub-01_phasediff.*one volume"):
+        field_estimate.estimate(series, **OPTIONS)
 
 
 def test_echo_times_of_the_magnitudes_serve_when_those_of_the_phase_are_missing():
@@ -77,6 +164,6 @@ def test_unusable_echo_times_name_file_and_key(rows, message):
     assert "sub-01_phasediff.nii.gz" in str(raised.value)
 
 
-def test_unsupported_kind_names_the_file():
+def test_unsupported_kind_names_the_file(head):
     with pytest.raises(MetadataError, match=r"sub-01_epi\.nii\.gz.*'epi'"):
-        field_estimate.estimate("epi", {}, {"epi": row("epi")}, AFFINE, **OPTIONS)
+        field_estimate.estimate(images("epi", {"epi": head[1]}), **OPTIONS)

@@ -242,32 +242,6 @@ def test_direct_field_without_units_is_refused(units):
 # Time -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("t", "expected"), [(-50, 0.0), (0, 0.0), (25, 2.5), (100, 10.0), (250, 17.5), (900, 20.0)]
-)
-def test_interpolation_in_time_is_linear_and_held_at_the_ends(t, expected):
-    fields = np.array([10.0, 0.0, 20.0]).reshape(3, 1, 1, 1)
-    out = fmap.interpolate_in_time(fields, [100.0, 0.0, 300.0], t)
-    assert out.item() == pytest.approx(expected)
-
-
-def test_one_map_is_used_as_it_is():
-    np.testing.assert_array_equal(
-        fmap.interpolate_in_time(np.full((1, 2, 2, 2), 3.0), [np.nan], 5.0), np.full((2, 2, 2), 3.0)
-    )
-
-
-@pytest.mark.parametrize("times", [[1.0, 1.0], [np.nan, 2.0]])
-def test_maps_without_order_in_time_are_refused(times):
-    with pytest.raises(MetadataError, match="check AcquisitionTime"):
-        fmap.interpolate_in_time(np.zeros((2, 1, 1, 1)), times, 0.5)
-
-
-def test_as_many_times_as_maps():
-    with pytest.raises(MetadataError, match="2 field maps but 1 acquisition times"):
-        fmap.interpolate_in_time(np.zeros((2, 1, 1, 1)), [1.0], 0.5)
-
-
 # Real data --------------------------------------------------------------------------------------
 
 

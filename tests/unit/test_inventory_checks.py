@@ -235,7 +235,7 @@ def test_two_phase_images_need_ascending_echo_times(rows):
     rows.append(one | {"path": "sub-01/fmap/sub-01_phase1.nii.gz", "suffix": "phase1"})
     rows.append(two | {"path": "sub-01/fmap/sub-01_phase2.nii.gz", "suffix": "phase2"})
     for row in rows:
-        row["fieldmap"] = row["fieldmap"] and "phases"
+        row |= {"fieldmap": row["fieldmap"] and "phases", "fieldmaps": ["phases"]}
     only(rows, "error", "phase1.nii.gz: EchoTime: the key is absent")
     rows[-2]["echo_time"], rows[-1]["echo_time"] = 0.01, 0.005
     only(rows, "error", "phase2.nii.gz: EchoTime", "0.01 and 0.005 s, which do not ascend")
@@ -244,7 +244,7 @@ def test_two_phase_images_need_ascending_echo_times(rows):
 def test_a_fieldmap_that_no_run_uses_is_not_checked(rows):
     pick(rows, "phasediff")[0]["echo_time_1"] = None
     for row in rows:
-        row["fieldmap"] = None
+        row |= {"fieldmap": None, "fieldmaps": None}
     assert findings(frame(rows)) == []
 
 
@@ -252,7 +252,7 @@ def test_a_direct_fieldmap_needs_units(rows):
     row = pick(rows, "phasediff")[0]
     row |= {"path": "sub-01/fmap/sub-01_fieldmap.nii.gz", "suffix": "fieldmap"}
     for other in rows:
-        other["fieldmap"] = other["fieldmap"] and "fieldmap"
+        other |= {"fieldmap": other["fieldmap"] and "fieldmap", "fieldmaps": ["fieldmap"]}
     only(rows, "error", "fieldmap.nii.gz: Units: the key is absent", "Hz, rad/s or T")
 
 

@@ -99,18 +99,86 @@ def test_identifiers_that_differ_in_dropped_characters_stay_apart():
     assert paired([run(B0FieldSource="a-b"), *maps])[0] == "abb"
 
 
+def maps_of(rows):
+    """Pair, and return (all identifiers, how) of the first BOLD row."""
+    pair(rows, {r["path"] for r in rows})
+    bold = next(r for r in rows if r["suffix"] == "bold")
+    return bold["fieldmaps"], bold["fieldmap_by"]
+
+
 @pytest.mark.parametrize(("time", "nearest"), [("10:04:00", "1"), ("10:06:00", "2")])
-def test_without_keys_the_nearest_in_time_is_taken(time, nearest):
+def test_without_keys_all_maps_of_the_session_count_in_time(time, nearest):
     rows = [
         run(AcquisitionTime=time),
         *two_maps(run1={"AcquisitionTime": "10:00:00"}, run2={"AcquisitionTime": "10:10:00"}),
     ]
-    assert paired(rows) == (f"phasediffRun{nearest}", "nearest in time")
+    how = "all of the session, interpolated in time"
+    assert paired(rows) == (f"phasediffRun{nearest}", how)
+    assert sorted(maps_of(rows)[0]) == ["phasediffRun1", "phasediffRun2"]
+
+
+@pytest.mark.parametrize(("time", "nearest"), [("23:59:00", "1"), ("00:09:00", "2")])
+def test_a_session_may_run_over_midnight(time, nearest):
+    times = {"run1": {"AcquisitionTime": "23:55:00"}, "run2": {"AcquisitionTime": "00:10:00"}}
+    assert paired([run(AcquisitionTime=time), *two_maps(**times)])[0] == f"phasediffRun{nearest}"
+
+
+def test_an_estimate_over_midnight_starts_before_it():
+    images = phasediff()
+    for image_row, time in zip(images, (10.0, 86390.0, 20.0), strict=True):
+        image_row["acquisition_time"] = time
+    assert estimates(images)[0].time == 86390.0
 
 
 def test_without_times_the_first_is_taken_and_said():
-    assert paired([run(), *two_maps()]) == (
-        "phasediffRun1", "first in the session (no AcquisitionTime)")  # fmt: skip
+    rows = [run(), *two_maps()]
+    assert maps_of(rows) == (["phasediffRun1"], "first in the session (no AcquisitionTime)")
+
+
+def test_one_named_map_is_used_alone_whatever_the_times():
+    target = {"IntendedFor": "func/sub-01_task-x_run-1_bold.nii.gz"}
+    times = [{"AcquisitionTime": t} for t in ("10:00:00", "10:10:00")]
+    rows = [run(AcquisitionTime="10:09:00"), *two_maps(run1=target | times[0], run2=times[1])]
+    assert maps_of(rows) == (["phasediffRun1"], "IntendedFor")
+    rows = [run(AcquisitionTime="10:09:00", B0FieldSource="b"), *two_maps(
+        run1=times[0] | {"B0FieldIdentifier": "a"},
+        run2=times[1] | {"B0FieldIdentifier": "b"})]  # fmt: skip
+    assert maps_of(rows) == (["b"], "B0FieldSource")
+
+
+@pytest.mark.parametrize(
+    ("times", "how"),
+    [
+        (("10:00:00", "10:10:00"), "interpolated in time"),
+        ((None, "10:10:00"), "no AcquisitionTime"),
+    ],
+)
+def test_several_named_maps_are_all_kept(times, how):
+    names = {"run1": {"B0FieldIdentifier": "a"}, "run2": {"B0FieldIdentifier": "b"}}
+    for key, time in zip(names, times, strict=True):
+        names[key] |= {"AcquisitionTime": time} if time else {}
+    third = phasediff("sub-01_run-3", B0FieldIdentifier="c", AcquisitionTime="10:04:30")
+    rows = [run(AcquisitionTime="10:04:00", B0FieldSource=["a", "b"]), *two_maps(**names), *third]
+    found, said = maps_of(rows)
+    assert sorted(found) == ["a", "b"]
+    assert said.startswith("B0FieldSource, ")
+    assert how in said
+
+
+def test_named_maps_of_another_session_are_not_interpolated_in_time():
+    folder, stem = "sub-01/ses-2", "sub-01_ses-2_task-x_run-1"
+    target = {"IntendedFor": f"ses-2/func/{stem}_bold.nii.gz", "AcquisitionTime": "10:00:00"}
+    maps = [r for n in "12" for r in phasediff(f"sub-01_ses-1_run-{n}", "sub-01/ses-1", **target)]
+    found, how = maps_of([run(stem, folder, AcquisitionTime="10:00:00"), *maps])
+    assert len(found) == 2
+    assert how == "IntendedFor, mean (maps of another session)"
+
+
+def test_a_run_never_mixes_kinds():
+    keys = {"AcquisitionTime": "10:00:00"}
+    direct = image("sub-01/fmap/sub-01_fieldmap.nii.gz", **keys)
+    rows = [run(AcquisitionTime="10:00:00"), direct, *phasediff(AcquisitionTime="10:30:00")]
+    assert maps_of(rows)[0] == ["phasediff"]
 
 
 def test_a_fieldmap_of_another_session_is_taken_only_when_named():

@@ -129,16 +129,23 @@ def test_short_runs_are_left_out_of_the_fit(rows):
 
 def test_no_fieldmap_no_distortion_correction(rows):
     for row in rows:
-        row |= {"fieldmap": None, "fieldmap_kind": None}
+        row |= {"fieldmap": None, "fieldmaps": None, "fieldmap_kind": None}
     assert decide(rows, "fmap") == (False, "no fieldmap: no distortion correction")
 
 
 def test_opposite_phase_encoding_is_not_supported_and_said(rows):
     for row in rows:
-        row |= {"fieldmap": "epi", "fieldmap_kind": "epi"}
+        row |= {"fieldmap": "epi", "fieldmaps": ["epi"], "fieldmap_kind": "epi"}
     planned, reason = decide(rows, "fmap")
     assert not planned
     assert "opposite phase encoding" in reason
+
+
+def test_the_choice_of_fieldmaps_is_said(rows):
+    assert decide(rows, "fmap") == (True, "phasediff: only one in the session")
+    for row in rows:
+        row |= {"fieldmaps": ["b", "a"], "fieldmap_by": "IntendedFor, interpolated in time"}
+    assert decide(rows, "fmap") == (True, "a, b: IntendedFor, interpolated in time")
 
 
 @pytest.mark.parametrize("column", ["phase_encoding_direction", "total_readout_time"])

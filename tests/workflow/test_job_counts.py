@@ -56,6 +56,7 @@ def bold_row(session, run, echo, te, suffix, component) -> dict:
         "voxel_mm": [1.8, 1.8, 1.8],
         "image_state": "empty",
         "fieldmap": f"gre{session}",
+        "fieldmaps": [f"gre{session}"],
         "fieldmap_kind": "phasediff",
         "fieldmap_by": "B0FieldSource",
         "fieldmap_folder": row["folder"],

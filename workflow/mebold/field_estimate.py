@@ -1,86 +1,145 @@
 """One field in Hz from the images of one fieldmap, whatever its kind, with what it depends on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from mebold import fmap, fmap_phase
-from mebold.errors import MetadataError
+from mebold.errors import DataError, GridMismatchError, MetadataError
+from mebold.fmap_session import Map
 
 _DILATION_MM = 3.0  # phase beyond the object's edge is still measured, with low weight
+_SAME_MM = 0.01  # affines that differ by less in any element are one grid
+
+
+class Image(NamedTuple):
+    """One image of a fieldmap.
+
+    Attributes
+    ----------
+    row : mapping
+        Row of the run table: ``path``, ``suffix``, ``fieldmap_kind``, ``echo_time``,
+        ``echo_time_1``, ``echo_time_2`` (s), ``units``.
+    data : (x, y, z) array
+        Stored values.
+    affine : (4, 4) array
+        Voxel to world, mm.
+    """
+
+    row: Mapping
+    data: np.ndarray
+    affine: np.ndarray
 
 
 def estimate(
-    kind: str,
-    images: Mapping[str, np.ndarray],
-    rows: Mapping[str, Mapping],
-    affine: np.ndarray,
+    images: Sequence[Image],
     *,
     phase_range: tuple[float, float] | None,
     smoothing_mm: float,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> Map:
     """Make the field of one fieldmap.
 
     Parameters
     ----------
-    kind : {"phasediff", "phases", "fieldmap"}
-    images : mapping of suffix to (x, y, z) array
-        Stored values; magnitudes where there are any.
-    rows : mapping of suffix to table row
-        With ``path``, ``echo_time``, ``echo_time_1``, ``echo_time_2`` (s) and ``units``.
-    affine : (4, 4) array
-        Voxel to world of all images.
+    images : sequence of Image
+        All of one fieldmap, on one grid.
     phase_range : (low, high), optional
         Stored values of -pi and +pi; detected among the known ranges when not given.
     smoothing_mm : float
-        FWHM of the weighted smoothing.
+        FWHM of the weighted smoothing of a field made from phase.
 
     Returns
     -------
-    field_hz, magnitude : (x, y, z) float32 array
+    Map
+        Field in Hz in every voxel; magnitude 0 everywhere where a direct field has none.
 
     Raises
     ------
     MetadataError
         When the kind is not supported, an echo time is missing, or the echo times are equal.
+    GridMismatchError
+        When the images are not on one grid.
+    DataError
+        When an image holds nothing: constant, or no finite value.
     """
+    kind, affine = images[0].row["fieldmap_kind"], images[0].affine
+    _require_one_grid(images)
+    by_suffix = {image.row["suffix"]: image for image in images}
+    magnitude = _magnitude(images)
     if kind == "fieldmap":
-        field = fmap.field_to_hz(images["fieldmap"], units=rows["fieldmap"]["units"])
-        magnitude = images.get("magnitude", np.ones_like(field))
-        return field.astype(np.float32), magnitude
+        return Map(_direct(by_suffix["fieldmap"], magnitude), magnitude, affine)
     if kind not in ("phasediff", "phases"):
-        path = next(iter(rows.values()))["path"]
         message = (
-            f"{path}: no field can be made from a fieldmap of the kind {kind!r}; "
+            f"{images[0].row['path']}: no field can be made from a fieldmap of the kind {kind!r}; "
             "accepted are phasediff, phase1 with phase2, and a field in Hz, rad/s or T."
         )
         raise MetadataError(message)
-    magnitude = np.mean([v for k, v in images.items() if k.startswith("magnitude")], axis=0)
     mask = fmap.magnitude_mask(magnitude, affine)
     options = {"affine": affine, "fwhm_mm": smoothing_mm, "dilate_mm": _DILATION_MM}
 
     def radians(suffix: str) -> np.ndarray:
-        row = rows[suffix]
+        row, data, _ = by_suffix[suffix]
         return fmap_phase.phase_to_radians(
-            images[suffix], value_range=phase_range, units=row["units"], name=row["path"]
+            data, value_range=phase_range, units=row["units"], name=row["path"]
         )
 
-    first, second = echo_times(kind, rows)
+    first, second = echo_times(kind, {suffix: image.row for suffix, image in by_suffix.items()})
     if kind == "phasediff":
-        field = fmap.phasediff_to_hz(
-            radians("phasediff"), magnitude, mask, delta_te_s=second - first, **options
-        )
+        delta = {"delta_te_s": second - first}
+        field = fmap.phasediff_to_hz(radians("phasediff"), magnitude, mask, **delta, **options)
     else:
-        field = fmap.twophase_to_hz(
-            radians("phase1"),
-            radians("phase2"),
-            magnitude,
-            mask,
-            te1_s=first,
-            te2_s=second,
-            **options,
-        )
-    return field.astype(np.float32), magnitude.astype(np.float32)
+        times = {"te1_s": first, "te2_s": second}
+        phases = radians("phase1"), radians("phase2")
+        field = fmap.twophase_to_hz(*phases, magnitude, mask, **times, **options)
+    return Map(field.astype(np.float32), magnitude, affine)
+
+
+def _require_one_grid(images: Sequence[Image]) -> None:
+    """Raise when images of one fieldmap differ in matrix or position, or are series."""
+    first = images[0]
+    for image in images:
+        if image.data.ndim != 3:
+            message = f"{image.row['path']} has the shape {image.data.shape}: one volume is needed."
+            raise GridMismatchError(message)
+        if image.data.shape != first.data.shape:
+            message = (
+                f"{image.row['path']} has the matrix {image.data.shape}, {first.row['path']} "
+                f"{first.data.shape}: the images of one fieldmap must share a grid."
+            )
+            raise GridMismatchError(message)
+        if not np.allclose(image.affine, first.affine, atol=_SAME_MM):
+            message = (
+                f"{image.row['path']} and {first.row['path']} lie at different places (their "
+                "affines differ): the images of one fieldmap must share a grid."
+            )
+            raise GridMismatchError(message)
+
+
+def _magnitude(images: Sequence[Image]) -> np.ndarray:
+    """Return the mean of the magnitude images; 0 where there is none or it is not finite."""
+    volumes = []
+    for image in images:
+        if image.row["suffix"].startswith("magnitude"):
+            volume = np.nan_to_num(image.data.astype(np.float32), posinf=0.0, neginf=0.0)
+            if not (volume > 0).any():
+                message = f"{image.row['path']} holds no positive value: there is no image in it."
+                raise DataError(message)
+            volumes.append(volume)
+    return np.mean(volumes, axis=0) if volumes else np.zeros(images[0].data.shape, np.float32)
+
+
+def _direct(image: Image, magnitude: np.ndarray) -> np.ndarray:
+    """Return a field in Hz from one that was stored; voxels that are not finite are filled in."""
+    finite = np.isfinite(image.data)
+    if not finite.any() or np.ptp(image.data[finite]) == 0:
+        message = f"{image.row['path']} holds one value only, or none: there is no field in it."
+        raise DataError(message)
+    field = fmap.field_to_hz(image.data, units=image.row["units"])
+    if finite.all():
+        return field
+    weight = np.where(finite, np.maximum(magnitude**2, 1e-6 * np.mean(magnitude**2) + 1e-12), 0.0)
+    return fmap.regularise(field, weight, finite, affine=image.affine, fwhm_mm=0.0)
 
 
 def echo_times(kind: str, rows: Mapping[str, Mapping]) -> tuple[float, float]:

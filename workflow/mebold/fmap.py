@@ -16,7 +16,6 @@ from mebold.fmap_phase import detect_phase_range, phase_to_radians
 __all__ = [
     "detect_phase_range",
     "field_to_hz",
-    "interpolate_in_time",
     "magnitude_mask",
     "phase_to_radians",
     "phasediff_to_hz",
@@ -284,47 +283,6 @@ def _blend(wf: np.ndarray, w: np.ndarray, sigma: np.ndarray, coarser: np.ndarray
     top = ndimage.gaussian_filter(wf, sigma, mode="constant", truncate=3.0)
     bottom = ndimage.gaussian_filter(w, sigma, mode="constant", truncate=3.0)
     return (top + prior * coarser) / (bottom + prior)
-
-
-def interpolate_in_time(fields: np.ndarray, times_s: np.ndarray, t_s: float) -> np.ndarray:
-    """Interpolate a session's field maps linearly to one moment.
-
-    Parameters
-    ----------
-    fields : (n, x, y, z) array
-        Maps on one grid, in one head position.
-    times_s : (n,) array
-        When each was acquired, seconds on one clock, in any order, no two alike.
-    t_s : float
-        Centre of the run. Before the first and after the last map the nearest one is used.
-
-    Returns
-    -------
-    (x, y, z) float32 array
-
-    Raises
-    ------
-    MetadataError
-        When times and maps differ in number, or times repeat or are not finite.
-    """
-    times = np.atleast_1d(np.asarray(times_s, dtype=np.float64))
-    if len(fields) != times.size or times.size == 0:
-        message = f"{len(fields)} field maps but {times.size} acquisition times."
-        raise MetadataError(message)
-    if times.size == 1:
-        return np.array(fields[0], dtype=np.float32)
-    order = np.argsort(times, kind="stable")
-    times = times[order]
-    if not np.isfinite(t_s) or not np.all(np.diff(times) > 0):
-        message = (
-            f"field maps need different, finite acquisition times to be interpolated to {t_s} s, "
-            f"got {np.asarray(times_s).tolist()} s: check AcquisitionTime in their sidecars."
-        )
-        raise MetadataError(message)
-    right = int(np.clip(np.searchsorted(times, t_s), 1, times.size - 1))
-    share = np.clip((t_s - times[right - 1]) / (times[right] - times[right - 1]), 0.0, 1.0)
-    before, after = (np.asarray(fields[order[k]], dtype=np.float64) for k in (right - 1, right))
-    return ((1.0 - share) * before + share * after).astype(np.float32)
 
 
 def magnitude_mask(magnitude: np.ndarray, affine: np.ndarray) -> np.ndarray:

@@ -16,7 +16,12 @@ def fieldmap_rules(rows: list[dict]) -> Iterator[Finding]:
         Rows of the run table, None for absent values.
     """
     yield from _pairing(rows)
-    used = {(r["fieldmap_folder"], r["fieldmap"]) for r in rows if r["suffix"] == "bold"}
+    used = {
+        (row["fieldmap_folder"], name)
+        for row in rows
+        if row["suffix"] == "bold"
+        for name in row["fieldmaps"] or ()
+    }
     for estimate in estimates(rows):
         if (estimate.folder, estimate.identifier) not in used:
             continue

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from mebold import bids
+from mebold.clock import earliest, elapsed
 
 #: Suffix of a fieldmap image to the family of images that it is acquired with.
 _FAMILIES = {
@@ -17,7 +18,8 @@ _FAMILIES = {
     "magnitude": "direct",
     "epi": "epi",
 }
-#: Kinds from which a field in Hz is made; of opposite phase-encoding images (``epi``) none is.
+#: Kinds from which a field in Hz is made, best first; of opposite phase-encoding images (``epi``)
+#: none is.
 USABLE = ("phasediff", "phases", "fieldmap")
 
 
@@ -107,7 +109,6 @@ def _estimate(images: list[dict]) -> FieldEstimate:
         kind = "incomplete"
     written = {name for image in images for name in image["b0_identifier"] or ()}
     first = images[0]
-    times = [i["acquisition_time"] for i in images if i["acquisition_time"] is not None]
     return FieldEstimate(
         identifier=_alphanumeric(min(written)) if written else _identifier(kind, first["path"]),
         kind=kind,
@@ -116,7 +117,7 @@ def _estimate(images: list[dict]) -> FieldEstimate:
         folder=first["folder"],
         images=images,
         b0_identifiers=written,
-        time=min(times, default=None),
+        time=earliest(image["acquisition_time"] for image in images),
     )
 
 
@@ -145,9 +146,12 @@ def _make_unique(found: list[FieldEstimate]) -> None:
 def pair(rows: list[dict], files: set[str]) -> None:
     """Fill the fieldmap columns of BOLD, SBRef and fieldmap rows, in place.
 
-    The order is B0FieldSource, then IntendedFor (on any image of the estimate), then the estimate
-    of the same session that is nearest in time. Estimates of which no field can be made are taken
-    only where there is no other.
+    The order is B0FieldSource, then IntendedFor (on any image of the estimate), then the estimates
+    of the same session by time. What the metadata name is kept: the field of a run comes from the
+    one estimate that is named, or is interpolated among several. Without names all estimates of
+    the session with a known time take part; the nearest one is used where times are not known to
+    be comparable. A run never mixes kinds or sessions: kinds come in the order of `USABLE`, the
+    run's own session first.
 
     Parameters
     ----------
@@ -156,66 +160,82 @@ def pair(rows: list[dict], files: set[str]) -> None:
     files : set of str
         Dataset-relative paths of all images, to resolve IntendedFor.
     """
+    columns = ("fieldmap", "fieldmaps", "fieldmap_kind", "fieldmap_by", "fieldmap_folder")
     for row in rows:
-        row |= dict.fromkeys(("fieldmap", "fieldmap_kind", "fieldmap_by", "fieldmap_folder"))
+        row |= dict.fromkeys(columns)
         row["intended_missing"] = _missing_targets(row, files) or None
     found = [estimate for estimate in estimates(rows) if estimate.kind != "incomplete"]
     for estimate in found:
         for image in estimate.images:
-            _note(image, estimate, None)
+            _note(image, [estimate], None)
     targets = [_targets(estimate, files) for estimate in found]
     runs: dict[tuple, list[dict]] = {}
     for row in rows:
         if row["datatype"] == "func":
             runs.setdefault((row["folder"], row["stem"]), []).append(row)
     for key, images in runs.items():
-        estimate, how = _choose(key, images, found, targets)
+        chosen, how = _choose(key, images, found, targets)
         for image in images:
-            if estimate is not None:
-                _note(image, estimate, how)
+            if chosen:
+                _note(image, chosen, how)
 
 
-def _note(row: dict, estimate: FieldEstimate, how: str | None) -> None:
-    row["fieldmap"] = estimate.identifier
-    row["fieldmap_kind"] = estimate.kind
-    row["fieldmap_folder"] = estimate.folder
+def _note(row: dict, chosen: list[FieldEstimate], how: str | None) -> None:
+    row["fieldmap"] = chosen[0].identifier
+    row["fieldmaps"] = [estimate.identifier for estimate in chosen]
+    row["fieldmap_kind"] = chosen[0].kind
+    row["fieldmap_folder"] = chosen[0].folder
     row["fieldmap_by"] = how
 
 
 def _choose(key: tuple, images: list[dict], found: list, targets: list) -> tuple:
-    """Return the estimate for one run and how it was found."""
+    """Return the estimates for one run, the nearest in time first, and how they were found."""
     first = images[0]
     own = [(e, t) for e, t in zip(found, targets, strict=True) if e.subject == first["subject"]]
     sources = {name for image in images for name in image["b0_source"] or ()}
-    times = [i["acquisition_time"] for i in images if i["acquisition_time"] is not None]
-    start = min(times, default=None)
-    here = [e for e, _ in own if e.folder == first["folder"]]
-    for how, candidates in (
+    start = earliest(image["acquisition_time"] for image in images)
+    for how, named in (
         ("B0FieldSource", [e for e, _ in own if e.b0_identifiers & sources]),
         ("IntendedFor", [e for e, t in own if key in t]),
-        ("nearest in time", here),
     ):
-        usable = [e for e in candidates if e.usable] or candidates
-        if not usable:
-            continue
-        if how != "nearest in time":
-            return _nearest(usable, start, first["folder"]), how
-        if len(usable) == 1:
-            return usable[0], "only one in the session"
-        if start is None or any(e.time is None for e in usable):
-            return usable[0], "first in the session (no AcquisitionTime)"
-        return _nearest(usable, start, first["folder"]), how
-    return None, None
+        if named:
+            chosen = _of_one_kind(named, start, first["folder"])
+            return chosen, ", ".join(filter(None, (how, _merged(chosen, start, first["folder"]))))
+    here = [e for e, _ in own if e.folder == first["folder"]]
+    chosen = _of_one_kind(here, start, first["folder"]) if here else []
+    if len(chosen) < 2:
+        return chosen, "only one in the session" if chosen else None
+    merged = _merged(chosen, start, first["folder"])
+    if merged.startswith("mean"):
+        return chosen[:1], "first in the session (no AcquisitionTime)"
+    return chosen, f"all of the session, {merged}"
 
 
-def _nearest(candidates: list[FieldEstimate], start: float | None, folder: str) -> FieldEstimate:
-    """Return the candidate nearest in time, those of the run's own session first."""
+def _merged(chosen: list[FieldEstimate], start: float | None, folder: str) -> str:
+    """Say how several estimates become the field of one run; see `fmap_session.run_weights`."""
+    if len(chosen) == 1:
+        return ""
+    if chosen[0].folder != folder:
+        return "mean (maps of another session)"
+    if start is None or any(estimate.time is None for estimate in chosen):
+        return "mean (no AcquisitionTime)"
+    return "interpolated in time"
 
-    def distance(estimate: FieldEstimate) -> tuple:
+
+def _of_one_kind(
+    candidates: list[FieldEstimate], start: float | None, folder: str
+) -> list[FieldEstimate]:
+    """Return the candidates of the best kind and of one session, the nearest in time first."""
+    kinds = (*USABLE, "epi")
+
+    def rank(estimate: FieldEstimate) -> tuple:
         known = start is not None and estimate.time is not None
-        return estimate.folder != folder, abs(estimate.time - start) if known else 0.0
+        distance = abs(elapsed(estimate.time, start)) if known else 0.0
+        return kinds.index(estimate.kind), estimate.folder != folder, distance
 
-    return min(candidates, key=distance)
+    ordered = sorted(candidates, key=rank)
+    best = ordered[0].kind, ordered[0].folder
+    return [estimate for estimate in ordered if (estimate.kind, estimate.folder) == best]
 
 
 def _targets(estimate: FieldEstimate, files: set[str]) -> set[tuple]:

@@ -63,6 +63,7 @@ COLUMNS = {
     "shape": "json",
     "voxel_mm": "json",
     # Pairing with fieldmaps and events.
+    "fieldmaps": "json",
     "fieldmap_kind": "text",
     "fieldmap_by": "text",
     "fieldmap_folder": "text",

@@ -32,7 +32,7 @@ class JobParameters(RunIndex):
             "direction": row["phase_encoding_direction"],
             "readout_s": row["total_readout_time"],
             "centre_s": self._centre(row),
-            "fieldmap": row["fieldmap"],
+            "fieldmaps": row["fieldmaps"],
             "single_echo": self.single_echo(stem),
             "hmc_echo": self.echo_position(stem, hmc["echo"]),
             "reference_echo": self.echo_position(stem, hmc["reference_echo"]),
@@ -40,8 +40,11 @@ class JobParameters(RunIndex):
 
     @staticmethod
     def _centre(row: dict) -> float | None:
-        """Middle of a run in seconds since midnight, where field maps are interpolated to."""
-        if row["acquisition_time"] is None:
+        """Middle of a run in seconds since midnight, where field maps are interpolated to.
+
+        None where it is not known, or the field maps are of another session, thus another day.
+        """
+        if row["acquisition_time"] is None or row["fieldmap_folder"] != row["folder"]:
             return None
         return row["acquisition_time"] + (row["n_volumes"] or 0) * row["repetition_time"] / 2
 

@@ -163,7 +163,7 @@ def _fmap(run: Run, context: _Context) -> Decision:  # noqa: ARG001
     row = run.first
     if run.refusal:
         return False, run.refusal
-    if row["fieldmap"] is None:
+    if not row["fieldmaps"]:
         return False, "no fieldmap: no distortion correction"
     if row["fieldmap_kind"] not in USABLE:
         return False, (
@@ -176,7 +176,7 @@ def _fmap(run: Run, context: _Context) -> Decision:  # noqa: ARG001
     ):
         if row[column] is None:
             return False, f"no {key} in the sidecar: no distortion correction"
-    return True, f"{row['fieldmap']} by {row['fieldmap_by']}"
+    return True, f"{', '.join(sorted(row['fieldmaps']))}: {row['fieldmap_by']}"
 
 
 def _nordic(run: Run, context: _Context) -> Decision:

@@ -159,8 +159,14 @@ class RunIndex:
         return count // 2
 
     def fieldmap_rows(self, folder: str) -> list[dict]:
-        """Table rows of the fieldmaps of a session."""
-        return self._fieldmaps[folder]
+        """Table rows of the fieldmaps of a session that correct a run."""
+        used = {
+            name
+            for stem in self.planned["fmap"]
+            for name in self._stems[stem]["fieldmaps"]
+            if self._stems[stem]["fieldmap_folder"] == folder
+        }
+        return [row for row in self._fieldmaps[folder] if row["fieldmap"] in used]
 
     def has_field(self, stem: str) -> bool:
         """Tell whether a run gets distortion correction."""

@@ -1,61 +1,38 @@
 """Bring the field to the reference image of a run and undistort that image."""
 
-import numpy as np
-
-from mebold import affines, derivatives, figures, fmap, hmc, nifti, regrid, resample
+from mebold import boldref_field, derivatives, figures, fmap_session, nifti, regrid
 from mebold.jobs import job
 
 with job(snakemake) as log:
     run, info = snakemake.params.run, nifti.read_json(snakemake.input.info)
     boldref, affine = nifti.load(snakemake.input.boldref)
     mask = nifti.load_mask(snakemake.input.mask)[0]
-    fields, field_affine = nifti.load(snakemake.input.field)
-    magnitude = nifti.load(snakemake.input.magnitude)[0]
-    fields = np.moveaxis(fields.reshape(*fields.shape[:3], -1), -1, 0)
-    times, centre_s = info["AcquisitionTimes"], run["centre_s"]
-    if len(fields) > 1 and centre_s is not None and None not in times:
-        field = fmap.interpolate_in_time(fields, np.array(times), centre_s)
-    else:
-        field = fields.mean(axis=0)
-    to_field = hmc.align(
-        magnitude,
-        boldref,
-        moving_affine=field_affine,
-        reference_affine=affine,
-        mask=mask,
-        **{k: snakemake.params.hmc[k] for k in ("fwhm_mm", "coarse_mm")},
+    maps, map_affine = nifti.load(snakemake.input.field)
+    weights = fmap_session.run_weights(
+        info["Fieldmaps"], info["AcquisitionTimes"], wanted=run["fieldmaps"], at_s=run["centre_s"]
     )
-    hertz = regrid.onto(field, field_affine, boldref.shape, affine, matrix=to_field, mode="nearest")
-    points = affines.grid_points(boldref.shape, affine)
-    corrected = resample.resample_volume(
-        boldref,
-        affine,
-        points,
-        field_hz=hertz.ravel(),
-        direction=run["direction"],
-        readout_s=run["readout_s"],
-    ).reshape(boldref.shape)
+    log.info("weights of the field maps: %s", weights)
+    field = fmap_session.weighted(maps, info["Fieldmaps"], weights)
+    session = fmap_session.Map(field, nifti.load(snakemake.input.magnitude)[0], map_affine)
+    smoothing = {key: snakemake.params.hmc[key] for key in ("fwhm_mm", "coarse_mm")}
+    epi = {key: run[key] for key in ("direction", "readout_s")}
+    hertz, to_fieldmap = boldref_field.at_boldref(
+        session, boldref, affine, mask=mask, **epi, **smoothing
+    )
+    corrected = boldref_field.undistorted(boldref, affine, hertz, **epi)
     about = derivatives.Sidecar(snakemake, packages=["numba", "numpy", "scipy"])
     out = snakemake.output
     nifti.save(out.boldref, corrected, affine, metadata=about(SkullStripped=False))
-    nifti.save(out.field, hertz, affine, metadata=about(Units="Hz", BoldrefToFieldmap=to_field))
-    outline = (
-        regrid.onto(
-            fmap.magnitude_mask(magnitude, field_affine).astype(np.float32),
-            field_affine,
-            boldref.shape,
-            affine,
-            matrix=to_field,
-        )
-        > 0.5
-    )
+    made = {"Units": "Hz", "BoldrefToFieldmap": to_fieldmap, "FieldmapWeights": weights}
+    nifti.save(out.field, hertz, affine, metadata=about(**made))
+    outlines = []
+    if session.magnitude.any():
+        brain = fmap_session.brain_of(session)
+        pull = {"matrix": to_fieldmap}
+        onto = regrid.onto(brain, map_affine, boldref.shape, affine, **pull) > 0.5
+        outlines = [(onto, affine)]
     figure = figures.distortion(
-        boldref,
-        corrected,
-        affine,
-        outlines=[(outline, affine)],
-        mask=mask,
-        field_hz=hertz,
-        subtitle=run["stem"],
-    )
+        boldref, corrected, affine,
+        outlines=outlines, mask=mask, field_hz=hertz, subtitle=run["stem"],
+    )  # fmt: skip
     figures.save(figure, out.figure)
