@@ -1,5 +1,6 @@
 """NORDIC: truth on a small phantom, options beyond the reference program, unusable input."""
 
+import math
 import threading
 import tracemalloc
 import warnings
@@ -313,6 +314,9 @@ def test_few_volumes_are_announced(truth):
         ({"magnitude": np.ones((*SHAPE, 1)), "phase": None}, DataError, "has 1 volume"),
         ({"noise_volumes": N}, ConfigError, "accepted are 0 to 39"),
         ({"method": "median"}, ConfigError, "'nordic' and 'mppca'"),
+        ({"threshold": math.nan}, ConfigError, "threshold is nan"),
+        ({"factor_error": 0}, ConfigError, "factor_error is 0"),
+        ({"magnitude": np.ones((*SHAPE, N), complex)}, DataError, "is complex"),
         ({"temporal_phase": 4}, ConfigError, "temporal_phase is 4"),
         ({"kernel_size": (25, 5, 5)}, DataError, "at most 24 fit along x"),
         ({"kernel_size": (24, 5, 5), "compat": True}, DataError, "at most 23 fit along x"),

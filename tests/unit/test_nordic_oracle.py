@@ -27,6 +27,7 @@ class Plain:
     compat: bool = True
     gfactor_kernel: tuple = (7, 7, 1)
     gfactor_volumes: int = 90
+    overlap: float = 2
 
 
 def phantom(shape=SHAPE, n=20, noise_volumes=0, seed=0, empty=0):
@@ -68,7 +69,7 @@ def unit(values):
 def first_noise_component(singular, empty_rows, m, n):
     m -= empty_rows
     if m <= 0:
-        return len(singular), 0.0
+        return len(singular), 0.0  # nothing removed
     limit = min(m, n)
     v = singular[:limit] ** 2 / n
     for p in range(limit):
@@ -79,10 +80,10 @@ def first_noise_component(singular, empty_rows, m, n):
     return len(singular), (v[0] - v[-1]) / (4 * np.sqrt(m / n))
 
 
-def over_patches(data, kernel, compat, job):
+def over_patches(data, kernel, overlap, compat, job):
     """Average series and one number per patch over all patches, one after the other."""
     nx, ny, nz, n = data.shape
-    steps = [max(1, k // 2) for k in kernel]
+    steps = [max(1, int(k / overlap)) for k in kernel]
     starts_x = set(range(0, nx - kernel[0], steps[0])) | {nx - kernel[0] - 1}
     starts_x |= set() if compat else {nx - kernel[0]}
     others = [
@@ -112,7 +113,7 @@ def plain_gfactor(data, s):
         return np.zeros_like(patch), variance, len(singular) - first
 
     used = data[..., : s.gfactor_volumes]
-    _, variance, _ = over_patches(used, s.gfactor_kernel, s.compat, noise_of)
+    _, variance, _ = over_patches(used, s.gfactor_kernel, 2, s.compat, noise_of)
     g = np.sqrt(variance)
     known = g[np.isfinite(g) & (g > 0)]
     if data.shape[3] < 6:
@@ -167,7 +168,7 @@ def plain_nordic(magnitude, phase, threshold, kernel, s):
         new = (left[:, :kept] * singular[:kept]) @ right[:kept]
         return new, len(singular) - kept, np.sqrt(fraction)
 
-    result, components, energy = over_patches(scaled, kernel, s.compat, denoise)
+    result, components, energy = over_patches(scaled, kernel, s.overlap, s.compat, denoise)
     result = result * np.nan_to_num(g)[..., None] * removed_phase * sign * scale
     return result, g * scale, components, energy, level
 
@@ -192,6 +193,14 @@ CASES = {
     "empty border": {"empty": 2},
     "empty patches": {"shape": (14, 34, 7), "empty": 10, "compat": False},
     "Marchenko-Pastur": {"method": "mppca"},
+    "Marchenko-Pastur, empty patches": {"shape": (14, 24, 7), "empty": 6, "method": "mppca"},
+    "Marchenko-Pastur, magnitude": {"method": "mppca", "complex": False},
+    "odd, short, noise volume": {"shape": (17, 19, 5), "n": 7, "noise_volumes": 1},
+    "few slices, odd, empty border": {"shape": (19, 21, 2), "n": 11, "empty": 3},
+    "more overlap": {"overlap": 3},
+    "no overlap, magnitude": {"overlap": 1, "complex": False},
+    "loud": {"gain": 37.5},
+    "quiet magnitude": {"gain": 1e-3, "complex": False},
     "other kernels": {"kernel": (5, 4, 6), "gfactor_kernel": (6, 5, 3)},
     "more volumes than voxels": {"n": 36, "kernel": (4, 4, 2)},
     "keep most": {"threshold": 8.0},
@@ -205,9 +214,10 @@ def test_equals_plain_version(name):
     given = {key: case.pop(key) for key in ("shape", "n", "empty") if key in case}
     complex_data = case.pop("complex", True)
     kernel, threshold = case.pop("kernel", None), case.pop("threshold", None)
+    gain = np.float32(case.pop("gain", 1))
     s = Plain(**case)
     magnitude, phase = phantom(noise_volumes=s.noise_volumes, **given)
-    phase = phase if complex_data else None
+    magnitude, phase = magnitude * gain, phase if complex_data else None
     result = nordic(
         magnitude,
         phase,
@@ -216,6 +226,7 @@ def test_equals_plain_version(name):
         temporal_phase=s.temporal_phase,
         phase_filter_width=s.width,
         kernel_size=kernel,
+        patch_overlap=s.overlap,
         gfactor_kernel_size=s.gfactor_kernel,
         gfactor_volumes=s.gfactor_volumes,
         threshold=threshold,

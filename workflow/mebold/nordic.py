@@ -35,6 +35,8 @@ _FEWEST_VOLUMES = 6
 
 def _check_series(magnitude: np.ndarray, phase: np.ndarray | None, noise_volumes: int) -> None:
     """Refuse series that cannot be denoised and warn about short ones."""
+    if np.iscomplexobj(magnitude):
+        raise DataError("The magnitude is complex; accepted are magnitude and phase, each real.")
     if magnitude.ndim != 4:
         raise DataError(
             f"The magnitude has {magnitude.ndim} dimensions; accepted are series (x, y, z, t)."
@@ -58,6 +60,16 @@ def _check_series(magnitude: np.ndarray, phase: np.ndarray | None, noise_volumes
             f"noise_volumes is {noise_volumes}, but the series has {n} volumes; accepted are "
             f"0 to {n - 1}."
         )
+
+
+def _check_rule(method: str, factor_error: float, threshold: float | None) -> None:
+    """Refuse options of the choice of components that have no meaning."""
+    if method not in ("nordic", "mppca"):
+        raise ConfigError(f"method is {method!r}; accepted are 'nordic' and 'mppca'.")
+    if threshold is not None and not threshold >= 0:
+        raise ConfigError(f"threshold is {threshold!r}; accepted are 0 and more, or None.")
+    if not factor_error > 0:
+        raise ConfigError(f"factor_error is {factor_error!r}; accepted are values above 0.")
 
 
 def nordic(
@@ -171,8 +183,7 @@ def nordic(
     magnitude = np.asarray(magnitude)
     phase = None if phase is None else np.asarray(phase)
     _check_series(magnitude, phase, noise_volumes)
-    if method not in ("nordic", "mppca"):
-        raise ConfigError(f"method is {method!r}; accepted are 'nordic' and 'mppca'.")
+    _check_rule(method, factor_error, threshold)
     options = Options(
         temporal_phase,
         phase_filter_width,
