@@ -265,6 +265,18 @@ def test_echoes_are_numbered_by_echo_time_not_by_label(tmp_path):
     assert {row["echo"]: row["echo_index"] for row in rows} == {"10": 1, "2": 2, "01": 3}
 
 
+def test_noise_scans_take_the_echo_numbers_of_their_run(tmp_path):
+    tree = Tree(tmp_path)
+    tree.run("sub-01_task-x", echoes={"2": 0.01, "1": 0.02}, parts=("mag",))
+    for echo in ("1", "2"):
+        tree.image(f"sub-01/func/sub-01_task-x_echo-{echo}_part-mag_noRF.nii.gz", {})
+    rows = records(inventory.index(tmp_path))
+    scans = {row["echo"]: row for row in rows if row["suffix"] == "noRF"}
+    assert {echo: row["echo_index"] for echo, row in scans.items()} == {"2": 1, "1": 2}
+    assert scans["1"]["component"] == "mag"
+    assert scans["1"]["stem"] == "sub-01_task-x"
+
+
 def test_command_line_writes_the_table_and_prints_the_plan(tree, tmp_path, capsys):
     path = tmp_path / "runs.tsv"
     assert inventory_cli.main([str(tree.root), "-o", str(path)]) == 0

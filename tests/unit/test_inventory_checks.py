@@ -69,6 +69,42 @@ def test_a_gap_in_the_echo_labels(rows):
     only(rows, "error", "of 3 echoes, the one with the label 2 is missing")
 
 
+def with_noise_scans(rows):
+    """Add noise scans to the first run, without echo times and labelled against them."""
+    scans = [row | {"suffix": "noRF", "echo_time": None, "n_volumes": 2,
+                    "path": row["path"].replace("_bold", "_noRF"), "shape": [*SHAPE[:3], 2]}
+             for row in copy.deepcopy(pick(rows, "run-01", "_bold"))]  # fmt: skip
+    rows += scans
+    return scans
+
+
+def test_noise_scans_of_every_echo_and_part_have_no_finding(rows):
+    with_noise_scans(rows)
+    assert check(frame(rows)) == []
+
+
+def test_a_noise_scan_is_missing(rows):
+    rows.remove(with_noise_scans(rows)[1])
+    found = only(rows, "error", "echo-1_part-phase_bold", "noRF", "part (phase) is missing")
+    assert len(found) == 1
+
+
+def test_a_noise_scan_of_another_echo(rows):
+    with_noise_scans(rows)[0]["echo"] = "4"
+    only(rows, "error", "echo-1_part-mag_noRF", "no BOLD image of this echo", "is missing")
+
+
+def test_a_noise_scan_of_another_matrix(rows):
+    with_noise_scans(rows)[2]["shape"] = [SHAPE[0] + 1, *SHAPE[1:3]]
+    only(rows, "error", "echo-2_part-mag_noRF", "5 x 5 x 3 differs from the matrix 4 x 5 x 3")
+
+
+def test_a_noise_scan_of_no_run_is_a_warning(rows):
+    for row in with_noise_scans(rows):
+        row["stem"] = row["stem"].replace("run-01", "run-07")
+    only(rows, "warning", "run-07; the noise scan is not used")
+
+
 def test_unequal_numbers_of_volumes_name_both_files(rows):
     row = pick(rows, "run-01_echo-2", "part-mag_bold")[0]
     row["shape"] = [4, 5, 3, 7]

@@ -92,6 +92,14 @@ def test_no_phase_means_magnitude_nordic_and_says_so(rows):
     assert decide(rows, "nordic") == (True, "magnitude only: no phase images")
 
 
+def test_noise_scans_and_a_noise_map_are_said(rows):
+    rows += [row | {"suffix": "noRF"} for row in copy.deepcopy(pick(rows, "_bold"))]
+    assert decide(rows, "nordic") == (True, "noise level from noRF images")
+    config = CONFIG | {"nordic": {"noise_map": "{stem}.nii"}}
+    both = "noise level from noRF images; noise map of `nordic.noise_map`"
+    assert decide(rows, "nordic", config=config) == (True, both)
+
+
 def test_five_volumes_are_too_few_for_nordic(rows):
     for row in rows:
         row["n_volumes"] = 5

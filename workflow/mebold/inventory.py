@@ -279,11 +279,15 @@ def _natural(text: str) -> list:
 
 
 def _number_echoes(rows: list[dict]) -> None:
-    """Count the echoes of each run from 1 by ascending echo time (by label without times)."""
+    """Count the echoes of each run from 1 by ascending echo time (by label without times).
+
+    Noise scans take the numbers of the series: they may lack echo times.
+    """
     runs = defaultdict(list)
     for r in rows:
         if r["datatype"] == "func":
-            runs[r["folder"], r["stem"], r["suffix"]].append(r)
+            suffix = "bold" if r["suffix"] == "noRF" else r["suffix"]
+            runs[r["folder"], r["stem"], suffix].append(r)
     for images in runs.values():
         times = {}
         for r in sorted(images, key=lambda r: r["echo_time"] is None):

@@ -32,7 +32,7 @@ def _parts(run: Run) -> Iterator[Finding]:
 
 
 def _duplicates(run: Run) -> Iterator[Finding]:
-    for suffixes in (run.bold, run.sbref):
+    for suffixes in (run.bold, run.sbref, run.norf):
         for component, rows in suffixes.items():
             seen: dict[str | None, str] = {}
             for row in rows:
@@ -121,6 +121,28 @@ def _shapes(run: Run) -> Iterator[Finding]:
             yield warning(row["path"], "shape", message, fix)
 
 
+def _noise_scans(run: Run) -> Iterator[Finding]:
+    """Noise scans must go with every echo and part of the series, on the same grid."""
+    scans = {(row["echo"], part): row for part, rows in run.norf.items() for row in rows}
+    series = {(row["echo"], part): row for part, rows in run.bold.items() for row in rows}
+    if not scans:
+        return
+    fix = "Add it, or remove the noRF images of the run"
+    for (echo, part), row in series.items():
+        if part in ("mag", "phase") and (echo, part) not in scans:
+            message = f"the noRF image of this echo and part ({part}) is missing, others are there"
+            yield error(row["path"], "noRF", message, fix)
+    for (echo, part), row in scans.items():
+        partner = series.get((echo, part))
+        if partner is None:
+            message = f"the run has no BOLD image of this echo and part ({part})"
+            yield error(row["path"], "noRF", message, "Rename or remove it")
+        elif row["shape"] and partner["shape"] and row["shape"][:3] != partner["shape"][:3]:
+            message = f"{by(row['shape'])} differs from the matrix {by(partner['shape'][:3])} of "
+            fix_shape = "A noise scan needs the matrix of its series; remove it if it has another"
+            yield error(row["path"], "noRF", message + partner["path"], fix_shape)
+
+
 def _slices(run: Run) -> Iterator[Finding]:
     row = run.first
     times, tr, key = row["slice_timing"], row["repetition_time"], "SliceTiming"
@@ -171,6 +193,7 @@ RUN_RULES = (
     _echo_times,
     _repetition_time,
     _shapes,
+    _noise_scans,
     _slices,
     _encoding,
     _events,

@@ -48,7 +48,7 @@ def check(table: pd.DataFrame) -> list[Finding]:
 def findings(table: pd.DataFrame) -> list[Finding]:
     """Return all findings of a run table, errors first; see `check`."""
     runs = collect(table)
-    found = [*_files(table), *fieldmap_rules(records(table))]
+    found = [*_files(table), *_noise_scans(table, runs), *fieldmap_rules(records(table))]
     found += [finding for run in runs for rule in RUN_RULES for finding in rule(run)]
     found += [finding for members in _groups(runs) for finding in _group(members)]
     return sorted(dict.fromkeys(found), key=lambda finding: _SEVERITIES.index(finding.severity))
@@ -76,6 +76,16 @@ def _files(table: pd.DataFrame) -> Iterator[Finding]:
             "a dry-run works, a run will stop"
         )
         yield warning(absent[0], "image", message, "Fetch the content")
+
+
+def _noise_scans(table: pd.DataFrame, runs: list[Run]) -> Iterator[Finding]:
+    """Noise scans whose names go with no run."""
+    known = {(run.folder, run.stem) for run in runs}
+    columns = ["path", "folder", "stem", "suffix"]
+    for path, folder, stem, suffix in table[columns].itertuples(index=False):
+        if suffix == "noRF" and (folder, stem) not in known:
+            message = f"no BOLD run is named {stem}; the noise scan is not used"
+            yield warning(path, "noRF", message, "Give it the entities of its run, up to run-")
 
 
 def _groups(runs: list[Run]) -> list[list[Run]]:

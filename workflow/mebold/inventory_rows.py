@@ -8,7 +8,7 @@ from mebold.errors import DataError, MetadataError
 from mebold.inventory_files import File
 from mebold.nifti import load_header
 
-FUNC_SUFFIXES = ("bold", "sbref", "phase")
+FUNC_SUFFIXES = ("bold", "sbref", "phase", "noRF")
 ANAT_SUFFIXES = (
     "T1w", "T2w", "UNIT1", "MP2RAGE", "MEGRE", "T2starw", "T2star", "PDw", "PDT2", "FLAIR",
     "inplaneT1", "inplaneT2", "T1map", "T2starmap", "angio",

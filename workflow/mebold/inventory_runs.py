@@ -15,8 +15,9 @@ class Run:
     ----------
     stem, folder, group : str
         See the run table.
-    bold, sbref : dict
-        Component (``mag``, ``phase``, ...) to rows of the run table by ascending echo.
+    bold, sbref, norf : dict
+        Component (``mag``, ``phase``, ...) to rows of the run table by ascending echo; ``norf`` are
+        noise scans, acquired without excitation.
     """
 
     stem: str
@@ -24,6 +25,7 @@ class Run:
     group: str
     bold: dict[str, list[dict]] = field(default_factory=dict)
     sbref: dict[str, list[dict]] = field(default_factory=dict)
+    norf: dict[str, list[dict]] = field(default_factory=dict)
 
     @property
     def images(self) -> list[dict]:
@@ -53,7 +55,7 @@ class Run:
 
 
 def collect(table: pd.DataFrame) -> list[Run]:
-    """Gather the BOLD and SBRef rows of a run table into runs, in the order of the table.
+    """Gather the BOLD, SBRef and noRF rows of a run table into runs, in the order of the table.
 
     Parameters
     ----------
@@ -71,9 +73,9 @@ def collect(table: pd.DataFrame) -> list[Run]:
             continue
         key = row["folder"], row["stem"]
         run = runs.setdefault(key, Run(row["stem"], row["folder"], row["group"]))
-        images = run.bold if row["suffix"] == "bold" else run.sbref
+        images = {"bold": run.bold, "noRF": run.norf}.get(row["suffix"], run.sbref)
         images.setdefault(row["component"], []).append(row)
     for run in runs.values():
-        for images in (*run.bold.values(), *run.sbref.values()):
+        for images in (*run.bold.values(), *run.sbref.values(), *run.norf.values()):
             images.sort(key=lambda row: row["echo_index"])
     return [run for run in runs.values() if run.bold]

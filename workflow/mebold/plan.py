@@ -36,6 +36,7 @@ class _Context:
     blank: dict
     minimum_volumes: int
     compare_sessions: object
+    noise_map: bool
     anatomy: dict[str, Decision]
     lacking: set[str] = field(default_factory=set)
     done: dict[str, Decision] = field(default_factory=dict)
@@ -52,7 +53,7 @@ def make_plan(table: pd.DataFrame, *, config: dict | None = None) -> pd.DataFram
     config : dict, optional
         Keys of the configuration that decide; all may be absent: ``variants``,
         ``compare_sessions``, ``design.label_column``, ``design.blank``,
-        ``design.minimum_volumes``.
+        ``design.minimum_volumes``, ``nordic.noise_map``.
 
     Returns
     -------
@@ -76,6 +77,7 @@ def make_plan(table: pd.DataFrame, *, config: dict | None = None) -> pd.DataFram
         blank=design.get("blank") or {},
         minimum_volumes=design.get("minimum_volumes", 0),
         compare_sessions=config.get("compare_sessions", "first"),
+        noise_map=bool((config.get("nordic") or {}).get("noise_map")),
         anatomy=_anatomy(table),
     )
     context.lacking = _require_labels(runs, context.label_column)
@@ -187,7 +189,10 @@ def _nordic(run: Run, context: _Context) -> Decision:
         return False, "no variant asks for it"
     if n_volumes is not None and n_volumes < _FEWEST_VOLUMES_NORDIC:
         return False, f"{n_volumes} volumes, fewer than {_FEWEST_VOLUMES_NORDIC}"
-    return True, "" if "phase" in run.bold else "magnitude only: no phase images"
+    notes = [] if "phase" in run.bold else ["magnitude only: no phase images"]
+    notes += ["noise level from noRF images"] if run.norf else []
+    notes += ["noise map of `nordic.noise_map`"] if context.noise_map else []
+    return True, "; ".join(notes)
 
 
 def _stc(run: Run, context: _Context) -> Decision:  # noqa: ARG001
