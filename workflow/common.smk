@@ -46,7 +46,7 @@ wildcard_constraints:
     variant="|".join(VARIANTS),
     dataset="tedana|preproc-[A-Za-z]+",
     glm="glmsingle-[A-Za-z]+",
-    echo="[0-9]+",
+    echo="(_echo-[A-Za-z0-9]+)?",
 
 
 def code(script):

@@ -9,6 +9,33 @@ def raw_phase(wildcards):
     return runs.bold(wildcards.stem, "phase")
 
 
+def raw_norf(wildcards):
+    return runs.norf(wildcards.stem) + runs.norf(wildcards.stem, "phase")
+
+
+def raw_echo(suffix, *parts):
+    """Input function: images of one echo of a run; nothing for parts that it does not have."""
+
+    def function(wildcards):
+        stem, echo = wildcards.stem, wildcards.echo
+        return [f for part in parts for f in runs.of_echo(stem, echo, suffix, part)]
+
+    return function
+
+
+def noise_map(wildcards):
+    """Noise map of a run: the user's, or the one that its echoes share."""
+    template = config["nordic"]["noise_map"]
+    if template:
+        echo = wildcards.echo.removeprefix("_echo-")
+        return [
+            template.format(stem=wildcards.stem, folder=wildcards.folder, echo=echo)
+        ]
+    if runs.shares_gfactor(wildcards.stem):
+        return [of_run(rules.nordic_gfactor.output.gfactor, wildcards.stem)]
+    return []
+
+
 def raw_sbref(wildcards):
     return runs.sbref(wildcards.stem)
 
@@ -75,9 +102,13 @@ def of_subject(output):
 
 
 def echoes_of_level(wildcards):
+    stem = wildcards.stem
     if wildcards.thermal == "standard":
-        return runs.bold(wildcards.stem)
-    return of_run(rules.nordic.output.series, wildcards.stem)
+        return runs.bold(stem)
+    return [
+        of_run(rules.nordic.output.magnitude, stem, echo=echo)
+        for echo in runs.echo_entities(stem)
+    ]
 
 
 def decay_summaries(wildcards):

@@ -43,7 +43,7 @@ SLICES = {
     ),
     "nordic_qc": (
         figures.nordic_qc, (SERIES, 0.5 * (SERIES + VOLUME[..., None]), AFFINE),
-        {"gfactor": VOLUME + 1, "components": VOLUME, "mask": MASK},
+        {"gfactor": VOLUME + 1, "residual_sd": VOLUME, "components_removed": VOLUME, "mask": MASK},
         ["removed", "removed SD", "g-factor", "components", "tSNR ratio", "after / before"],
     ),
     "distortion": (
@@ -151,7 +151,10 @@ def test_wrong_grids_and_empty_maps_are_named():
     with pytest.raises(GridMismatchError, match="the tSNR map has"):
         figures.tsnr(VOLUME[:-1], AFFINE, mask=MASK)
     with pytest.raises(GridMismatchError, match="g-factor has"):
-        figures.nordic_qc(SERIES, SERIES, AFFINE, gfactor=VOLUME[1:], components=VOLUME)
+        figures.nordic_qc(
+            SERIES, SERIES, AFFINE,
+            gfactor=VOLUME[1:], residual_sd=VOLUME, components_removed=VOLUME,
+        )  # fmt: skip
     with pytest.raises(DataError, match="no voxel of the mask has a T2"):
         figures.t2star(0 * VOLUME, AFFINE, mask=MASK)
 

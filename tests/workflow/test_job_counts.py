@@ -91,7 +91,10 @@ def test_jobs_of_a_session(tmp_path):
     once = dict.fromkeys(
         ("anat", "grid", "fmap", "coreg_subject", "coreg_session", "decay", "compare",
          "comparison", "noiseceiling_subject", "rois", "plan", "datasets", "all"), 1)  # fmt: skip
-    per_run = dict.fromkeys(("hmc", "sdc", "coreg_run", "nordic", "bold_optcom", "confounds"), n)
+    per_run = dict.fromkeys(
+        ("hmc", "sdc", "coreg_run", "nordic_gfactor", "bold_optcom", "confounds"), n
+    )
+    per_run["nordic"] = 3 * n
     levels = {"series": 2 * n, "optcom": 2 * n, "ica": 2 * n}
     variants = dict.fromkeys(("singletrial", "noiseceiling_session", "quality"), 6)
     total = {**once, **per_run, **levels, **variants}
@@ -121,10 +124,13 @@ def test_later_sessions_cost_only_the_primary_variant(tmp_path):
     two = dry_run(tmp_path, 2)
     added = {k: two[k] - one.get(k, 0) for k in two if two[k] != one.get(k, 0)}
     total = added.pop("total")
-    per_run = dict.fromkeys(("hmc", "sdc", "coreg_run", "nordic", "bold_optcom", "confounds"), 2)
+    per_run = dict.fromkeys(
+        ("hmc", "sdc", "coreg_run", "nordic_gfactor", "bold_optcom", "confounds"), 2
+    )
+    per_run["nordic"] = 6
     once = dict.fromkeys(("fmap", "coreg_session", "decay", "singletrial"), 1)
     assert added == {**per_run, **once, "noiseceiling_session": 1, "series": 4, "optcom": 2}
-    assert total == 23
+    assert total == 29
 
 
 def test_dataset_names_of_variants_map_back():

@@ -20,7 +20,7 @@ _IGNORED = (
         "what was fitted or compared, in words and numbers",
         ("glmsingle", "comparison"),
     ),
-    ("*_boldmap.*", "maps about a series: g-factor, removed components, residual", ("nordic",)),
+    ("*_boldmap.*", "maps about a series: noise level, removed components, residual", ("nordic",)),
     ("*_desc-nordic_bold.json", "parameters of the thermal noise removal", ("nordic",)),
     ("*_boldref.*", "reference images of BOLD runs", ("preproc",)),
     ("*_xfm.*", "transforms in ITK's text format", ("preproc",)),
@@ -44,7 +44,7 @@ _IGNORED = (
 _ABOUT = {
     "anatomical": "T1w: bias corrected, brain mask, tissue classes",
     "preproc": "Fits that all variants share: field, reference images, transforms, T2*",
-    "nordic": "Thermal noise removal: g-factor, removed components, residual",
+    "nordic": "Thermal noise removal: denoised echoes as acquired, noise level, what was removed",
     "comparison": "Comparison of the variants: metrics, paired differences, figure",
     "rois": "Noise ceilings of regions of interest",
 }
@@ -125,6 +125,29 @@ def bold_metadata(run: dict, *, echoes: str) -> dict:
         metadata["EchoTime"] = times[run["single_echo"]]
     else:
         metadata["EchoTimesCombined"] = times
+    return {key: value for key, value in metadata.items() if value is not None}
+
+
+def echo_metadata(run: dict) -> dict:
+    """Return what BIDS wants to know of one echo in its own space, sampled as acquired.
+
+    Parameters
+    ----------
+    run : dict
+        Acquisition parameters of the echo as from `mebold.job_parameters`.
+    """
+    metadata = {
+        "TaskName": run["task"],
+        "RepetitionTime": run["tr"],
+        "EchoTime": run["echo_time"],
+        "SliceTiming": run["slice_timing"],
+        "SliceEncodingDirection": run["slice_encoding_direction"],
+        "PhaseEncodingDirection": run["direction"],
+        "TotalReadoutTime": run["readout_s"],
+        "SliceTimingCorrected": False,
+        "SkullStripped": False,
+        "Units": "arbitrary",
+    }
     return {key: value for key, value in metadata.items() if value is not None}
 
 

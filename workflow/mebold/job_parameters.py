@@ -4,6 +4,13 @@ import math
 
 from mebold.runs import VARIANTS, RunIndex, datasets, variant_of
 
+# Keys of `nordic` that are not options of the method, and options that only its second pass has.
+_NORDIC_FILES = ("share_gfactor", "noise_volumes", "noise_map", "write")
+_GFACTOR_OPTIONS = (
+    *("temporal_phase", "phase_filter_width", "gfactor_kernel_size", "gfactor_volumes"),
+    *("gfactor_patch_overlap", "phase_range", "compat"),
+)
+
 
 class JobParameters(RunIndex):
     """Run index with methods that Snakemake calls with the wildcards of a job."""
@@ -38,6 +45,38 @@ class JobParameters(RunIndex):
             "reference_echo": self.echo_position(stem, hmc["reference_echo"]),
         }
 
+    def echo_parameters(self, wildcards) -> dict:
+        """Acquisition parameters of one echo of a run."""
+        run = self.acquisition(wildcards.stem)
+        position = self.echo_entities(wildcards.stem).index(wildcards.echo)
+        return run | {"echo_time": run["echo_times"][position]}
+
+    def nordic_options(self, wildcards) -> dict:  # noqa: ARG002
+        """Return the options of `mebold.nordic.nordic`."""
+        chosen = self.config["nordic"]
+        options = {key: value for key, value in chosen.items() if key not in _NORDIC_FILES}
+        phase_range = self.config["fmap"]["phase_range"]
+        options["phase_range"] = None if phase_range == "auto" else phase_range
+        return options | {"seed": self.config["seed"], "with_phase": "phase" in chosen["write"]}
+
+    def gfactor_options(self, wildcards) -> dict:
+        """Return the options of `mebold.nordic.shared_gfactor`."""
+        options = self.nordic_options(wildcards)
+        return {key: options[key] for key in _GFACTOR_OPTIONS}
+
+    def noise_map_origin(self, wildcards) -> str:
+        """Say where the noise map of a run comes from."""
+        if self.config["nordic"]["noise_map"]:
+            return f"given: {self.config['nordic']['noise_map']}"
+        shared = self.shares_gfactor(wildcards.stem)
+        return "pooled over the echoes" if shared else "estimated from this echo"
+
+    def shares_gfactor(self, stem: str) -> bool:
+        """Tell whether the echoes of a run are denoised with one estimated noise map."""
+        chosen = self.config["nordic"]
+        several = len(self.echo_times(stem)) > 1
+        return several and chosen["share_gfactor"] and not chosen["noise_map"]
+
     @staticmethod
     def _centre(row: dict) -> float | None:
         """Middle of a run in seconds since midnight, where field maps are interpolated to.
@@ -50,9 +89,11 @@ class JobParameters(RunIndex):
 
     def raw_of_run(self, wildcards) -> list[str]:
         """Raw images that a run's outputs come from, for the ``Sources`` of their sidecars."""
-        thermal = VARIANTS[variant_of(wildcards.dataset)][0]
-        phase = self.bold(wildcards.stem, "phase") if thermal == "nordic" else []
-        return self.bold(wildcards.stem) + phase
+        stem, thermal = wildcards.stem, VARIANTS[variant_of(wildcards.dataset)][0]
+        if thermal != "nordic":
+            return self.bold(stem)
+        noise = self.norf(stem) + self.norf(stem, "phase")
+        return self.bold(stem) + self.bold(stem, "phase") + noise
 
     def pooled_with(self, stem: str) -> str:
         """Name of the T2* fit whose weights a run uses: its group, or the run itself."""

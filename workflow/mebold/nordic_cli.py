@@ -1,15 +1,11 @@
 """Command line of the NORDIC step: ``python -m mebold.nordic MAGNITUDE [PHASE] -o OUTPUT``."""
 
 import argparse
-import dataclasses
 import sys
-import warnings
 from pathlib import Path
 
-import numpy as np
-
-from mebold import nifti, nordic, provenance
-from mebold.errors import ConfigError, GridMismatchError, MeboldError
+from mebold import nifti, nordic, nordic_files, nordic_noise, nordic_record, provenance
+from mebold.errors import ConfigError, MeboldError
 
 _MAPS = {
     "gfactor": "gfactor",
@@ -26,7 +22,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m mebold.nordic",
         description="Remove thermal noise from an fMRI series with NORDIC. Writes OUTPUT, maps of "
         "the noise and of what was removed beside it, and a JSON file with all parameters.",
-        epilog=nordic.PATENT,
+        epilog="One echo per call. To denoise all echoes with one noise map, give the gfactor file "
+        f"of the first call to the others with --gfactor. {nordic.PATENT}",
     )
     parser.add_argument("magnitude", help="magnitude series (NIfTI)")
     parser.add_argument("phase", nargs="?", help="phase series; without it only the magnitude")
@@ -49,7 +46,12 @@ def _parser() -> argparse.ArgumentParser:
     noise.add_argument(
         "--keep-noise-volumes", action="store_true", help="do not trim them from the output"
     )
-    noise.add_argument("--gfactor", metavar="FILE", help="noise map to use, in signal units")
+    noise.add_argument(
+        "--gfactor",
+        metavar="FILE",
+        help="noise map to use instead of an estimate, on the grid and in the units of the "
+        "magnitude: SD of real and imaginary part together (of the signal without a phase)",
+    )
     _add_method(parser.add_argument_group("method"))
     return parser
 
@@ -123,37 +125,13 @@ def _repetition_time(path: str) -> float | None:
     return float(zooms[3]) * {"msec": 1e-3, "usec": 1e-6}.get(unit, 1.0)
 
 
-def _read(options: argparse.Namespace) -> tuple:
-    """Read all images: magnitude, phase or None, affine, number of noise volumes."""
-    magnitude, affine = nifti.load(options.magnitude)
-    phase = None
-    if options.phase:
-        phase, other = nifti.load(options.phase)
-        if not np.allclose(other, affine, atol=1e-3):
-            raise GridMismatchError(
-                f"{options.phase} lies elsewhere in space than {options.magnitude}."
-            )
-    if options.norf:
-        if len(options.norf) != (2 if options.phase else 1):
-            raise ConfigError("--norf needs a magnitude, and a phase exactly when the series has.")
-        scans = [nifti.load(path)[0] for path in options.norf]
-        before = magnitude.shape[-1]
-        magnitude = nordic.append_noise_scan(magnitude, scans[0])
-        phase = nordic.append_noise_scan(phase, scans[1]) if options.phase else None
-        return magnitude, phase, affine, magnitude.shape[-1] - before
-    if options.noise_volumes != "auto":
-        if not options.noise_volumes.isdecimal():
-            raise ConfigError(
-                f"--noise-volumes is {options.noise_volumes!r}; accepted are numbers and 'auto'."
-            )
-        return magnitude, phase, affine, int(options.noise_volumes)
-    found = nordic.detect_noise_volumes(magnitude)
-    if found:
-        sys.stderr.write(
-            f"The last {found} volumes are dark and taken as noise volumes; "
-            "--noise-volumes 0 prevents this.\n"
-        )
-    return magnitude, phase, affine, found
+def _noise_volumes(word: str) -> dict:
+    """Understand --noise-volumes: options of `nordic_files.read_echo`."""
+    if word == "auto":
+        return {}
+    if not word.isdecimal():
+        raise ConfigError(f"--noise-volumes is {word!r}; accepted are numbers and 'auto'.")
+    return {"noise_volumes": int(word), "origin": nordic_noise.AS_CONFIGURED}
 
 
 def _parameters(options: argparse.Namespace) -> dict:
@@ -168,70 +146,73 @@ def _parameters(options: argparse.Namespace) -> dict:
     }
 
 
-def _median(values: np.ndarray) -> float | None:
-    """Median of the finite values."""
-    finite = values[np.isfinite(values)]
-    return float(np.median(finite)) if finite.size else None
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
 
 
-def _record(options, parameters: dict, result: nordic.NordicResult, notes: list[str]) -> dict:
-    """Everything that is needed to repeat and to judge the run."""
-    numbers = {
-        field.name: getattr(result, field.name)
-        for field in dataclasses.fields(result)
-        if not isinstance(getattr(result, field.name), np.ndarray | None)
-    }
-    if options.method == "mppca":
-        numbers["threshold"] = None
-    files = (options.magnitude, options.phase, options.gfactor, *(options.norf or ()))
-    return {
-        "Description": "NORDIC denoising",
-        "RawSources": [Path(file).name for file in files if file],
-        "Parameters": parameters,
-        "Result": numbers
-        | {
-            "median_gfactor": _median(result.gfactor),
-            "median_noise_sd": _median(result.noise_sd),
-            "median_components_removed": _median(result.components_removed),
-        },
-        "Warnings": notes,
-        "GeneratedBy": [provenance.generated_by(["numpy", "scipy", "nibabel", "threadpoolctl"])],
-        "Patent": nordic.PATENT,
-        "ReferencesAndLinks": list(nordic.CITATIONS),
-    }
-
-
-def _run(options: argparse.Namespace) -> None:
-    """Read, denoise, write."""
-    output = Path(options.output)
-    suffix = next((s for s in _SUFFIXES if output.name.endswith(s)), None)
-    if suffix is None:
-        raise ConfigError(f"The output is {output.name}; accepted are names in .nii or .nii.gz.")
-    stem = output.with_name(output.name.removesuffix(suffix))
-    magnitude, phase, affine, noise_volumes = _read(options)
-    parameters = _parameters(options) | {"noise_volumes": noise_volumes}
-    gfactor = nifti.load(options.gfactor)[0] if options.gfactor else None
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
+def _denoise(options: argparse.Namespace) -> tuple:
+    """Read and denoise: echo, result, and its record for the sidecar."""
+    with nordic_record.noting(lambda note: _say(f"Warning: {note}")) as notes:
+        echo = nordic_files.read_echo(
+            options.magnitude,
+            options.phase,
+            noise_scans=options.norf or (),
+            **_noise_volumes(options.noise_volumes),
+        )
+        if echo.trailing and echo.origin == nordic_noise.BY_INTENSITY:
+            _say(
+                f"The last {echo.trailing} volumes are dark and taken as noise volumes; "
+                "--noise-volumes 0 prevents this."
+            )
+        gfactor = nordic_files.read_noise_map(options.gfactor, echo=echo)
+        parameters = _parameters(options) | {"noise_volumes": echo.noise_volumes}
         result = nordic.nordic(
-            magnitude,
-            phase,
+            echo.magnitude,
+            echo.phase,
             gfactor=gfactor,
             with_phase=options.save_phase,
             trim_noise_volumes=not options.keep_noise_volumes,
             progress=None if options.quiet else _reporter(),
             **parameters,
         )
-    notes = [str(item.message) for item in caught]
-    for note in notes:
-        sys.stderr.write(f"Warning: {note}\n")
-    tr = _repetition_time(options.magnitude)
-    record = _record(options, parameters, result, notes)
-    nifti.save(output, result.magnitude, affine, tr=tr, metadata=record)
+    origin = f"given: {Path(options.gfactor).name}" if options.gfactor else "estimated"
+    head = nordic_record.before_and_head(echo, result)[1]
+    record = nordic_record.record(echo, result, notes, head, noise_map=origin)
+    files = (options.magnitude, options.phase, options.gfactor, *(options.norf or ()))
+    record |= {
+        "RawSources": [Path(file).name for file in files if file],
+        "Parameters": parameters,
+        "GeneratedBy": [provenance.generated_by(nordic_record.PACKAGES)],
+    }
+    return echo, result, record
+
+
+def _output(name: str) -> tuple[Path, str]:
+    """Split the output's name into what all outputs begin with, and the suffix."""
+    output = Path(name)
+    suffix = next((s for s in _SUFFIXES if output.name.endswith(s)), None)
+    if suffix is None:
+        raise ConfigError(f"The output is {output.name}; accepted are names in .nii or .nii.gz.")
+    return output.with_name(output.name.removesuffix(suffix)), suffix
+
+
+def _run(options: argparse.Namespace) -> None:
+    """Read, denoise, write."""
+    stem, suffix = _output(options.output)
+    if options.norf and len(options.norf) != (2 if options.phase else 1):
+        raise ConfigError("--norf needs a magnitude, and a phase exactly when the series has one.")
+    if options.save_phase and not options.phase:
+        raise ConfigError("--save-phase needs a phase series beside the magnitude.")
+    echo, result, record = _denoise(options)
+    tr, affine = _repetition_time(options.magnitude), echo.affine
+    nifti.save(options.output, result.magnitude, affine, tr=tr, metadata=record)
     if result.phase is not None:
         nifti.save(f"{stem}_phase{suffix}", result.phase, affine, tr=tr)
     for name, label in _MAPS.items():
         nifti.save(f"{stem}_{label}{suffix}", getattr(result, name), affine)
+    _say(nordic_record.summary(echo, record))
+    _say(nordic.PATENT)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -251,7 +232,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         _run(options)
     except MeboldError as error:
-        sys.stderr.write(f"error: {error}\n")
+        _say(f"error: {error}")
         return 1
-    sys.stderr.write(f"Wrote {options.output}\n")
+    _say(f"Wrote {options.output}")
     return 0

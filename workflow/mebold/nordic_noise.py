@@ -1,14 +1,19 @@
 """Noise volumes of a series: finding them, appending them, and the noise level they show."""
 
 import logging
+import warnings
 
 import numpy as np
 
-from mebold.errors import DataError, GridMismatchError
+from mebold.errors import ConfigError, DataError, GridMismatchError
 
 _LOG = logging.getLogger(__name__)
 _BRIGHT_QUANTILE = 0.75
 _FEWEST_VOLUMES = 6
+#: How noise volumes are known.
+BY_INTENSITY, AS_CONFIGURED = "by their drop in intensity", "as configured"
+_UNIT_FACTOR = 10.0  # a noise map further off is in other units
+_UNIT_VOLUMES, _UNIT_QUANTILES = 20, (0.1, 0.5)
 
 
 def detect_noise_volumes(magnitude: np.ndarray, *, drop: float = 0.5) -> int:
@@ -48,6 +53,35 @@ def detect_noise_volumes(magnitude: np.ndarray, *, drop: float = 0.5) -> int:
     return n
 
 
+def count_noise_volumes(magnitude: np.ndarray, wanted: int | str) -> tuple[int, str]:
+    """Noise volumes at the end of a series, and how they are known.
+
+    Parameters
+    ----------
+    magnitude : (x, y, z, t) array
+    wanted : int or "auto"
+        "auto" counts them, see `detect_noise_volumes`.
+
+    Returns
+    -------
+    n : int
+    origin : str
+
+    Raises
+    ------
+    ConfigError
+        When no other volume is left.
+    """
+    if wanted == "auto":
+        return detect_noise_volumes(magnitude), BY_INTENSITY
+    if not 0 <= int(wanted) < magnitude.shape[-1]:
+        raise ConfigError(
+            f"`nordic.noise_volumes` is {wanted}, but the series has {magnitude.shape[-1]} "
+            f"volumes; accepted are 0 to {magnitude.shape[-1] - 1}, and 'auto'."
+        )
+    return int(wanted), AS_CONFIGURED
+
+
 def append_noise_scan(series: np.ndarray, noise_scan: np.ndarray) -> np.ndarray:
     """Append a separately stored noise scan (BIDS suffix noRF) to a series.
 
@@ -75,6 +109,72 @@ def append_noise_scan(series: np.ndarray, noise_scan: np.ndarray) -> np.ndarray:
             "both must be acquired on the same grid."
         )
     return np.concatenate([series, noise_scan], axis=3)
+
+
+def check_noise_map(
+    noise_map: np.ndarray, magnitude: np.ndarray, *, is_complex: bool
+) -> np.ndarray:
+    """Refuse a noise map that cannot be the noise of a series.
+
+    Parameters
+    ----------
+    noise_map : (x, y, z) or (x, y, z, 1) array
+        Convention of `NordicResult.gfactor`: standard deviation in signal units, for complex data
+        of real and imaginary part together.
+    magnitude : (x, y, z, t) array
+    is_complex : bool
+        Whether the series has a phase.
+
+    Returns
+    -------
+    noise_map : (x, y, z) array
+
+    Raises
+    ------
+    GridMismatchError
+        When it has another matrix than the series.
+    DataError
+        When values are negative, none is above 0, or the level is more than ten times off what
+        the series changes from volume to volume, which shows other units.
+
+    Warns
+    -----
+    UserWarning
+        When values are 0 or not finite where the series has signal; they get the median.
+    """
+    if noise_map.ndim == 4 and noise_map.shape[3] == 1:
+        noise_map = noise_map[..., 0]
+    if noise_map.shape != magnitude.shape[:3]:
+        raise GridMismatchError(
+            f"The noise map has the shape {noise_map.shape}, a volume {magnitude.shape[:3]}; they "
+            "must be equal."
+        )
+    if np.any(noise_map < 0):
+        raise DataError(
+            f"The noise map goes down to {np.nanmin(noise_map):g}; accepted are values above 0."
+        )
+    series = np.nan_to_num(np.asarray(magnitude[..., :_UNIT_VOLUMES], dtype=np.float32))
+    filled = series.any(axis=3)
+    known = np.isfinite(noise_map) & (noise_map > 0)
+    if not (known & filled).any():
+        raise DataError("The noise map holds no value above 0 where the series has signal.")
+    if missing := int((filled & ~known).sum()):
+        warnings.warn(
+            f"The noise map is 0 or not finite in {missing} voxels with signal; they get its "
+            "median.",
+            stacklevel=2,
+        )
+    change = np.diff(series[known & filled], axis=1).std(axis=1) / np.sqrt(1 if is_complex else 2)
+    level = float(np.median(noise_map[known & filled]))
+    quiet, usual = np.quantile(change, _UNIT_QUANTILES)
+    if not quiet / _UNIT_FACTOR <= level <= usual * _UNIT_FACTOR:
+        raise DataError(
+            f"The noise map has a median of {level:.3g}, but the series fluctuates by {quiet:.3g} "
+            f"(quiet voxels) to {usual:.3g} (median). Accepted are standard deviations in the "
+            "units of the magnitude"
+            + (", of real and imaginary part together (sqrt(2) times one)." if is_complex else ".")
+        )
+    return noise_map
 
 
 def smallest_magnitude(magnitude: np.ndarray) -> float:

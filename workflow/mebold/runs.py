@@ -65,7 +65,7 @@ class RunIndex:
                 self._subjects[f"sub-{row['subject']}"].append(stem)
 
     def _add(self, row: dict) -> None:
-        if row["suffix"] in ("bold", "sbref"):
+        if row["suffix"] in ("bold", "sbref", "noRF"):
             part = row["component"]
             if part not in ("mag", "phase"):  # real, imaginary, labels outside the standard
                 return
@@ -132,9 +132,24 @@ class RunIndex:
         """BOLD images of a run in the order of their echo times."""
         return self._paths(stem, "bold", part)
 
+    def echo_entities(self, stem: str) -> list[str]:
+        """Return how names of a run go on for each echo: ``_echo-1``, or nothing for one echo."""
+        rows = self._files[stem]["bold", "mag"]
+        labels = [rows[echo]["echo"] for echo in sorted(rows)]
+        return [f"_echo-{label}" if label else "" for label in labels]
+
+    def of_echo(self, stem: str, entity: str, suffix: str, part: str) -> list[str]:
+        """Return the one image of an echo (see `echo_entities`), or an empty list."""
+        position = self.echo_entities(stem).index(entity)
+        return self._paths(stem, suffix, part)[position : position + 1]
+
     def sbref(self, stem: str, part: str = "mag") -> list[str]:
         """Single-band references of a run in the order of their echo times; may be empty."""
         return self._paths(stem, "sbref", part)
+
+    def norf(self, stem: str, part: str = "mag") -> list[str]:
+        """Noise scans of a run in the order of its echoes; may be empty."""
+        return self._paths(stem, "noRF", part)
 
     def _paths(self, stem: str, suffix: str, part: str) -> list[str]:
         rows = self._files[stem].get((suffix, part), {})
@@ -255,6 +270,14 @@ class RunIndex:
                 "`session_label`."
             )
             raise MetadataError(message)
+        if "phase" in self.config["nordic"]["write"]:
+            for stem in self.planned["nordic"] & set(self._stems):
+                if not self.bold(stem, "phase"):
+                    message = (
+                        f"Configuration key `nordic.write`: {stem} has no phase images to write "
+                        "the phase of. Leave `phase` out, or choose other runs."
+                    )
+                    raise ConfigError(message)
         wanted = self.config["compare_sessions"]
         if isinstance(wanted, list):
             known = {str(row["session"]) for row in self._stems.values()}

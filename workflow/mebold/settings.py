@@ -3,12 +3,14 @@
 import contextlib
 import copy
 import difflib
+import string
 from pathlib import Path
 
 import yaml
 
 from mebold.errors import ConfigError
 
+_NOISE_MAP_FIELDS = ("folder", "stem", "echo")
 _SCHEMA = Path(__file__).resolve().parents[1] / "schemas" / "config.schema.yaml"
 
 
@@ -116,6 +118,7 @@ def _cross_check(config: dict) -> None:
     """Check what a schema cannot say: relations between keys."""
     if "primary_variant" not in config:
         return
+    _check_noise_map(config["nordic"]["noise_map"])
     baseline = config["compare"]["baseline"]
     compared = config["variants"]
     if len(compared) > 1 and baseline not in compared:
@@ -128,4 +131,18 @@ def _cross_check(config: dict) -> None:
     known = load_schema()["$defs"]["variant"]["enum"]
     if source in known and source not in compared:
         message = f"Configuration key `visual_roi.source`: {source} is not among `variants`."
+        raise ConfigError(message)
+
+
+def _check_noise_map(template: str | None) -> None:
+    """Refuse a template with a field that nothing is put into."""
+    try:
+        fields = {name for _, name, _, _ in string.Formatter().parse(template or "") if name}
+    except ValueError as error:
+        fields = {str(error)}
+    if unknown := sorted(fields - set(_NOISE_MAP_FIELDS)):
+        message = (
+            f"Configuration key `nordic.noise_map`: {template!r} holds {unknown[0]!r}; accepted in "
+            "braces are " + ", ".join(_NOISE_MAP_FIELDS) + "."
+        )
         raise ConfigError(message)

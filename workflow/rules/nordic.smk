@@ -1,39 +1,78 @@
-"""Thermal noise removal of all echoes of a run, before anything interpolates."""
+"""Thermal noise removal of every echo of a run, before anything interpolates."""
+
+# What `nordic.write` names is kept; the magnitude is needed by the stages that follow.
+WRITTEN = config["nordic"]["write"]
+KEEP_MAGNITUDE = str if "magnitude" in WRITTEN else temp
+PHASE = {
+    part: "<out>/nordic/{folder}/func/{stem}{echo}_part-phase_desc-nordic_bold.nii.gz"
+    for part in WRITTEN
+    if part == "phase"
+}
 
 
-rule nordic:
+rule nordic_gfactor:
     input:
         magnitude=raw_magnitude,
         phase=raw_phase,
+        norf=raw_norf,
         volumes=rules.hmc.output.volumes,
     output:
-        series=temp(directory("<work>/nordic/{folder}/{stem}")),
-        gfactor="<out>/nordic/{folder}/func/{stem}_desc-gfactor_boldmap.nii.gz",
-        components="<out>/nordic/{folder}/func/{stem}_desc-componentsRemoved_boldmap.nii.gz",
-        residual="<out>/nordic/{folder}/func/{stem}_desc-residualSD_boldmap.nii.gz",
-        info="<out>/nordic/{folder}/func/{stem}_desc-nordic_bold.json",
-        figure=report(
-            "<out>/nordic/{folder}/figures/{stem}_desc-nordic_bold.png",
-            caption="../report/nordic.rst",
-            category="NORDIC",
-            subcategory="{folder}",
-            labels={"run": "{stem}", "figure": "thermal noise removal"},
-        ),
+        gfactor=temp("<work>/nordic/{folder}/{stem}_gfactor.nii"),
     log:
-        "<logs>/nordic/{folder}/{stem}.log",
+        "<logs>/nordic_gfactor/{folder}/{stem}.log",
     benchmark:
-        "<benchmarks>/nordic/{folder}/{stem}.tsv"
+        "<benchmarks>/nordic_gfactor/{folder}/{stem}.tsv"
     conda:
         "../../envs/core.yaml"
     threads: 4
     resources:
-        mem_mb=memory(12, 1500),
-        runtime=minutes(60),
+        mem_mb=memory(8, 1500),
+        runtime=minutes(30),
     params:
-        run=runs.run_parameters,
-        settings=config["nordic"],
-        phase_range=config["fmap"]["phase_range"],
-        seed=config["seed"],
+        options=runs.gfactor_options,
+        code=code("nordic_gfactor"),
+    script:
+        "../scripts/nordic_gfactor.py"
+
+
+rule nordic:
+    input:
+        magnitude=raw_echo("bold", "mag"),
+        phase=raw_echo("bold", "phase"),
+        norf=raw_echo("noRF", "mag", "phase"),
+        volumes=rules.hmc.output.volumes,
+        noise_map=noise_map,
+    output:
+        **PHASE,
+        magnitude=KEEP_MAGNITUDE(
+            "<out>/nordic/{folder}/func/{stem}{echo}_part-mag_desc-nordic_bold.nii.gz"
+        ),
+        info="<out>/nordic/{folder}/func/{stem}{echo}_part-mag_desc-nordic_bold.json",
+        gfactor="<out>/nordic/{folder}/func/{stem}{echo}_desc-gfactor_boldmap.nii.gz",
+        noise_sd="<out>/nordic/{folder}/func/{stem}{echo}_desc-noiseSD_boldmap.nii.gz",
+        residual_sd="<out>/nordic/{folder}/func/{stem}{echo}_desc-residualSD_boldmap.nii.gz",
+        components_removed="<out>/nordic/{folder}/func/{stem}{echo}_desc-componentsRemoved_boldmap.nii.gz",
+        figure=report(
+            "<out>/nordic/{folder}/figures/{stem}{echo}_desc-nordic_bold.png",
+            caption="../report/nordic.rst",
+            category="NORDIC",
+            subcategory="{folder}",
+            labels={"run": "{stem}{echo}", "figure": "thermal noise removal"},
+        ),
+    log:
+        "<logs>/nordic/{folder}/{stem}{echo}.log",
+    benchmark:
+        "<benchmarks>/nordic/{folder}/{stem}{echo}.tsv"
+    conda:
+        "../../envs/core.yaml"
+    threads: 4
+    resources:
+        mem_mb=memory(8, 1500),
+        runtime=minutes(30),
+    params:
+        run=runs.echo_parameters,
+        options=runs.nordic_options,
+        noise_map=runs.noise_map_origin,
         code=code("nordic_denoise"),
     script:
         "../scripts/nordic_denoise.py"

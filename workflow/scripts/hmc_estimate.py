@@ -10,9 +10,8 @@ from mebold.jobs import job
 with job(snakemake) as log:
     run, settings = snakemake.params.run, snakemake.params.settings
     series, affine = nifti.load(snakemake.input.bold[run["hmc_echo"]])
-    noise = snakemake.params.noise_volumes
-    noise = nordic_noise.detect_noise_volumes(series) if noise == "auto" else int(noise)
-    log.info("noise volumes at the end: %d", noise)
+    noise, origin = nordic_noise.count_noise_volumes(series, snakemake.params.noise_volumes)
+    log.info("noise volumes at the end: %d (%s)", noise, origin)
     series = series[..., : series.shape[3] - noise]
     sbref = snakemake.input.sbref
     if sbref:
@@ -48,7 +47,8 @@ with job(snakemake) as log:
     table = pd.DataFrame(parameters, columns=names)
     table["framewise_displacement"] = displacement
     nifti.write_tsv(out.table, table)
-    volumes = {"NoiseVolumes": noise, "Volumes": int(series.shape[3]), "Centre": centre}
+    volumes = {"NoiseVolumes": noise, "NoiseVolumesOrigin": origin}
+    volumes |= {"Volumes": int(series.shape[3]), "Centre": centre}
     outliers = np.flatnonzero(np.nan_to_num(displacement) > limit)
     flags = {"OutlierVolumes": outliers, "DoubtfulVolumes": np.flatnonzero(track.doubtful)}
     nifti.write_json(out.volumes, about(**volumes, **flags))

@@ -1,68 +1,40 @@
-"""Remove thermal noise from all echoes of a run."""
+"""Remove thermal noise from one echo of a run."""
 
-from pathlib import Path
-
-from mebold import derivatives, figures, foreground, nifti, nordic
+from mebold import derivatives, figures, nifti, nordic, nordic_files, nordic_record
 from mebold.jobs import job
 
 with job(snakemake) as log:
-    settings, run = dict(snakemake.params.settings), snakemake.params.run
-    noise = nifti.read_json(snakemake.input.volumes)["NoiseVolumes"]
-    share, _ = settings.pop("share_gfactor"), settings.pop("noise_volumes")
-    wanted = snakemake.params.phase_range
-    settings |= {
-        "phase_range": None if wanted == "auto" else wanted,
-        "n_threads": snakemake.threads,
-    }
-    both = ("temporal_phase", "phase_filter_width", "gfactor_volumes", "phase_range", "n_threads")
-    echoes, affine = [], None
-    for index, path in enumerate(snakemake.input.magnitude):
-        magnitude, affine = nifti.load(path)
-        phase = nifti.load(snakemake.input.phase[index])[0] if snakemake.input.phase else None
-        echoes.append((magnitude, phase))
-    gfactor = None
-    if share and len(echoes) > 1:
-        gfactor = nordic.shared_gfactor(echoes, **{key: settings[key] for key in both})
-    records, shown = [], None
-    for index, (magnitude, phase) in enumerate(echoes):
-        result = nordic.nordic(
-            magnitude,
-            phase,
-            noise_volumes=noise,
-            gfactor=gfactor,
-            seed=snakemake.params.seed,
-            trim_noise_volumes=True,
-            with_phase=False,
-            **settings,
+    inputs, params, out = snakemake.input, snakemake.params, snakemake.output
+    volumes = nifti.read_json(inputs.volumes)
+    with nordic_record.noting(log.warning) as notes:
+        echo = nordic_files.read_echo(
+            *(*inputs.magnitude, *inputs.phase),
+            noise_scans=inputs.norf,
+            noise_volumes=volumes["NoiseVolumes"],
+            origin=volumes["NoiseVolumesOrigin"],
         )
-        name = Path(snakemake.output.series) / f"echo-{index + 1}.nii"
-        nifti.save(name, result.magnitude, affine)
-        numbers = ("threshold", "noise_level", "kernel_size", "phase_range", "noise_volumes")
-        records.append({key: getattr(result, key) for key in numbers})
-        if index == run["single_echo"]:
-            shown = result, magnitude[..., : result.magnitude.shape[3]]
-    result, before = shown
-    about = derivatives.Sidecar(snakemake, packages=["nibabel", "numpy", "scipy"])
-    out, after = snakemake.output, result.magnitude
-    nifti.save(out.gfactor, result.gfactor, affine, metadata=about(Units="signal"))
-    nifti.save(out.components, result.components_removed, affine, metadata=about(Units="count"))
-    nifti.save(out.residual, result.residual_sd, affine, metadata=about(Units="signal"))
-    nifti.write_json(
-        out.info,
-        about(
-            Echoes=records,
-            Complex=bool(snakemake.input.phase),
-            Patent=nordic.PATENT,
-            ReferencesAndLinks=nordic.CITATIONS,
-        ),
-    )
-    figure = figures.nordic_qc(
-        before,
-        after,
-        affine,
-        gfactor=result.gfactor,
-        components=result.components_removed,
-        mask=foreground.foreground_mask(before.mean(axis=3)),
-        subtitle=run["stem"],
-    )
+        result = nordic.nordic(
+            echo.magnitude,
+            echo.phase,
+            noise_volumes=echo.noise_volumes,
+            gfactor=nordic_files.read_noise_map(*inputs.noise_map, echo=echo),
+            trim_noise_volumes=True,
+            n_threads=snakemake.threads,
+            **params.options,
+        )
+    before, head = nordic_record.before_and_head(echo, result)
+    record = nordic_record.record(echo, result, notes, head, noise_map=params.noise_map)
+    log.info("%s\n%s", nordic.PATENT, summary := nordic_record.summary(echo, record))
+    about = derivatives.Sidecar(snakemake, packages=nordic_record.PACKAGES)
+    sidecar = about(**derivatives.echo_metadata(params.run), **record)
+    for part in ("magnitude", "phase") if params.options["with_phase"] else ("magnitude",):
+        data = getattr(result, part)
+        nifti.save(out[part], data, echo.affine, tr=params.run["tr"], metadata=sidecar)
+    maps = {name: getattr(result, name) for name in nordic_record.MAPS}
+    for name, units in nordic_record.MAPS.items():
+        nifti.save(out[name], maps[name], echo.affine, metadata=about(Units=units))
+    maps.pop("noise_sd")
+    title = f"NORDIC, {params.run['stem']}{snakemake.wildcards.echo}"
+    texts = {"title": title, "subtitle": summary}
+    figure = figures.nordic_qc(before, result.magnitude, echo.affine, mask=head, **maps, **texts)
     figures.save(figure, out.figure)

@@ -1,7 +1,5 @@
 """Slice timing and the single interpolation of all echoes of a run, into a masked store."""
 
-from pathlib import Path
-
 import numpy as np
 
 from mebold import affines, echo_summary, hmc_path, nifti, resample, series, stc
@@ -10,13 +8,10 @@ from mebold.jobs import job
 with job(snakemake) as log:
     run = snakemake.params.run
     volumes = nifti.read_json(snakemake.input.volumes)
-    paths = snakemake.input.bold
-    if isinstance(paths, str):  # NORDIC leaves a folder with one image per echo
-        paths = sorted(Path(paths).glob("echo-*.nii"), key=lambda p: int(p.stem[5:]))
     mask, grid = nifti.load_mask(snakemake.input.mask)
     points = affines.grid_points(mask.shape, grid, mask)
     echoes, affine, offsets = [], None, None
-    for path in paths:
+    for path in snakemake.input.bold:
         data, affine = nifti.load(path)
         data = data[..., : volumes["Volumes"]]
         # Without SliceTiming all slices count as acquired at the start of their volume.

@@ -1,0 +1,158 @@
+"""What a NORDIC run leaves in writing: numbers, warnings, notices."""
+
+import contextlib
+import dataclasses
+import warnings
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from mebold.foreground import foreground_mask
+from mebold.nordic_files import Echo
+from mebold.nordic_result import CITATIONS, PATENT, NordicResult
+
+PACKAGES = ("numpy", "scipy", "nibabel", "threadpoolctl")
+#: Maps of `NordicResult` that users get, and their units.
+MAPS = {
+    "gfactor": "units of the magnitude: SD of real and imaginary part together",
+    "noise_sd": "units of the magnitude: SD of one channel (real or imaginary part)",
+    "residual_sd": "units of the magnitude: SD over time of what was removed",
+    "components_removed": "number of components, mean over the patches of a voxel",
+}
+_MEDIANS = ("gfactor", "noise_sd", "residual_sd", "components_removed", "energy_removed")
+
+
+@contextlib.contextmanager
+def noting(say: Callable[[str], object]) -> Iterator[list[str]]:
+    """Collect the warnings of a block, and say each when the block ends, with an error or not.
+
+    Parameters
+    ----------
+    say : callable
+        Receives each message, such as ``log.warning``.
+
+    Yields
+    ------
+    notes : list of str
+        Filled when the block ends.
+    """
+    notes: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            yield notes
+        finally:
+            notes += dict.fromkeys(str(item.message) for item in caught)
+            for note in notes:
+                say(note)
+
+
+def before_and_head(echo: Echo, result: NordicResult) -> tuple[np.ndarray, np.ndarray]:
+    """Return the magnitude that the result is compared with, and where the head is.
+
+    Returns
+    -------
+    before : (x, y, z, t) float32
+        Volumes of ``result.magnitude`` as measured; values that are not finite are 0.
+    head : (x, y, z) bool
+    """
+    before = echo.magnitude[..., : result.magnitude.shape[3]]
+    mean = before.mean(axis=3)
+    if not np.isfinite(mean).all():
+        before = np.nan_to_num(before, nan=0, posinf=0, neginf=0)
+        mean = before.mean(axis=3)
+    return before, foreground_mask(mean)
+
+
+def emptiness(magnitude: np.ndarray) -> list[str]:
+    """Sentences on voxels and volumes of a series (x, y, z, t) that hold nothing but zeros."""
+    filled = np.zeros(magnitude.shape[:3], dtype=bool)
+    empty = []
+    for t in range(magnitude.shape[3]):
+        here = magnitude[..., t] != 0
+        filled |= here
+        if not here.any():
+            empty.append(t)
+    notes = []
+    if n := int(filled.size - filled.sum()):
+        share = 100 * n / filled.size
+        notes.append(f"{n} voxels ({share:.1f} %) are 0 in all volumes and stay 0.")
+    if empty:
+        listed = ", ".join(map(str, empty))
+        notes.append(f"The volumes {listed} (from 0) are 0 everywhere; they are kept as such.")
+    return notes
+
+
+def record(
+    echo: Echo, result: NordicResult, notes: list[str], head: np.ndarray, *, noise_map: str
+) -> dict:
+    """Numbers of a run for its sidecar.
+
+    Parameters
+    ----------
+    echo : Echo
+    result : NordicResult
+    notes : list of str
+        Warnings.
+    head : (x, y, z) bool
+        Where the medians of the maps are taken.
+    noise_map : str
+        Where the noise map comes from.
+
+    Returns
+    -------
+    dict
+        ``Description``, ``Complex``, ``NoiseMap``, ``NoiseVolumes``, ``Result`` (attributes of
+        `NordicResult` and medians of its maps), ``Warnings``, ``Patent``, ``ReferencesAndLinks``.
+    """
+    numbers = {
+        field.name: getattr(result, field.name)
+        for field in dataclasses.fields(result)
+        if not isinstance(getattr(result, field.name), np.ndarray | None)
+    }
+    for name in _MEDIANS:
+        values = getattr(result, name)[head]
+        finite = values[np.isfinite(values)]
+        numbers[f"median_{name}"] = float(np.median(finite)) if finite.size else None
+    threshold = numbers["threshold"] = result.threshold if np.isfinite(result.threshold) else None
+    return {
+        "Description": f"Thermal noise removed with {'NORDIC' if threshold else 'MP-PCA'}",
+        "Complex": echo.phase is not None,
+        "NoiseMap": noise_map,
+        "NoiseVolumes": {
+            "Count": echo.noise_volumes,
+            "AtTheEnd": echo.trailing,
+            "SeparateScan": echo.appended,
+            "Origin": echo.noise_text,
+        },
+        "Result": numbers,
+        "Warnings": [*notes, *emptiness(echo.magnitude)],
+        "Patent": PATENT,
+        "ReferencesAndLinks": list(CITATIONS),
+    }
+
+
+def summary(echo: Echo, record: dict) -> str:
+    """Return what a reader of the figure must know: one line each, warnings last.
+
+    Parameters
+    ----------
+    echo : Echo
+    record : dict
+        As from `record`.
+    """
+    numbers = record["Result"]
+    threshold = numbers["threshold"]
+    parts = "Magnitude and phase" if record["Complex"] else "Magnitude only: no phase images"
+    lines = [
+        f"{parts}. Noise volumes: {echo.noise_text}. Noise map: {record['NoiseMap']}.",
+        f"Noise {_number(numbers['median_noise_sd'])} signal units per channel, "
+        + (f"threshold {threshold:.4g}, " if threshold else "Marchenko-Pastur rule, ")
+        + f"{_number(numbers['median_components_removed'])} of "
+        f"{echo.magnitude.shape[3]} components removed (medians in the head).",
+    ]
+    return "\n".join([*lines, *(f"Warning: {note}" for note in record["Warnings"])])
+
+
+def _number(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.4g}"
