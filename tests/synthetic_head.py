@@ -26,11 +26,45 @@ class Scene:
         return affines.displacements(matrix, self.truth, points)
 
 
+def epi_contrast(maps):
+    """Return a T2*-weighted head from the template's maps: fluid bright, white matter dark."""
+    fluid = np.clip(maps["brain"] - maps["gm"] - maps["wm"], 0, 1)
+    return maps["gm"] + 0.72 * maps["wm"] + 1.35 * fluid
+
+
+class Scanner:
+    """A fixed oblique slab with a receive bias, in which the head lies in any pose."""
+
+    def __init__(self, epi_mm=4.0):
+        maps, self.template_affine = mni.load_template(2.0)
+        sources = (epi_contrast(maps), maps["brain"])
+        self.sources = [ndimage.gaussian_filter(m, 0.35 * epi_mm / 2) for m in sources]
+        self.shape = tuple(int(n / epi_mm) for n in (184, 220, 140))
+        grid = np.diag([-epi_mm, epi_mm, epi_mm, 1.0])
+        grid[:3, 3] = grid[:3, :3] @ -(np.array(self.shape) - 1) / 2
+        self.affine = self.pose([0, -18, 10], [8, 2, -3], about=np.zeros(3)) @ grid
+        x = np.indices(self.shape)
+        self.bias = np.exp(0.5 * np.cos(3 * x[0] / self.shape[0]) + 0.4 * x[2] / self.shape[2])
+
+    @staticmethod
+    def pose(shift_mm, turn_deg, about=(0.0, -18.0, 10.0)):
+        return affines.rigid_matrix(np.r_[shift_mm, np.deg2rad(turn_deg)], np.asarray(about))
+
+    def image(self, rng, pose, noise=0.03):
+        """Return image and brain mask of the head moved by a point map."""
+        head, brain = (
+            regrid.onto(
+                m, self.template_affine, self.shape, self.affine, matrix=np.linalg.inv(pose)
+            )
+            for m in self.sources
+        )
+        noise = noise * (rng.normal(size=self.shape) + 1j * rng.normal(size=self.shape))
+        return np.abs(head * self.bias + noise).astype(np.float32), brain > 0.5
+
+
 def make_scene(rng, *, epi_mm=4.0, t1w_mm=4.0, shift_mm=6.0, turn_deg=5.0, noise=0.03, bias=True):
     """Return a Scene: oblique EPI with the slab cut above, receive bias and noise."""
     maps, affine = mni.load_template(2.0)
-    epi_contrast = maps["gm"] + 0.72 * maps["wm"]
-    epi_contrast = epi_contrast + 1.35 * np.clip(maps["brain"] - maps["gm"] - maps["wm"], 0, 1)
     t1w, t1w_affine = regrid.coarsen(maps["t1"], affine, voxel_mm=t1w_mm)
     wm, brain = (regrid.coarsen(maps[n], affine, voxel_mm=t1w_mm)[0] for n in ("wm", "brain"))
     turn = np.deg2rad(rng.uniform(-turn_deg, turn_deg, 3))
@@ -41,7 +75,8 @@ def make_scene(rng, *, epi_mm=4.0, t1w_mm=4.0, shift_mm=6.0, turn_deg=5.0, noise
     grid[:3, 3] = grid[:3, :3] @ -(np.array(shape) - 1) / 2
     grid = oblique @ grid
     pull = {"matrix": np.linalg.inv(truth)}
-    smooth = [ndimage.gaussian_filter(m, 0.35 * epi_mm / 2) for m in (epi_contrast, maps["brain"])]
+    sources = (epi_contrast(maps), maps["brain"])
+    smooth = [ndimage.gaussian_filter(m, 0.35 * epi_mm / 2) for m in sources]
     epi, mask = (regrid.onto(m, affine, shape, grid, **pull) for m in smooth)
     if bias:
         x = np.indices(shape)

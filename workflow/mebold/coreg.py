@@ -19,6 +19,7 @@ _BOUNDARY_POINTS = 40_000
 _BBR_DISTANCE_MM = 1.2
 _REACH_MM = 6.0
 _TURN_RAD = np.deg2rad(20.0)
+_NEARBY_MM, _NEARBY_DEG = 4.0, 4.0
 _STAGES = (
     Stage("Rigid", (4, 2), (6.0, 3.0), (200, 100), 1.0),
     Stage("Rigid", (1,), (0.0,), (100,), 0.5),
@@ -69,6 +70,7 @@ def boldref_to_t1w(
     qc : dict
         ``mask_dice`` (T1w mask cut to the EPI's field of view against the EPI mask),
         ``mutual_information`` in nats with and without alignment (``..._initial``),
+        ``mutual_information_nearby`` (see `agreement`),
         ``bbr_cost_before``, ``bbr_cost_after``, ``bbr_shift_mm`` (largest over the brain; None
         without refinement), ``bbr_accepted``, ``shift_mm`` (largest displacement of a brain voxel
         by the whole alignment), ``rotation_deg``, ``coverage`` (share of the T1w brain inside the
@@ -119,11 +121,60 @@ def boldref_to_t1w(
         )  # fmt: skip
     qc["mutual_information_initial"] = score(np.eye(4))
     qc["mutual_information"] = score(matrix)
+    qc["mutual_information_nearby"] = max(score(matrix @ step) for step in _neighbours(fixed))
     qc.update(_overlap(matrix, t1w_mask, t1w_affine, boldref_mask, boldref_affine))
-    qc["shift_mm"] = float(affines.displacements(matrix, np.eye(4), brain).max())
+    return matrix, qc | movement(matrix, brain)
+
+
+def agreement(
+    matrix: np.ndarray,
+    boldref: np.ndarray,
+    boldref_affine: np.ndarray,
+    t1w: np.ndarray,
+    t1w_affine: np.ndarray,
+    *,
+    boldref_mask: np.ndarray,
+    t1w_mask: np.ndarray,
+) -> dict:
+    """Measure how well an EPI reference matches the T1w image under a given alignment.
+
+    Parameters
+    ----------
+    matrix : (4, 4) array
+        Point map T1w -> EPI, world mm.
+    boldref, boldref_affine, t1w, t1w_affine, boldref_mask, t1w_mask
+        As in `boldref_to_t1w`.
+
+    Returns
+    -------
+    dict
+        ``mutual_information``, ``mask_dice`` and ``coverage`` as in `boldref_to_t1w`, and
+        ``mutual_information_nearby``: the largest of twelve neighbours, 4 mm along and 4 degrees
+        about every axis away. A right alignment has less there, whatever the contrast.
+    """
+    boldref = np.nan_to_num(np.asarray(boldref, dtype=np.float32), posinf=0.0, neginf=0.0)
+    epi = bias_correct(boldref, boldref_affine, regrid.dilated(boldref_mask, boldref_affine, 3.0))
+    fixed = _working_t1w(t1w, t1w_affine, t1w_mask, boldref_affine)
+    score = _scorer(fixed, _dim_outside(epi, boldref_affine, boldref_mask), boldref_affine)
+    nearby = max(score(matrix @ step) for step in _neighbours(fixed))
+    overlap = _overlap(matrix, t1w_mask, t1w_affine, boldref_mask, boldref_affine)
+    return {"mutual_information": score(matrix), "mutual_information_nearby": nearby, **overlap}
+
+
+def _neighbours(fixed: tuple[np.ndarray, ...]) -> list[np.ndarray]:
+    """Return small rigid steps both ways along and about every axis through the brain."""
+    centre = affines.apply(fixed[1], np.argwhere(fixed[3]).mean(axis=0))
+    sizes = np.diag([_NEARBY_MM] * 3 + [np.deg2rad(_NEARBY_DEG)] * 3)
+    return [affines.rigid_matrix(row, centre) for row in np.concatenate([sizes, -sizes])]
+
+
+def movement(matrix: np.ndarray, points: np.ndarray) -> dict:
+    """Return the largest displacement of points (V, 3) by a transform, and its rotation angle."""
     angle = np.arccos(np.clip((np.trace(matrix[:3, :3]) - 1) / 2, -1, 1))
-    qc["rotation_deg"] = float(np.rad2deg(angle))
-    return matrix, qc
+    return {
+        "shift_mm": float(affines.displacements(matrix, np.eye(4), points).max()),
+        "rotation_deg": float(np.rad2deg(angle)),
+    }
 
 
 def _working_t1w(

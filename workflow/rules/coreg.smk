@@ -34,42 +34,55 @@ rule coreg_subject:
 rule coreg_session:
     input:
         boldref=session_boldref,
-        subject_boldref=subject_boldref,
-        mask=subject_boldref_mask,
+        mask=session_boldref_mask,
+        reference=subject_boldref,
+        reference_mask=subject_boldref_mask,
         to_t1w=of_subject(rules.coreg_subject.output.xfm),
+        t1w=of_subject(rules.anat.output.t1w),
+        t1w_mask=of_subject(rules.anat.output.mask),
     output:
         xfm="<out>/preproc/{folder}/xfm/{ses}_from-boldref_to-T1w_mode-image_desc-session_xfm.txt",
+        info="<out>/preproc/{folder}/xfm/{ses}_from-boldref_to-T1w_mode-image_desc-session_xfm.json",
+        figure=report(
+            "<out>/preproc/{folder}/figures/{ses}_desc-coregSession_T1w.png",
+            caption="../report/coreg.rst",
+            category="Preprocessing",
+            subcategory="{folder}",
+            labels={"run": "{ses}", "figure": "BOLD edges on T1w"},
+        ),
     log:
         "<logs>/coreg_session/{folder}/{ses}.log",
     conda:
-        "../../envs/core.yaml"
+        "../../envs/ants.yaml"
     resources:
-        mem_mb=memory(0, 1500),
-        runtime=minutes(10),
+        mem_mb=memory(0, 2500),
+        runtime=minutes(15),
     params:
         hmc=config["hmc"],
+        coreg=config["coreg"],
         code=code("coreg_align"),
     script:
         "../scripts/coreg_align.py"
 
 
-rule coreg_run:
+use rule coreg_session as coreg_run with:
     input:
         boldref=run_boldref,
-        subject_boldref=session_boldref,
-        mask=session_boldref_mask,
+        mask=rules.hmc.output.mask,
+        reference=session_boldref,
+        reference_mask=session_boldref_mask,
         to_t1w=of_session(rules.coreg_session.output.xfm),
+        t1w=of_subject(rules.anat.output.t1w),
+        t1w_mask=of_subject(rules.anat.output.mask),
     output:
         xfm="<out>/preproc/{folder}/func/{stem}_from-boldref_to-T1w_mode-image_desc-coreg_xfm.txt",
+        info="<out>/preproc/{folder}/func/{stem}_from-boldref_to-T1w_mode-image_desc-coreg_xfm.json",
+        figure=report(
+            "<out>/preproc/{folder}/figures/{stem}_desc-coreg_T1w.png",
+            caption="../report/coreg.rst",
+            category="Preprocessing",
+            subcategory="{folder}",
+            labels={"run": "{stem}", "figure": "BOLD edges on T1w"},
+        ),
     log:
         "<logs>/coreg_run/{folder}/{stem}.log",
-    conda:
-        "../../envs/core.yaml"
-    resources:
-        mem_mb=memory(0, 1500),
-        runtime=minutes(10),
-    params:
-        hmc=config["hmc"],
-        code=code("coreg_align"),
-    script:
-        "../scripts/coreg_align.py"

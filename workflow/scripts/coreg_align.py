@@ -1,27 +1,41 @@
-"""Align a run to its session, or a session to its subject, and compose with the way to T1w."""
+"""Align a run to its session, or a session to its subject, compose with the way to T1w, judge."""
 
-from mebold import derivatives, hmc, nifti
+from mebold import affines, coreg, coreg_quality, derivatives, figures, hmc, nifti
 from mebold.jobs import job
 
 with job(snakemake) as log:
-    moving, moving_affine = nifti.load(snakemake.input.boldref)
-    reference, reference_affine = nifti.load(snakemake.input.subject_boldref)
-    to_reference = nifti.load_xfm(snakemake.input.to_t1w)
-    matrix = to_reference
-    if snakemake.input.boldref != snakemake.input.subject_boldref:
-        settings = snakemake.params.hmc
-        matrix = (
-            hmc.align(
-                moving,
-                reference,
-                moving_affine=moving_affine,
-                reference_affine=reference_affine,
-                mask=nifti.load_mask(snakemake.input.mask)[0],
-                fwhm_mm=settings["fwhm_mm"],
-                coarse_mm=settings["coarse_mm"],
-            )
-            @ to_reference
+    files, settings = snakemake.input, snakemake.params.hmc
+    moving, affine = nifti.load(files.boldref)
+    matrix = nifti.load_xfm(files.to_t1w)
+    quality = {}
+    if files.boldref != files.reference:
+        reference, reference_affine = nifti.load(files.reference)
+        mask = nifti.load_mask(files.reference_mask)[0]
+        fit = hmc.register(
+            moving,
+            reference,
+            moving_affine=affine,
+            reference_affine=reference_affine,
+            mask=mask,
+            fwhm_mm=settings["fwhm_mm"],
+            coarse_mm=settings["coarse_mm"],
         )
+        matrix = fit.matrix @ matrix
+        quality = {name: getattr(fit, name) for name in ("correlation", "overlap", "converged")}
+        brain = affines.grid_points(mask.shape, reference_affine, mask)
+        quality |= coreg.movement(fit.matrix, brain)
+    t1w, t1w_affine = nifti.load(files.t1w)
+    masks = {"boldref_mask": nifti.load_mask(files.mask)[0]}
+    masks["t1w_mask"] = nifti.load_mask(files.t1w_mask)[0]
+    quality |= coreg.agreement(matrix, moving, affine, t1w, t1w_affine, **masks)
+    doubts = coreg_quality.warnings(quality, snakemake.params.coreg)
+    for doubt in doubts:
+        log.warning("%s: %s", snakemake.output.xfm, doubt)
     nifti.save_xfm(snakemake.output.xfm, matrix)
-    about = derivatives.Sidecar(snakemake, packages=["numba", "numpy"])
-    nifti.write_json(nifti.sidecar(snakemake.output.xfm), about())
+    about = derivatives.Sidecar(snakemake, packages=["antspyx", "numba", "numpy"])
+    nifti.write_json(snakemake.output.info, about(Quality=quality, Warnings=doubts))
+    text = coreg_quality.caption(quality, doubts)
+    figure = figures.registration(
+        moving, affine, t1w, t1w_affine, matrix, mask=masks["t1w_mask"], subtitle=text
+    )
+    figures.save(figure, snakemake.output.figure)

@@ -1,6 +1,6 @@
 """Align the reference image of a subject with the T1w image."""
 
-from mebold import anat, coreg, derivatives, figures, nifti
+from mebold import anat, coreg, coreg_quality, derivatives, figures, nifti
 from mebold.jobs import job
 
 with job(snakemake) as log:
@@ -20,6 +20,12 @@ with job(snakemake) as log:
     )
     nifti.save_xfm(snakemake.output.xfm, matrix)
     about = derivatives.Sidecar(snakemake, packages=["antspyx", "numpy", "scipy"])
-    nifti.write_json(snakemake.output.info, about(Quality=quality))
-    figure = figures.registration(boldref, affine, t1w, t1w_affine, matrix, mask=mask)
+    doubts = coreg_quality.warnings(quality, snakemake.params.settings)
+    for doubt in doubts:
+        log.warning("%s: %s", snakemake.output.xfm, doubt)
+    nifti.write_json(snakemake.output.info, about(Quality=quality, Warnings=doubts))
+    text = coreg_quality.caption(quality, doubts)
+    figure = figures.registration(
+        boldref, affine, t1w, t1w_affine, matrix, mask=mask, subtitle=text
+    )
     figures.save(figure, snakemake.output.figure)
