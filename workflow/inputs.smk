@@ -44,6 +44,10 @@ def raw_t1w(wildcards):
     return runs.anatomy(wildcards.sub, "T1w") or runs.anatomy(wildcards.sub, "UNIT1")
 
 
+def raw_t2w(wildcards):
+    return runs.anatomy(wildcards.sub, "T2w") or []
+
+
 def raw_fieldmaps(wildcards):
     return [runs.path(row["path"]) for row in runs.fieldmap_rows(wildcards.folder)]
 

@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from synthetic_head import make_scene
+from synthetic_head import epi_contrast, make_scene
 
-from mebold import affines, coreg, nifti, similarity
+from mebold import affines, coreg, mni, nifti, regrid, similarity
 from mebold.errors import DataError
 
 
@@ -80,6 +82,41 @@ def test_a_head_turned_by_thirty_degrees_is_found(scene):
     )
     assert np.median(scene.error_mm(np.linalg.inv(turn) @ matrix)) < 0.6
     assert qc["rotation_deg"] > 20.0
+
+
+def make_t2w(scene, rng):
+    """Return a T2w image of the scene's head: fluid bright, in a pose of its own."""
+    maps, affine = mni.load_template(2.0)
+    contrast, grid = regrid.coarsen(epi_contrast(maps) ** 1.5, affine, voxel_mm=4.0)
+    image = np.abs(contrast + 0.03 * rng.normal(size=contrast.shape)).astype(np.float32)
+    moved = affines.rigid_matrix([3.0, -2.0, 2.0, *np.deg2rad([2.0, -3.0, 1.0])], np.zeros(3))
+    return image, moved @ grid
+
+
+def test_the_t2w_leads_where_its_contrast_is_better(scene):
+    rng = np.random.default_rng(8)
+    flat = replace(scene, t1w=(0.1 * scene.t1w_mask + 0.3 * rng.random(scene.t1w.shape)))
+    poor = align(flat, wm_probability=scene.wm, target="T1w", max_bbr_shift_mm=0.0)[0]
+    matrix, qc = align(flat, wm_probability=scene.wm, t2w=make_t2w(scene, rng), max_bbr_shift_mm=0)
+    assert qc["image"] == "T2w"
+    assert qc["image_costs"]["T2w"] < qc["image_costs"]["T1w"]
+    assert np.median(scene.error_mm(matrix)) < 0.6 * np.median(scene.error_mm(poor))
+
+
+def test_a_t2w_without_contrast_does_not_lead(scene, aligned):
+    rng = np.random.default_rng(9)
+    image, affine = make_t2w(scene, rng)
+    noise = np.where(image > 0.2, rng.uniform(0.5, 1.5, image.shape), 0.0)
+    matrix, qc = align(scene, wm_probability=scene.wm, t2w=(noise, affine))
+    assert qc["image"] == "T1w"
+    np.testing.assert_array_equal(matrix, aligned[0])
+
+
+def test_the_target_can_be_forced(scene):
+    t2w = make_t2w(scene, np.random.default_rng(8))
+    matrix, qc = align(scene, wm_probability=scene.wm, t2w=t2w, target="T2w")
+    assert list(qc["image_costs"]) == ["T2w"]
+    assert np.median(scene.error_mm(matrix)) < 0.4
 
 
 @pytest.mark.parametrize("which", ["boldref_mask", "t1w_mask"])

@@ -35,13 +35,16 @@ def boldref_to_t1w(
     boldref_mask: np.ndarray,
     t1w_mask: np.ndarray,
     wm_probability: np.ndarray | None = None,
+    t2w: tuple[np.ndarray, np.ndarray] | None = None,
+    target: str = "auto",
     max_bbr_shift_mm: float = 2.0,
     seed: int = _SEED,
 ) -> tuple[np.ndarray, dict]:
     """Align a distortion-corrected EPI reference with the T1w image.
 
-    Mutual information inside the brain first; then, with a white-matter map, the boundary-based
-    refinement, which is refused when it moves any brain voxel further than a limit.
+    Mutual information inside the brain first, with the T1w image or with a T2w image that is itself
+    aligned with the T1w; then, with a white-matter map, the boundary-based refinement, which is
+    refused when it moves any brain voxel further than a limit.
 
     Parameters
     ----------
@@ -57,6 +60,12 @@ def boldref_to_t1w(
         Brain, on the grid of the respective image.
     wm_probability : (x', y', z') array, optional
         White matter 0 to 1 on the T1w grid. Without it the refinement is left out.
+    t2w : (volume (x, y, z), affine (4, 4)), optional
+        T2w image, not bias corrected; its contrast is that of the EPI.
+    target : {"auto", "T1w", "T2w"}
+        Image to which the EPI is aligned first. ``auto`` tries both and keeps the alignment under
+        which the EPI shows the better contrast across the white-matter surface (T1w without a
+        white-matter map or a T2w image).
     max_bbr_shift_mm : float
         Limit for the refinement.
     seed : int
@@ -68,7 +77,9 @@ def boldref_to_t1w(
         Rigid point map T1w -> EPI, world mm: ``boldref(matrix @ x)`` shows the tissue of
         ``t1w(x)``.
     qc : dict
-        ``mask_dice`` (T1w mask cut to the EPI's field of view against the EPI mask),
+        ``image`` (T1w or T2w, which the EPI was aligned to first), ``image_costs`` (boundary cost
+        of each tried, 0 to 2), ``mask_dice`` (T1w mask cut to the EPI's field of view against the
+        EPI mask),
         ``mutual_information`` in nats with and without alignment (``..._initial``),
         ``mutual_information_nearby`` (see `agreement`),
         ``bbr_cost_before``, ``bbr_cost_after``, ``bbr_shift_mm`` (largest over the brain; None
@@ -97,28 +108,32 @@ def boldref_to_t1w(
     epi = bias_correct(boldref, boldref_affine, regrid.dilated(boldref_mask, boldref_affine, 3.0))
     fixed = _working_t1w(t1w, t1w_affine, t1w_mask, boldref_affine)
     moving = _dim_outside(epi, boldref_affine, boldref_mask)
-    starts = _starts(fixed, boldref_mask, boldref_affine)
     score = _scorer(fixed, moving, boldref_affine)
-    start = max(starts, key=score)
-    mutual = ants_bridge.nearest_rigid(
-        ants_bridge.register_linear(
-            fixed[:2],
-            (moving, boldref_affine),
-            stages=_STAGES,
-            seed=seed,
-            fixed_mask=fixed[2],
-            initial=start,
+    boundary = None
+    if wm_probability is not None:
+        boundary = bbr.white_matter_boundary(
+            wm_probability, t1w_affine, n_points=_BOUNDARY_POINTS, seed=seed, mask=t1w_mask
         )
-    )
+    images = _images(fixed, t2w, target, seed) if t2w is not None else {"T1w": fixed}
+    if boundary is None and target == "auto":
+        images = {"T1w": fixed}
+    epis = (moving, boldref_affine, boldref_mask)
+    found = {name: _by_mutual_information(image, *epis, seed) for name, image in images.items()}
+    costs = {
+        name: None if boundary is None else _boundary_cost(matrix, boundary, epi, boldref_affine)
+        for name, matrix in found.items()
+    }
+    image = min(found, key=lambda name: costs[name] or 0.0)
+    mutual = found[image]
     brain = affines.grid_points(fixed[0].shape, fixed[1], fixed[3])
-    qc = {"bbr_cost_before": None, "bbr_cost_after": None, "bbr_shift_mm": None}
+    qc = {"image": image, "image_costs": costs}
+    qc |= {"bbr_cost_before": None, "bbr_cost_after": None, "bbr_shift_mm": None}
     qc["bbr_accepted"] = False
     matrix = mutual
-    if wm_probability is not None:
+    if boundary is not None:
         matrix = _refined(
-            mutual, wm_probability, t1w_affine, t1w_mask, epi, boldref_affine, brain,
-            max_bbr_shift_mm=max_bbr_shift_mm, seed=seed, qc=qc,
-        )  # fmt: skip
+            mutual, boundary, epi, boldref_affine, brain, max_bbr_shift_mm=max_bbr_shift_mm, qc=qc
+        )
     qc["mutual_information_initial"] = score(np.eye(4))
     qc["mutual_information"] = score(matrix)
     qc["mutual_information_nearby"] = max(score(matrix @ step) for step in _neighbours(fixed))
@@ -224,23 +239,63 @@ def _scorer(
     return score
 
 
+def _by_mutual_information(
+    fixed: tuple[np.ndarray, ...],
+    moving: np.ndarray,
+    affine: np.ndarray,
+    mask: np.ndarray,
+    seed: int,
+) -> np.ndarray:
+    """Return the rigid point map from a working image to the EPI, from the best start."""
+    start = max(_starts(fixed, mask, affine), key=_scorer(fixed, moving, affine))
+    found = ants_bridge.register_linear(
+        fixed[:2],
+        (moving, affine),
+        stages=_STAGES,
+        seed=seed,
+        fixed_mask=fixed[2],
+        initial=start,
+    )
+    return ants_bridge.nearest_rigid(found)
+
+
+def _images(
+    fixed: tuple[np.ndarray, ...], t2w: tuple[np.ndarray, np.ndarray], target: str, seed: int
+) -> dict[str, tuple[np.ndarray, ...]]:
+    """Return the working images that the target allows; the T2w on the grid of the T1w."""
+    images = {"T1w": fixed}
+    if target != "T1w":
+        clean = np.maximum(np.nan_to_num(np.asarray(t2w[0], dtype=np.float32), posinf=0.0), 0.0)
+        even = bias_correct(clean, t2w[1])
+        even = np.minimum(even, np.percentile(even[even > 0], 99.5))
+        to_t2w = ants_bridge.nearest_rigid(
+            ants_bridge.register_linear(
+                fixed[:2], (even, t2w[1]), stages=_STAGES, seed=seed, fixed_mask=fixed[2]
+            )
+        )
+        image = regrid.onto(even, t2w[1], fixed[0].shape, fixed[1], matrix=to_t2w)
+        images["T2w"] = (image, *fixed[1:])
+    return {"T2w": images["T2w"]} if target == "T2w" else images
+
+
+def _boundary_cost(
+    matrix: np.ndarray, boundary: bbr.Boundary, epi: np.ndarray, affine: np.ndarray
+) -> float:
+    """Return how badly the EPI's contrast across the white-matter surface fits, 0 to 2."""
+    return bbr.cost(matrix, boundary, epi, np.linalg.inv(affine), distance_mm=_BBR_DISTANCE_MM)
+
+
 def _refined(
     start: np.ndarray,
-    wm_probability: np.ndarray,
-    t1w_affine: np.ndarray,
-    t1w_mask: np.ndarray,
+    boundary: bbr.Boundary,
     epi: np.ndarray,
     epi_affine: np.ndarray,
     brain: np.ndarray,
     *,
     max_bbr_shift_mm: float,
-    seed: int,
     qc: dict,
 ) -> np.ndarray:
     """Return the boundary-based refinement, or the start where it is refused; fill in the QC."""
-    boundary = bbr.white_matter_boundary(
-        wm_probability, t1w_affine, n_points=_BOUNDARY_POINTS, seed=seed, mask=t1w_mask
-    )
     matrix, before, after = bbr.refine(
         start, boundary, epi, epi_affine, distance_mm=_BBR_DISTANCE_MM
     )

@@ -7,6 +7,7 @@ rule coreg_subject:
         t1w=rules.anat.output.t1w,
         mask=rules.anat.output.mask,
         wm=rules.anat.output.wm,
+        t2w=raw_t2w,
     output:
         xfm="<out>/preproc/{sub}/xfm/{sub}_from-boldref_to-T1w_mode-image_desc-subject_xfm.txt",
         info="<out>/preproc/{sub}/xfm/{sub}_from-boldref_to-T1w_mode-image_desc-subject_xfm.json",

@@ -15,6 +15,8 @@ with job(snakemake) as log:
         boldref_mask=anat.epi_mask(boldref, affine),
         t1w_mask=mask,
         wm_probability=nifti.load(snakemake.input.wm)[0],
+        t2w=nifti.load(snakemake.input.t2w) if snakemake.input.t2w else None,
+        target=snakemake.params.settings["target"],
         seed=snakemake.params.seed,
         max_bbr_shift_mm=snakemake.params.settings["bbr_limit_mm"],
     )
@@ -24,6 +26,9 @@ with job(snakemake) as log:
     for doubt in doubts:
         log.warning("%s: %s", snakemake.output.xfm, doubt)
     nifti.write_json(snakemake.output.info, about(Quality=quality, Warnings=doubts))
+    log.info(
+        "aligned with the %s first (boundary costs: %s)", quality["image"], quality["image_costs"]
+    )
     text = coreg_quality.caption(quality, doubts)
     figure = figures.registration(
         boldref, affine, t1w, t1w_affine, matrix, mask=mask, subtitle=text
