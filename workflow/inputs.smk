@@ -94,6 +94,16 @@ def run_field(wildcards):
     return of_run(rules.sdc.output.field, wildcards.stem)
 
 
+def sign_check(wildcards):
+    """What the sign of a run's field is checked with; nothing without a field."""
+    if not (config["fmap"]["sign_check"] and runs.has_field(wildcards.stem)):
+        return {}
+    return {
+        "field": run_field(wildcards),
+        "distorted": of_run(rules.hmc.output.boldref, wildcards.stem),
+    }
+
+
 def of_subject(output):
     """Input function: a rule's output for the subject of a session, run or group."""
 

@@ -50,6 +50,41 @@ def test_second_run_does_nothing(finished):
     assert "Nothing to be done" in done.stdout, done.stdout[-3000:]
 
 
+def field_sign(output, run):
+    stem = f"sub-01_ses-01_task-images_run-{run}_from-boldref_to-T1w_mode-image_desc-coreg_xfm"
+    path = output / f"preproc/sub-01/ses-01/func/{stem}.json"
+    return json.loads(path.read_text())["Quality"]["field_sign"], path
+
+
+def test_the_sign_of_the_field_is_confirmed(finished):
+    for run in ("01", "02", "03"):
+        found = field_sign(finished / "out", run)[0]
+        assert found["verdict"] == "plus", found
+
+
+def test_a_reversed_phase_encoding_stops_with_the_evidence(finished, tmp_path):
+    for path in (finished / "raw").rglob("*"):
+        copy = tmp_path / "raw" / path.relative_to(finished / "raw")
+        if path.is_dir():
+            continue
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".json" and path.parent.name == "func":
+            sidecar = json.loads(path.read_text())
+            assert sidecar["PhaseEncodingDirection"] == "j-"
+            copy.write_text(json.dumps(sidecar | {"PhaseEncodingDirection": "j"}))
+        else:
+            copy.hardlink_to(path)  # keeps the time of the file
+    for name in ("anatomical", "preproc"):  # what does not depend on the direction is kept
+        shutil.copytree(finished / "out" / name, tmp_path / "out" / name)
+    target = field_sign(tmp_path / "out", "01")[1].with_suffix(".txt")
+    options = ["--cores", "2", "--rerun-triggers", "mtime", "--forcerun", "sdc"]
+    done = start(tmp_path, str(target.relative_to(tmp_path)), *options)
+    assert done.returncode != 0
+    assert "wrong sign: agreement with the anatomy" in done.stdout
+    assert "PhaseEncodingDirection (j)" in done.stdout
+    assert not target.exists()
+
+
 def test_readers_find_what_the_published_client_reads(finished):
     fit = finished / "out" / FIT
     trials = nifti.read_tsv(f"{fit}_desc-SingletrialBetas_trials.tsv")

@@ -5,7 +5,9 @@ from synthetic_head import make_scene
 
 from mebold import affines
 from mebold.errors import DataError, GridMismatchError
-from mebold.sdc_check import field_sign_evidence
+from mebold.sdc_check import FieldSignEvidence, field_sign_evidence, require_right_sign
+
+READOUT_S = 0.025
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +32,13 @@ def evidence(distorted, factor, **options):
     return field_sign_evidence(
         epi,
         scene.epi_affine,
-        factor * shift,
+        factor * shift / READOUT_S,
         scene.t1w,
         scene.t1w_affine,
         mask=scene.epi_mask,
         anatomy_mask=scene.t1w_mask,
-        pe_axis=1,
+        direction="j",
+        readout_s=READOUT_S,
         to_anatomy=np.linalg.inv(scene.truth),
         **options,
     )
@@ -67,12 +70,13 @@ def test_a_field_without_relation_is_worse_than_none(distorted):
     found = field_sign_evidence(
         scene.epi,
         scene.epi_affine,
-        3.0 * np.sin(np.indices(shift.shape)[0] * 1.1),
+        3.0 * np.sin(np.indices(shift.shape)[0] * 1.1) / READOUT_S,
         scene.t1w,
         scene.t1w_affine,
         mask=scene.epi_mask,
         anatomy_mask=scene.t1w_mask,
-        pe_axis=1,
+        direction="j",
+        readout_s=READOUT_S,
         to_anatomy=np.linalg.inv(scene.truth),
     )
     assert found.verdict == "zero"
@@ -93,12 +97,13 @@ def test_a_mean_shift_that_the_alignment_absorbed_does_not_turn_the_verdict(dist
     found = field_sign_evidence(
         epi,
         scene.epi_affine,
-        shift,
+        shift / READOUT_S,
         scene.t1w,
         scene.t1w_affine,
         mask=scene.epi_mask,
         anatomy_mask=scene.t1w_mask,
-        pe_axis=1,
+        direction="j",
+        readout_s=READOUT_S,
         to_anatomy=np.linalg.inv(scene.truth) @ moved,
     )
     assert found.verdict == "plus"
@@ -110,12 +115,13 @@ def test_contrast_of_the_anatomy_does_not_matter(distorted):
     found = field_sign_evidence(
         epi,
         scene.epi_affine,
-        shift,
+        shift / READOUT_S,
         inverted,
         scene.t1w_affine,
         mask=scene.epi_mask,
         anatomy_mask=scene.t1w_mask,
-        pe_axis=1,
+        direction="j",
+        readout_s=READOUT_S,
         to_anatomy=np.linalg.inv(scene.truth),
     )
     assert found.verdict == "plus"
@@ -123,7 +129,12 @@ def test_contrast_of_the_anatomy_does_not_matter(distorted):
 
 def test_unusable_input_is_refused(distorted):
     scene, epi, shift = distorted
-    arguments = {"mask": scene.epi_mask, "anatomy_mask": scene.t1w_mask, "pe_axis": 1}
+    arguments = {
+        "mask": scene.epi_mask,
+        "anatomy_mask": scene.t1w_mask,
+        "direction": "j",
+        "readout_s": READOUT_S,
+    }
     with pytest.raises(GridMismatchError, match="differ in shape"):
         field_sign_evidence(
             epi, scene.epi_affine, shift[:-1], scene.t1w, scene.t1w_affine, **arguments
@@ -136,23 +147,25 @@ def test_unusable_input_is_refused(distorted):
         field_sign_evidence(
             epi,
             scene.epi_affine,
-            shift,
+            shift / READOUT_S,
             scene.t1w,
             scene.t1w_affine,
             mask=scene.epi_mask,
             anatomy_mask=np.zeros_like(scene.t1w_mask),
-            pe_axis=1,
+            direction="j",
+            readout_s=READOUT_S,
         )
     with pytest.raises(DataError, match="mask is empty"):
         field_sign_evidence(
             epi,
             scene.epi_affine,
-            shift,
+            shift / READOUT_S,
             scene.t1w,
             scene.t1w_affine,
             mask=np.zeros_like(scene.epi_mask),
             anatomy_mask=scene.t1w_mask,
-            pe_axis=1,
+            direction="j",
+            readout_s=READOUT_S,
         )
 
 
@@ -161,3 +174,25 @@ def test_size_of_the_correction_is_reported_in_mm(distorted, right):
     size = affines.voxel_sizes(scene.epi_affine)[1]
     expected = np.percentile(np.abs(shift[scene.epi_mask]), 95) * size
     assert right.shift_p95_mm == pytest.approx(expected, rel=1e-5)
+
+
+def judged(verdict):
+    scores = {"plus": 0.25, "zero": 0.3, "minus": 0.35}
+    found = FieldSignEvidence(scores, verdict, -0.1, -6.5, -4.0, 3.25)
+    return require_right_sign(found, run="sub-01_task-x", direction="j-", fieldmaps=["gre1"])
+
+
+def test_a_wrong_sign_stops_with_the_evidence():
+    with pytest.raises(DataError) as raised:
+        judged("minus")
+    message = str(raised.value)
+    for part in ("sub-01_task-x", "wrong sign", "0.250", "0.300", "0.350", "z -6.5", "3.2 mm",
+                 "(j-)", "gre1", "`fmap.sign_check`"):  # fmt: skip
+        assert part in message
+
+
+@pytest.mark.parametrize(("verdict", "count"), [("plus", 0), ("zero", 1), ("undecided", 1)])
+def test_what_is_not_confirmed_is_a_doubt(verdict, count):
+    doubts = judged(verdict)
+    assert len(doubts) == count
+    assert all(f"not confirmed ({verdict})" in doubt for doubt in doubts)

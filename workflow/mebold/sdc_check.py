@@ -1,5 +1,6 @@
 """Evidence for the sign of a distortion correction, from the anatomy."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,7 @@ from scipy import ndimage
 from mebold import affines, regrid
 from mebold.anat import bias_correct
 from mebold.errors import DataError, GridMismatchError
+from mebold.sdc import pe_axis_sign, voxel_shift
 from mebold.similarity import local_correlation
 
 _WORKING_MM = 3.0
@@ -52,13 +54,14 @@ class FieldSignEvidence:
 def field_sign_evidence(
     boldref: np.ndarray,
     boldref_affine: np.ndarray,
-    shift_voxels: np.ndarray,
+    field_hz: np.ndarray,
     anatomy: np.ndarray,
     anatomy_affine: np.ndarray,
     *,
     mask: np.ndarray,
     anatomy_mask: np.ndarray,
-    pe_axis: int,
+    direction: str,
+    readout_s: float,
     to_anatomy: np.ndarray | None = None,
     min_z: float = 3.0,
 ) -> FieldSignEvidence:
@@ -73,9 +76,8 @@ def field_sign_evidence(
         Distorted EPI reference; bias corrected here.
     boldref_affine : (4, 4) array
         Voxel to world, mm.
-    shift_voxels : (x, y, z) array
-        Where a voxel of the undistorted head is found, in voxels along `pe_axis`: the sign of the
-        phase-encoding direction times field in Hz times total readout time in s.
+    field_hz : (x, y, z) array
+        Field at undistorted places, on the grid of the EPI.
     anatomy : (x', y', z') array
         Bias-corrected T1w or T2w image; the contrast may be any.
     anatomy_affine : (4, 4) array
@@ -85,8 +87,10 @@ def field_sign_evidence(
     anatomy_mask : (x', y', z') bool array
         Brain on the anatomy's grid. Where the two masks, shrunk by a few mm, overlap, the images
         are compared: at the edge of the brain fluid, bone and scalp follow other rules of contrast.
-    pe_axis : int
-        Voxel axis of the phase encoding, 0 to 2.
+    direction : str
+        PhaseEncodingDirection.
+    readout_s : float
+        Total readout time in s.
     to_anatomy : (4, 4) array, optional
         Point map EPI world -> anatomy world: the inverse of the coregistration matrix; identity by
         default.
@@ -100,21 +104,22 @@ def field_sign_evidence(
     Raises
     ------
     GridMismatchError
-        When EPI, shift and mask differ in shape.
+        When EPI, field and mask differ in shape.
     DataError
         When the mask is empty, or the anatomy does not reach it.
     """
-    shapes = {np.shape(boldref), np.shape(shift_voxels), np.shape(mask)}
+    shapes = {np.shape(boldref), np.shape(field_hz), np.shape(mask)}
     if len(shapes) > 1:
-        message = f"EPI, shift and mask differ in shape: {sorted(shapes)}."
+        message = f"EPI, field and mask differ in shape: {sorted(shapes)}."
         raise GridMismatchError(message)
     mask = np.asarray(mask, dtype=bool)
     if not mask.any():
         message = "the EPI brain mask is empty."
         raise DataError(message)
     epi = bias_correct(boldref, boldref_affine, mask, working_mm=6.0, iterations=(30,))
+    pe_axis, _ = pe_axis_sign(direction)
     size = float(affines.voxel_sizes(boldref_affine)[pe_axis])
-    shift = np.asarray(shift_voxels, dtype=np.float32)
+    shift = voxel_shift(field_hz, direction=direction, readout_s=readout_s)
     shift_p95 = float(np.percentile(np.abs(shift[mask]), 95) * size)
     start = np.eye(4) if to_anatomy is None else np.asarray(to_anatomy, dtype=np.float64)
     voxel = max(_WORKING_MM, float(affines.voxel_sizes(boldref_affine).max()))
@@ -145,6 +150,53 @@ def field_sign_evidence(
         )
         blocks[name] = target.settle(moved, start)
     return _weigh(blocks, shift_p95, min_z)
+
+
+def require_right_sign(
+    evidence: FieldSignEvidence, *, run: str, direction: str, fieldmaps: Sequence[str]
+) -> list[str]:
+    """Stop at a correction in the wrong direction; doubt one that the images do not confirm.
+
+    A correction that fits worse than none is a doubt only: reading an image at shifted places
+    blurs it a little, which counts against a small correction.
+
+    Parameters
+    ----------
+    evidence : FieldSignEvidence
+    run : str
+        Name of the run, for messages.
+    direction : str
+        Its PhaseEncodingDirection.
+    fieldmaps : sequence of str
+        Names of its field maps.
+
+    Returns
+    -------
+    list of str
+        One sentence where the verdict is not ``plus``.
+
+    Raises
+    ------
+    DataError
+        When the verdict is ``minus``.
+    """
+    scores = evidence.scores
+    figures = (
+        f"agreement with the anatomy {scores['plus']:.3f} as corrected, {scores['zero']:.3f} "
+        f"without correction, {scores['minus']:.3f} corrected the other way round (z "
+        f"{evidence.margin_z:.1f}); 95 % of the brain moves by up to {evidence.shift_p95_mm:.1f} mm"
+    )
+    if evidence.verdict == "minus":
+        message = (
+            f"{run}: the distortion correction has the wrong sign: {figures}. Either "
+            f"PhaseEncodingDirection ({direction}) in the sidecar of the run or the sign of the "
+            f"field map ({', '.join(fieldmaps)}) is wrong: correct it, or switch this check off "
+            "with the configuration key `fmap.sign_check`."
+        )
+        raise DataError(message)
+    if evidence.verdict == "plus":
+        return []
+    return [f"the distortion correction is not confirmed ({evidence.verdict}): {figures}."]
 
 
 class _Target:

@@ -68,6 +68,7 @@ rule coreg_session:
 
 use rule coreg_session as coreg_run with:
     input:
+        unpack(sign_check),
         boldref=run_boldref,
         mask=rules.hmc.output.mask,
         reference=session_boldref,
@@ -87,3 +88,8 @@ use rule coreg_session as coreg_run with:
         ),
     log:
         "<logs>/coreg_run/{folder}/{stem}.log",
+    params:
+        run=runs.run_parameters,
+        hmc=config["hmc"],
+        coreg=config["coreg"],
+        code=code("coreg_align"),

@@ -1,6 +1,10 @@
 """Align a run to its session, or a session to its subject, compose with the way to T1w, judge."""
 
-from mebold import affines, coreg, coreg_quality, derivatives, figures, hmc, nifti
+from dataclasses import asdict
+
+import numpy as np
+
+from mebold import affines, coreg, coreg_quality, derivatives, figures, hmc, nifti, sdc_check
 from mebold.jobs import job
 
 with job(snakemake) as log:
@@ -29,6 +33,17 @@ with job(snakemake) as log:
     masks["t1w_mask"] = nifti.load_mask(files.t1w_mask)[0]
     quality |= coreg.agreement(matrix, moving, affine, t1w, t1w_affine, **masks)
     doubts = coreg_quality.warnings(quality, snakemake.params.coreg)
+    if files.get("field"):
+        run, epi = snakemake.params.run, nifti.load(files.distorted)[0]
+        encoding = {key: run[key] for key in ("direction", "readout_s")}
+        sign = sdc_check.field_sign_evidence(
+            epi, affine, nifti.load(files.field)[0], t1w, t1w_affine, **encoding,
+            mask=masks["boldref_mask"], anatomy_mask=masks["t1w_mask"],
+            to_anatomy=np.linalg.inv(matrix),
+        )  # fmt: skip
+        quality["field_sign"] = asdict(sign)
+        names = {"run": run["stem"], "fieldmaps": run["fieldmaps"]}
+        doubts += sdc_check.require_right_sign(sign, direction=run["direction"], **names)
     for doubt in doubts:
         log.warning("%s: %s", snakemake.output.xfm, doubt)
     nifti.save_xfm(snakemake.output.xfm, matrix)
