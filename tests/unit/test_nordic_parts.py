@@ -5,7 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from mebold import nordic_eigen, nordic_grams, nordic_noise, nordic_patches, nordic_phase
+from mebold import (
+    nordic_eigen,
+    nordic_grams,
+    nordic_level,
+    nordic_noise,
+    nordic_patches,
+    nordic_phase,
+)
 from mebold.errors import DataError
 from mebold.nordic_rank import Rule, decompose, marchenko_pastur, noise_edge
 
@@ -70,6 +77,23 @@ def test_fewer_rows_than_columns_ignore_the_empty_rest():
         assert variance[0] == pytest.approx(2, rel=0.2)
 
 
+@pytest.mark.parametrize("rank", [0, 6])
+@pytest.mark.parametrize(("rows", "columns"), [(1000, 100), (343, 30), (60, 125), (90, 90)])
+def test_lower_half_of_the_spectrum_gives_the_variance(rows, columns, rank):
+    rng = np.random.default_rng(8)
+    found = []
+    for _ in range(6):
+        signal = random_complex(rng, rows, rank) @ random_complex(rng, rank, columns)
+        data = 5 * signal + 3 * random_complex(rng, rows, columns)
+        values = np.linalg.svd(data, compute_uv=False) ** 2
+        found.append(nordic_level.bulk_variance(values, rows, columns))
+    assert np.mean(found) == pytest.approx(18, rel=0.02)
+
+
+def test_variance_of_very_few_components_is_unknown():
+    assert np.isnan(nordic_level.bulk_variance(np.array([5.0, 2, 1]), 3, 10))
+
+
 @pytest.mark.parametrize("kept", [0, 1, 5, 9, 10])
 @pytest.mark.parametrize("real", [False, True])
 def test_projector_keeps_the_largest_components(kept, real):
@@ -86,8 +110,11 @@ def test_projector_keeps_the_largest_components(kept, real):
     assert result.components_removed[0] == 10 - kept
     assert result.energy_removed[0] ** 2 == pytest.approx(singular[kept:].sum() / singular.sum())
     if kept < 10:
-        variance = np.sum(singular[kept:] ** 2) / (40 - kept) / (10 - kept)
+        # The level does not depend on how many components of the noise stay.
+        variance = nordic_level.bulk_variance(singular**2, 40, 10)
         assert result.noise_variance[0] == pytest.approx(variance)
+    else:
+        assert np.isnan(result.noise_variance[0])
 
 
 @pytest.mark.parametrize("bad", ["info", "vectors"])

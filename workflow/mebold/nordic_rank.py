@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mebold.nordic_eigen import Tridiagonal
+from mebold.nordic_level import bulk_variance
 
 # Mean of the Tracy-Widom law for real matrices (Tracy & Widom 1996).
 _TRACY_WIDOM_MEAN = -1.2065335745820
@@ -158,8 +159,8 @@ def decompose(grams: np.ndarray, filled_rows: np.ndarray, rule: Rule) -> Decompo
         ``projectors`` (patches, n, n) complex64 or float32, to be multiplied from the right to
         rows of voxel series; ``components_removed`` (patches,) counts all singular values that
         are dropped, ``energy_removed`` (patches,) is the square root of the removed fraction of
-        the sum of singular values, ``noise_variance`` (patches,) the variance of the removed
-        components per degree of freedom (NaN where there are none).
+        the sum of singular values, ``noise_variance`` (patches,) is the noise per matrix
+        element (see `mebold.nordic_level`; NaN where nothing is removed).
     """
     n_patches, n = grams.shape[:2]
     n_singular = min(rule.rows, n)
@@ -179,9 +180,8 @@ def decompose(grams: np.ndarray, filled_rows: np.ndarray, rule: Rule) -> Decompo
         singular = np.sqrt(np.maximum(values[:n_singular], 0))
         result.components_removed[i] = n_singular - kept
         result.energy_removed[i] = np.sqrt(singular[kept:].sum() / singular.sum())
-        freedom = (int(filled_rows[i]) - kept) * (n - kept)
-        if freedom > 0:
-            result.noise_variance[i] = np.sum(singular[kept:] ** 2) / freedom
+        if kept < n_singular:
+            result.noise_variance[i] = bulk_variance(singular**2, int(filled_rows[i]), n)
         _projector(form, kept, result.projectors[i])
     return result
 

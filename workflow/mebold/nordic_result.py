@@ -44,10 +44,10 @@ class NordicResult:
         Standard deviation over volumes of (input - output), convention of `gfactor`: for pure
         noise removal a little below it, with no trace of the anatomy.
     noise_sd : (x, y, z) float32
-        Noise per channel (real or imaginary part) in signal units, from the removed components
-        per degree of freedom. Nearly free of the bias of `gfactor`, which is set by the spread of
-        the spectrum and too high where the noise level varies within a patch; noise
-        volumes correct the map locally. NaN where nothing was removed.
+        Noise per channel (real or imaginary part) in signal units, from the lower half of the
+        spectrum of the patches (`mebold.nordic_level`). Nearly free of the bias of `gfactor`,
+        which is set by the spread of the spectrum and off where the noise level varies within a
+        patch; noise volumes correct the map locally. NaN where nothing was removed.
     threshold : float
         On the singular values of data divided by the g-factor; NaN with ``method="mppca"``.
     noise_level : float
