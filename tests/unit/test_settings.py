@@ -70,3 +70,11 @@ def test_mistakes_are_named(extra, message):
 def test_missing_key_says_how_to_give_it():
     with pytest.raises(ConfigError, match=r"'output_dir' is a required property.*--config"):
         settings.complete({"bids_dir": "raw"})
+
+
+def test_fields_of_the_noise_map_are_checked():
+    config = {**BASE, "nordic": {"noise_map": "maps/{folder}/{stem}{echo}.nii.gz"}}
+    assert settings.complete(config)["nordic"]["noise_map"].startswith("maps/")
+    for wrong, named in (("{subject}.nii", "subject"), ("{stem.nii", "expected '}'")):
+        with pytest.raises(ConfigError, match=rf"nordic.noise_map.*{named}.*folder, stem, echo"):
+            settings.complete({**BASE, "nordic": {"noise_map": wrong}})

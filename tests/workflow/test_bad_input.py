@@ -48,6 +48,14 @@ def test_unequal_echo_lengths(tree, tmp_path):
     assert "volumes" in message
 
 
+def test_phase_is_not_written_without_phase_images(tree, tmp_path):
+    for path in (tmp_path / "raw").rglob("*part-phase*"):
+        path.unlink()
+    message = refused(tmp_path, "-n", nordic="{write: [magnitude, phase]}")
+    assert "`nordic.write`" in message
+    assert "run-01 has no phase images" in message
+
+
 def test_missing_echo_time(tree, tmp_path):
     name = "sub-01/ses-01/func/sub-01_ses-01_task-images_run-01_echo-2_part-mag_bold.json"
     path = tree.path(name)

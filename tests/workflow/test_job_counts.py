@@ -133,6 +133,12 @@ def test_later_sessions_cost_only_the_primary_variant(tmp_path):
     assert total == 29
 
 
+def test_options_of_nordic_change_its_jobs(tmp_path):
+    own = dry_run(tmp_path, nordic="{share_gfactor: false, write: [magnitude, phase]}")
+    assert "nordic_gfactor" not in own
+    assert own["nordic"] == 6
+
+
 def test_dataset_names_of_variants_map_back():
     for variant in runs.VARIANTS:
         for name in runs.datasets(variant):

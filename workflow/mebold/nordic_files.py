@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mebold import nifti
-from mebold.errors import ConfigError, GridMismatchError
+from mebold.errors import ConfigError, DataError, GridMismatchError, MeboldError
 from mebold.nordic_noise import (
     BY_INTENSITY,
     append_noise_scan,
@@ -85,16 +85,26 @@ def read_echo(
     -------
     Echo
 
+    Warns
+    -----
+    UserWarning
+        Voxels or volumes that hold nothing but zeros.
+
     Raises
     ------
     DataError
-        An image that cannot be read.
+        An image that cannot be read, or is no series.
     GridMismatchError
         Images that differ in matrix or place.
     ConfigError
         A noise scan of the magnitude alone for complex data, or the reverse.
     """
     data, affine = nifti.load(magnitude)
+    if data.ndim != 4:
+        raise DataError(
+            f"{magnitude} has {data.ndim} dimensions; accepted are series (x, y, z, t)."
+        )
+    _warn_empty(data)
     angle = None if phase is None else _load_at(phase, affine, magnitude)
     expected = 1 if phase is None else 2
     if noise_scans and len(noise_scans) != expected:
@@ -146,6 +156,29 @@ def _trailing(magnitude: np.ndarray, noise_volumes: int | None, origin: str) -> 
     return found if noise_volumes is None else noise_volumes
 
 
+def _warn_empty(magnitude: np.ndarray) -> None:
+    """Announce voxels and volumes of a series that hold nothing but zeros."""
+    filled = np.zeros(magnitude.shape[:3], dtype=bool)
+    empty = []
+    for t in range(magnitude.shape[3]):
+        here = magnitude[..., t] != 0
+        filled |= here
+        if not here.any():
+            empty.append(t)
+    if not filled.any():  # nordic says so
+        return
+    if n := int(filled.size - filled.sum()):
+        share = 100 * n / filled.size
+        warnings.warn(
+            f"{n} voxel(s), {share:.2g} % of all, are 0 in all volumes and stay 0.", stacklevel=3
+        )
+    if empty:
+        listed = ", ".join(map(str, empty))
+        warnings.warn(
+            f"Volume(s) {listed} (counted from 0) are 0 everywhere and stay so.", stacklevel=3
+        )
+
+
 def _load_at(path: str | Path, affine: np.ndarray, reference: str | Path) -> np.ndarray:
     """Read an image and refuse it when it lies elsewhere than the reference."""
     data, own = nifti.load(path)
@@ -179,4 +212,8 @@ def read_noise_map(path: str | Path | None = None, *, echo: Echo) -> np.ndarray 
     if path is None:
         return None
     noise_map = _load_at(path, echo.affine, "the series")
-    return check_noise_map(noise_map, echo.magnitude, is_complex=echo.phase is not None)
+    try:
+        signal = echo.magnitude[..., : echo.magnitude.shape[3] - echo.noise_volumes]
+        return check_noise_map(noise_map, signal, is_complex=echo.phase is not None)
+    except MeboldError as error:
+        raise type(error)(f"{path}: {error}") from None

@@ -13,6 +13,7 @@ _FEWEST_VOLUMES = 6
 #: How noise volumes are known.
 BY_INTENSITY, AS_CONFIGURED = "by their drop in intensity", "as configured"
 _UNIT_FACTOR = 10.0  # a noise map further off is in other units
+_MEDIAN_TO_SD = 1.4826  # of normal values
 _UNIT_VOLUMES, _UNIT_QUANTILES = 20, (0.1, 0.5)
 
 
@@ -122,6 +123,7 @@ def check_noise_map(
         Convention of `NordicResult.gfactor`: standard deviation in signal units, for complex data
         of real and imaginary part together.
     magnitude : (x, y, z, t) array
+        Without noise volumes.
     is_complex : bool
         Whether the series has a phase.
 
@@ -164,7 +166,9 @@ def check_noise_map(
             "median.",
             stacklevel=2,
         )
-    change = np.diff(series[known & filled], axis=1).std(axis=1) / np.sqrt(1 if is_complex else 2)
+    # The median forgives a movement or two.
+    steps = np.median(np.abs(np.diff(series[known & filled], axis=1)), axis=1)
+    change = _MEDIAN_TO_SD * steps / np.sqrt(1 if is_complex else 2)
     level = float(np.median(noise_map[known & filled]))
     quiet, usual = np.quantile(change, _UNIT_QUANTILES)
     if not quiet / _UNIT_FACTOR <= level <= usual * _UNIT_FACTOR:

@@ -64,25 +64,6 @@ def before_and_head(echo: Echo, result: NordicResult) -> tuple[np.ndarray, np.nd
     return before, foreground_mask(mean)
 
 
-def emptiness(magnitude: np.ndarray) -> list[str]:
-    """Sentences on voxels and volumes of a series (x, y, z, t) that hold nothing but zeros."""
-    filled = np.zeros(magnitude.shape[:3], dtype=bool)
-    empty = []
-    for t in range(magnitude.shape[3]):
-        here = magnitude[..., t] != 0
-        filled |= here
-        if not here.any():
-            empty.append(t)
-    notes = []
-    if n := int(filled.size - filled.sum()):
-        share = 100 * n / filled.size
-        notes.append(f"{n} voxels ({share:.1f} %) are 0 in all volumes and stay 0.")
-    if empty:
-        listed = ", ".join(map(str, empty))
-        notes.append(f"The volumes {listed} (from 0) are 0 everywhere; they are kept as such.")
-    return notes
-
-
 def record(
     echo: Echo, result: NordicResult, notes: list[str], head: np.ndarray, *, noise_map: str
 ) -> dict:
@@ -126,14 +107,14 @@ def record(
             "Origin": echo.noise_text,
         },
         "Result": numbers,
-        "Warnings": [*notes, *emptiness(echo.magnitude)],
+        "Warnings": notes,
         "Patent": PATENT,
         "ReferencesAndLinks": list(CITATIONS),
     }
 
 
 def summary(echo: Echo, record: dict) -> str:
-    """Return what a reader of the figure must know: one line each, warnings last.
+    """Return what a reader must know besides the warnings, one line each.
 
     Parameters
     ----------
@@ -151,7 +132,7 @@ def summary(echo: Echo, record: dict) -> str:
         + f"{_number(numbers['median_components_removed'])} of "
         f"{echo.magnitude.shape[3]} components removed (medians in the head).",
     ]
-    return "\n".join([*lines, *(f"Warning: {note}" for note in record["Warnings"])])
+    return "\n".join(lines)
 
 
 def _number(value: float | None) -> str:

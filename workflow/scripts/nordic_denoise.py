@@ -35,6 +35,7 @@ with job(snakemake) as log:
         nifti.save(out[name], maps[name], echo.affine, metadata=about(Units=units))
     maps.pop("noise_sd")
     title = f"NORDIC, {params.run['stem']}{snakemake.wildcards.echo}"
-    texts = {"title": title, "subtitle": summary}
+    lines = [summary, *(f"Warning: {note}" for note in notes)]
+    texts = {"title": title, "subtitle": "\n".join(lines)}
     figure = figures.nordic_qc(before, result.magnitude, echo.affine, mask=head, **maps, **texts)
     figures.save(figure, out.figure)
