@@ -153,6 +153,18 @@ def group_series(wildcards):
     return [variant_series(stem, variant_of(wildcards.glm)) for stem in stems]
 
 
+def ica_outcome(wildcards):
+    thermal = VARIANTS[variant_of(wildcards.dataset)][0]
+    return of_run(rules.ica.output.info, wildcards.stem, thermal=thermal)
+
+
+def group_ica_outcomes(wildcards):
+    """Outcomes of ICA of the runs of a group; none for the other variants."""
+    thermal, echoes = VARIANTS[variant_of(wildcards.glm)]
+    stems = runs.glm_stems(wildcards.group) if echoes == "ica" else []
+    return [of_run(rules.ica.output.info, stem, thermal=thermal) for stem in stems]
+
+
 def group_events(wildcards):
     return [
         runs.path(runs.row(stem)["events"]) for stem in runs.glm_stems(wildcards.group)

@@ -3,9 +3,10 @@
 import io
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from mebold import compare, compare_bootstrap, compare_tables, noiseceiling
+from mebold import compare, compare_bootstrap, compare_tables, compare_variants, noiseceiling
 from mebold.errors import ConfigError, DataError
 
 
@@ -34,7 +35,8 @@ def evaluate(data, *, n_resamples=60, seed=0, **options):
 def test_metrics_follow_their_definitions():
     data = betas()
     tsnr = np.random.default_rng(1).uniform(20, 80, (5, 40))
-    result = evaluate(data, tsnr=tsnr, fwhm=[2.0, 2.2, 2.1, 2.0, 2.3], n_components=4)
+    counts = {"n_components": 4, "n_ica_fallbacks": 2}
+    result = evaluate(data, tsnr=tsnr, fwhm=[2.0, 2.2, 2.1, 2.0, 2.3], **counts)
     z = noiseceiling.zscore_betas(data.astype(np.float32), RUNS)
     nc = noiseceiling.noise_ceiling(z, LABELS).nc
     apart = noiseceiling.noise_ceiling(z, LABELS, runs=RUNS, different_runs_only=True).nc
@@ -48,6 +50,7 @@ def test_metrics_follow_their_definitions():
         "tsnr_median_brain": np.median(tsnr, axis=1).mean(),
         "smoothness_fwhm": 2.12,
         "glmdenoise_components": 4,
+        "ica_fallback_runs": 2,
     }
     assert list(result.values) == list(compare.METRICS)
     for name, value in expected.items():
@@ -160,6 +163,32 @@ def test_paired_table_subtracts_the_reference_resample_by_resample():
     assert row["ci_high"] - row["ci_low"] == pytest.approx(2 * half, rel=1e-3)
     assert set(table["method"]) == {"images", "runs"}
     assert (table["variant"] == "nordicSingle").all()
+
+
+def test_variants_share_trials_and_draws_and_keep_their_own_numbers():
+    data = {"standardSingle": betas(), "nordicIca": betas(noise=0.5)}
+    data["nordicIca"][0, 3] = np.nan
+    quality = {v: {"tsnr": np.full((5, 40), 30.0 + i), "fwhm": np.full(5, 2.0 + i)}
+               for i, v in enumerate(data)}  # fmt: skip
+    fallbacks = [{"run": "sub-01_task-images_run-1", "reason": "20 volumes"}]
+    summaries = {
+        "standardSingle": {"NoiseComponents": 3},
+        "nordicIca": {"NoiseComponents": 1, "IcaFallbacks": fallbacks},
+    }
+    found = compare_variants.evaluate_variants(
+        data, trials=pd.DataFrame({"label": LABELS, "run": RUNS}), quality=quality,
+        summaries=summaries, roi=ROI, brain=np.ones(40, bool), zscore="run", n_resamples=60, seed=0,
+    )  # fmt: skip
+    plain, ica = (result.values for result in found.values())
+    assert plain["noise_ceiling_median"] == evaluate(betas()).values["noise_ceiling_median"]
+    assert found["standardSingle"].draws_key == found["nordicIca"].draws_key
+    assert (plain["glmdenoise_components"], ica["glmdenoise_components"]) == (3, 1)
+    assert (plain["tsnr_median_roi"], ica["smoothness_fwhm"]) == (30, 3)
+    assert "ica_fallback_runs" not in plain
+    assert ica["ica_fallback_runs"] == 1
+    assert np.isfinite(ica["percent_signal_change"])
+    table = compare_tables.comparison_table(found, subject="01", session="01")
+    assert compare_tables.ica_fallbacks(table) == {"nordicIca": 1}
 
 
 def test_pairing_is_checked():

@@ -65,6 +65,17 @@ def test_five_subjects_name_p_and_its_floor():
     assert "sign-flip p = 0.0625 (5 subjects cannot give less than 0.0625)" in text
 
 
+def test_runs_without_ica_are_told():
+    long, paired = tables(["01"])
+    for variant, count in (("nordicIca", 2.0), ("standardIca", 0.0)):
+        row = ("01", "01", variant, "ica_fallback_runs", count, None, None, "count")
+        long.loc[len(long)] = row
+    text = compare_text.describe(long, paired, baseline="standardSingle", primary="nordicOptcom")
+    assert text.endswith("ICA was not used in 2 runs of nordicIca, which hold the optimal "
+                         "combination.")  # fmt: skip
+    assert "standardIca" not in text
+
+
 def test_baseline_alone():
     long, paired = tables(["01"])
     long = long[long["variant"] == "standardSingle"]

@@ -132,6 +132,8 @@ def test_carpet_sorts_marks_runs_and_averages_rows():
 def test_component_curve_starts_at_zero():
     figure = figures.component_curve(np.array([-5.0, -2, -3]), chosen=1)
     np.testing.assert_allclose(figure.axes[0].lines[0].get_ydata(), [0, 3, 2])
+    fixed = figures.component_curve(None, chosen=4)
+    assert "4 GLMdenoise components, not chosen by cross-validation" in words(fixed)
     with pytest.raises(DataError, match="3 components chosen"):
         figures.component_curve(np.array([-5.0, -2, -3]), chosen=3)
 
@@ -229,6 +231,26 @@ def test_comparison_of_the_baseline_alone_has_no_differences():
     figure = figures.variant_comparison(long, paired[:0], baseline="standardSingle")
     assert not figure.axes[2].get_visible()
     assert figures.figure_bytes(figure, dpi=40)
+
+
+def test_runs_without_ica_are_marked_with_their_number():
+    long, paired = tables(2)
+    for subject, count in (("00", 2.0), ("01", 1.0)):
+        row = (subject, "01", "nordicOptcom", "ica_fallback_runs", count, np.nan, np.nan, "count")
+        long.loc[len(long)] = row
+        long.loc[len(long)] = (subject, "01", "nordicSingle", *row[3:4], 0.0, *row[5:])
+    for figure in (
+        figures.variant_comparison(long, paired, baseline="standardSingle"),
+        figures.variant_metrics(long),
+    ):
+        text = words(figure)
+        assert "optimal combination stands in (NORDIC, optimal combination: 3 runs)" in text
+        starred = [t.get_text() for a in figure.axes for t in a.texts if "*" in t.get_text()]
+        bars = [a for a in figure.axes if a.patches]
+        assert len(starred) == len(bars)
+    assert "optimal combination stands in" not in words(
+        figures.variant_comparison(*tables(1), baseline="standardSingle")
+    )
 
 
 def test_unknown_variants_keep_their_names():

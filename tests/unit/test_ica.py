@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mebold import combine, decay, echo_summary, ica, nifti, series, tedana_logging
+from mebold import combine, decay, echo_summary, ica, ica_outcome, nifti, series, tedana_logging
 from mebold.errors import ConfigError, GridMismatchError, MetadataError
+from mebold.job_parameters import JobParameters
 
 TE = (0.011, 0.02882, 0.04662)
 TR = 1.5
@@ -260,6 +261,31 @@ def test_other_errors_are_raised_and_loggers_left_clean(run, tmp_path, fake_teda
     with pytest.raises(OSError, match="No space left"):
         denoise(run, tmp_path / "out")
     assert logging.getLogger("GENERAL").handlers == before
+
+
+def test_products_of_a_run_without_ica_say_so(run, tmp_path):
+    data, mask, bold = run
+    short = denoise((data[..., :20], mask, bold), tmp_path).outcome
+    fine = {"run": "b", "status": "ok", "reason": "", "n_components": 9, "n_rejected": 4}
+    assert ica_outcome.metadata(short) == {
+        "IcaStatus": "fallback",
+        "Description": "The optimal combination, because ICA was not used: 20 volumes, at least "
+        "30 are needed.",
+    }
+    assert ica_outcome.metadata(fine)["IcaComponentsRejected"] == 4
+    found = ica_outcome.fallbacks([fine, short])
+    assert found == [{"run": PREFIX, "reason": "20 volumes, at least 30 are needed"}]
+
+
+@pytest.mark.parametrize(
+    ("thermal", "after", "order"), [("standard", 0.99, 40), ("nordic", 0.99, 0.99),
+                                    ("nordic", None, 40)])  # fmt: skip
+def test_order_after_nordic_is_an_option(thermal, after, order):
+    config = {"ica": {"order": 40, "order_after_nordic": after, "robust": False}}
+    job = types.SimpleNamespace(config=config)
+    settings = JobParameters.ica_settings(job, types.SimpleNamespace(thermal=thermal))
+    assert settings == {"order": order, "robust": False}
+    assert config["ica"]["order"] == 40
 
 
 def test_short_runs_are_outcomes(run, tmp_path):

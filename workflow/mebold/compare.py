@@ -26,6 +26,7 @@ METRICS: dict[str, tuple[str, str]] = {
     "tsnr_median_brain": ("Median tSNR in brain", "1"),
     "smoothness_fwhm": ("Smoothness of the residuals, FWHM", "mm"),
     "glmdenoise_components": ("GLMdenoise components", "count"),
+    "ica_fallback_runs": ("Runs with the optimal combination because ICA was not used", "count"),
 }
 
 
@@ -111,6 +112,7 @@ def evaluate(
     tsnr: np.ndarray | None = None,
     fwhm: np.ndarray | None = None,
     n_components: int | None = None,
+    n_ica_fallbacks: int | None = None,
     zscore: str = "run",
     chunk_voxels: int = 8192,
 ) -> VariantMetrics:
@@ -139,6 +141,8 @@ def evaluate(
         Smoothness per run in mm.
     n_components : int, optional
         Number of GLMdenoise components.
+    n_ica_fallbacks : int, optional
+        Number of runs in which an ICA variant holds the optimal combination.
     zscore : {"run", "session", "none"}
         Level at which betas are z-scored, as for the noise-ceiling maps; "none" takes them as they
         are, so that they must have unit variance.
@@ -177,8 +181,8 @@ def evaluate(
     values, samples = _collect(summaries)
     _add_signal_change(values, samples, trial_means / inside.sum(), runs, cells, resamples)
     _add_run_metrics(values, samples, tsnr, fwhm, inside, used, cells, resamples)
-    if n_components is not None:
-        values["glmdenoise_components"] = float(n_components)
+    counts = {"glmdenoise_components": n_components, "ica_fallback_runs": n_ica_fallbacks}
+    values |= {name: float(count) for name, count in counts.items() if count is not None}
     return VariantMetrics(
         values={m: values[m] for m in METRICS if m in values},
         samples=samples,

@@ -58,6 +58,23 @@ def comparison_table(
     return pd.DataFrame(rows, columns=LONG_COLUMNS)
 
 
+def ica_fallbacks(table: pd.DataFrame) -> dict[str, int]:
+    """Return the runs in which a variant holds the optimal combination for want of a usable ICA.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Long table of :func:`comparison_table`, one or more subjects.
+
+    Returns
+    -------
+    dict of str to int
+        Variant -> runs over all sessions; variants without such runs are absent.
+    """
+    rows = table[(table["metric"] == "ica_fallback_runs") & (table["value"] > 0)]
+    return {v: int(n) for v, n in rows.groupby("variant", sort=False)["value"].sum().items()}
+
+
 def envelope(intervals: Sequence[tuple[float, float]]) -> tuple[float, float]:
     """Return the smallest lower and the largest upper limit; NaN when there is none."""
     limits = np.array([i for i in intervals if np.isfinite(i).all()], float).reshape(-1, 2)

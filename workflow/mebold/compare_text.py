@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from mebold.compare_tables import ica_fallbacks
 from mebold.errors import DataError
 
 METRIC = "noise_ceiling_median"
@@ -67,6 +68,11 @@ def describe(
             sentences.append(_pair_sentence(paired, mean, variant, reference, level))
     sentences += _group_sentences(group, best, baseline, n)
     sentences += _quality_sentences(table, baseline, primary)
+    sentences += [
+        f"ICA was not used in {count} run{'s' * (count > 1)} of {variant}, which hold"
+        f"{'s' * (count == 1)} the optimal combination."
+        for variant, count in ica_fallbacks(table).items()
+    ]
     return " ".join(s for s in sentences if s)
 
 

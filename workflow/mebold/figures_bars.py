@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,8 +55,11 @@ def colour_of(variant: str) -> str:
     return THERMAL.get(_split(variant)[0], ("", _OTHER[0]))[1]
 
 
-def draw_bars(axes: Axes, part: pd.DataFrame, label: str) -> None:
-    """Draw bars with intervals (one subject) or SEM and subjects as points (several)."""
+def draw_bars(axes: Axes, part: pd.DataFrame, label: str, *, marked: Collection[str] = ()) -> None:
+    """Draw bars with intervals (one subject) or SEM and subjects as points (several).
+
+    The values of the variants in `marked` carry an asterisk.
+    """
     variants = list(dict.fromkeys(part["variant"]))
     places, ticks = _positions(variants)
     wide = part.pivot_table(index="subject", columns="variant", values="value", sort=False)
@@ -71,8 +74,9 @@ def draw_bars(axes: Axes, part: pd.DataFrame, label: str) -> None:
                 zorder=4,
             )  # fmt: skip
         low, high = axes.get_ylim()
+        star = "*" if variant in marked else ""
         axes.text(
-            x, 0.02, f"{values.mean():.{1 if high - low > 5 else 2}f}",
+            x, 0.02, f"{values.mean():.{1 if high - low > 5 else 2}f}{star}",
             transform=axes.get_xaxis_transform(), ha="center", va="bottom", fontsize=6,
             color="white", fontweight="bold", zorder=5,
         )  # fmt: skip

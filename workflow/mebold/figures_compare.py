@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 
 from mebold.compare import METRICS
 from mebold.compare_stats import sem
-from mebold.compare_tables import envelope
+from mebold.compare_tables import envelope, ica_fallbacks
 from mebold.errors import DataError
 from mebold.figures_bars import THERMAL, colour_of, draw_bars, in_words
 from mebold.figures_style import (
@@ -142,7 +143,8 @@ def variant_comparison(
             (group["metric"] == "noise_ceiling_median") & (group["reference"] == baseline)
         ]
     rows = max(wanted["variant"].nunique(), 1)
-    foot = 0.74
+    marked = ica_fallbacks(table)
+    foot = 0.74 + 0.15 * bool(marked)
     height = 3.2 + 0.42 * rows + 0.55 + foot
     with style():
         figure = new_figure(WIDTH, height)
@@ -150,8 +152,9 @@ def variant_comparison(
         a = figure.add_axes([0.08, top[0], 0.40, top[1]])
         b = figure.add_axes([0.58, top[0], 0.40, top[1]])
         c = figure.add_axes([0.27, (foot + 0.42) / height, 0.56, 0.42 * rows / height])
-        draw_bars(a, ceiling, "Median noise ceiling in ROI (%)")
-        draw_bars(b, table[table["metric"] == "dprime"], "d-prime, ROI against rest of brain")
+        draw_bars(a, ceiling, "Median noise ceiling in ROI (%)", marked=marked)
+        dprime = table[table["metric"] == "dprime"]
+        draw_bars(b, dprime, "d-prime, ROI against rest of brain", marked=marked)
         if wanted.empty:
             c.set_visible(False)
         else:
@@ -163,7 +166,8 @@ def variant_comparison(
             panel_letter(axes, letter, left=left)
 
         _legends(figure, a, n, wanted)
-        footnote(figure, _legend_text(table, n, confidence), y=0.06 / height)
+        note = _legend_text(table, n, confidence) + _fallback_text(marked)
+        footnote(figure, note, y=0.06 / height)
     return figure
 
 
@@ -214,6 +218,12 @@ def _legend_text(table: pd.DataFrame, n: int, confidence: float) -> str:
     return "\n".join(lines)
 
 
+def _fallback_text(marked: Mapping[str, int]) -> str:
+    """Say which variants hold runs without ICA, as one more line; empty when there are none."""
+    runs = ", ".join(f"{in_words(v)}: {n} run{'s' * (n > 1)}" for v, n in marked.items())
+    return f"\n* ICA was not used, the optimal combination stands in ({runs})." if marked else ""
+
+
 def variant_metrics(table: pd.DataFrame, *, confidence: float = 0.95) -> Figure:
     """Draw the other metrics of the variants: what else changed with the noise ceiling.
 
@@ -232,20 +242,22 @@ def variant_metrics(table: pd.DataFrame, *, confidence: float = 0.95) -> Figure:
     shown = [
         m
         for m in METRICS
-        if m not in ("noise_ceiling_median", "dprime") and (table["metric"] == m).any()
+        if m not in ("noise_ceiling_median", "dprime", "ica_fallback_runs")
+        and (table["metric"] == m).any()
     ]
     if not shown:
         raise DataError("the comparison table holds no further metrics to draw")
     units = {"percent": "%", "mm": "mm", "count": "number", "1": ""}
     n_rows = -(-len(shown) // 3)
     n = table["subject"].nunique()
+    marked = ica_fallbacks(table)
     with style():
         figure = new_figure(WIDTH, 2.3 * n_rows + 0.55, layout="constrained")
         figure.get_layout_engine().set(rect=(0, 0.07, 1, 0.93 - 0.06))
         panels = figure.subplots(n_rows, 3, squeeze=False).ravel()
         for axes, metric in zip(panels, shown, strict=False):
             label, unit = METRICS[metric]
-            draw_bars(axes, table[table["metric"] == metric], "")
+            draw_bars(axes, table[table["metric"] == metric], "", marked=marked)
             axes.set_title(label.replace(", ", ",\n", 1), fontsize=7.5)
             axes.set_ylabel(units.get(unit, unit))
             axes.tick_params(axis="x", labelsize=6.5)
@@ -258,5 +270,5 @@ def variant_metrics(table: pd.DataFrame, *, confidence: float = 0.95) -> Figure:
             else "n = 1 subject; error bars: wider of two bootstrap intervals "
             f"({100 * confidence:g} %, over images and over runs)."
         )
-        footnote(figure, what)
+        footnote(figure, what + _fallback_text(marked))
     return figure

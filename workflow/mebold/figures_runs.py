@@ -153,14 +153,15 @@ def _carpet_rows(
 
 
 def component_curve(
-    curve: np.ndarray, *, chosen: int, title: str = "Number of noise components"
+    curve: np.ndarray | None, *, chosen: int, title: str = "Number of noise components"
 ) -> Figure:
     """Draw how cross-validated performance depends on the number of noise components.
 
     Parameters
     ----------
-    curve : (K + 1,) array
-        Performance with 0 .. K components (higher is better), as GLMsingle's ``xvaltrend``.
+    curve : (K + 1,) array or None
+        Performance with 0 .. K components (higher is better), as GLMsingle's ``xvaltrend``; None
+        where the number was not cross-validated.
     chosen : int
         Number chosen.
     title : str
@@ -169,6 +170,13 @@ def component_curve(
     -------
     Figure
     """
+    if curve is None:
+        with style():
+            figure = new_figure(4.6, 1.0)
+            text = f"{chosen} GLMdenoise components, not chosen by cross-validation (no repeats "
+            figure.text(0.02, 0.5, f"{text}across runs, or fixed by the configuration).", wrap=True)
+            figure.suptitle(title, x=0.02, ha="left", fontweight="bold")
+        return figure
     curve = np.asarray(curve, float)
     if curve.ndim != 1 or not 0 <= chosen < curve.size:
         raise DataError(

@@ -38,7 +38,7 @@ class IcaResult:
         Optimal combination without the rejected components, in units of the data; 0 in voxels
         without one good echo. None when `outcome` is a fallback.
     outcome : dict
-        ``status`` ("ok" or "fallback"), ``reason``, ``n_components``, ``n_accepted``,
+        ``run``, ``status`` ("ok" or "fallback"), ``reason``, ``n_components``, ``n_accepted``,
         ``n_rejected``, ``variance_accepted`` and ``variance_rejected`` (percent of the
         variance that all components explain),
         ``converged``, ``warnings`` and the parameters of the run; JSON-ready.
@@ -225,12 +225,12 @@ def denoise(
     tree: str = "tedana_orig",
     order: str | float = "aic",
     robust: bool = False,
-    n_robust_runs: int = 30,
+    robust_runs: int = 30,
     max_iterations: int = 500,
     max_restarts: int = 10,
     orthogonalise: bool = False,
     t2star: np.ndarray | None = None,
-    min_volumes: int = 30,
+    minimum_volumes: int = 30,
     fit_method: str = "loglin",
     n_threads: int = 1,
     report: bool = True,
@@ -263,7 +263,7 @@ def denoise(
     order : str, int or float
         See `check_order`.
     robust : bool
-        Cluster `n_robust_runs` decompositions instead of using one.
+        Cluster `robust_runs` decompositions instead of using one.
     max_iterations, max_restarts : int
         Limits of each decomposition and of new attempts with the next seed.
     orthogonalise : bool
@@ -272,7 +272,7 @@ def denoise(
     t2star : (V,) array, optional
         Seconds; replaces tedana's own fit of this run, so that the combination has the weights of
         the optcom variant.
-    min_volumes : int
+    minimum_volumes : int
         Shorter runs are not decomposed.
     fit_method : {"loglin", "curvefit"}
         T2* fit of tedana, unless `t2star` is given.
@@ -304,6 +304,7 @@ def denoise(
     times = _check_inputs(echoes, te_s, mask, tree)
     order = check_order(order)
     outcome: dict[str, Any] = {
+        "run": prefix,
         "software": f"tedana {tedana.__version__}",
         "method": "robustica" if robust else "fastica",
         "order": order,
@@ -316,8 +317,8 @@ def denoise(
         "n_accepted": 0,
         "n_rejected": 0,
     }
-    if echoes.shape[2] < min_volumes:
-        reason = f"{echoes.shape[2]} volumes, at least {min_volumes} are needed"
+    if echoes.shape[2] < minimum_volumes:
+        reason = f"{echoes.shape[2]} volumes, at least {minimum_volumes} are needed"
         return _fallback(outcome, reason)
     if isinstance(order, int) and order >= echoes.shape[2]:
         return _fallback(outcome, f"{order} components asked of {echoes.shape[2]} volumes")
@@ -330,7 +331,7 @@ def denoise(
         arguments = {
             "data": files, "tes": times.tolist(), "out_dir": str(folder), "mask": mask_file,
             "prefix": prefix, "tree": str(tree), "tedpca": order, "fixed_seed": int(seed),
-            "ica_method": outcome["method"], "n_robust_runs": n_robust_runs,
+            "ica_method": outcome["method"], "n_robust_runs": robust_runs,
             "maxit": max_iterations, "maxrestart": max_restarts, "tedort": orthogonalise,
             "fittype": fit_method, "t2smap": t2star_file, "no_reports": not report,
             "overwrite": True,

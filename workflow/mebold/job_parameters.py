@@ -103,6 +103,14 @@ class JobParameters(RunIndex):
         """Return the runs that a T2* fit pools."""
         return [pooled] if self.config["decay"]["pool"] == "run" else self.stems(group=pooled)
 
+    def ica_settings(self, wildcards) -> dict:
+        """Options of tedana's ICA of a run: NORDIC leaves less rank, so its order may differ."""
+        settings = dict(self.config["ica"])
+        after_nordic = settings.pop("order_after_nordic")
+        if wildcards.thermal == "nordic" and after_nordic is not None:
+            settings["order"] = after_nordic
+        return settings
+
     def echoes_of(self, wildcards) -> str:
         """Kind of echo combination of a dataset."""
         return VARIANTS[variant_of(wildcards.dataset)][1]

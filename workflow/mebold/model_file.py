@@ -1,7 +1,7 @@
 """The HDF5 file of a single-trial fit: every result in the voxels of the mask, read in chunks."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import h5py
@@ -42,6 +42,13 @@ def _put(group: h5py.Group, key: str, value: object) -> None:
         group.create_dataset(key, data=value, chunks=chunks)
     else:
         group[key] = value
+
+
+@contextlib.contextmanager
+def open_models(paths: Iterable[str | Path]) -> Iterator[list[h5py.File]]:
+    """Open several model files for reading, as `open_model` does."""
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(open_model(path)) for path in paths]
 
 
 @contextlib.contextmanager

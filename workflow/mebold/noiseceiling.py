@@ -24,6 +24,8 @@ __all__ = [
     "Selection",
     "noise_ceiling",
     "noise_ceilings",
+    "of_trials",
+    "subject_selections",
     "zscore_betas",
 ]
 
@@ -172,6 +174,56 @@ def noise_ceilings(
         for name, result in sums.results().items():
             parts[name].append(result)
     return {name: _join(results) for name, results in parts.items()}
+
+
+def of_trials(
+    betas: Sequence[np.ndarray],
+    trials: Sequence[pd.DataFrame],
+    *,
+    selections: Mapping[str, Selection],
+    zscore: str,
+) -> dict[str, NoiseCeiling]:
+    """Return the noise ceilings of sessions from their trial tables.
+
+    Parameters
+    ----------
+    betas : sequence of ndarray, (V, N_s)
+    trials : sequence of DataFrame
+        One per session, with columns ``label`` and ``run``, rows in the order of the betas.
+    selections : mapping
+        Name to `Selection`.
+    zscore : {"session", "run", "none"}
+        As the configuration names it.
+
+    Returns
+    -------
+    dict of str to NoiseCeiling
+    """
+    return noise_ceilings(
+        betas,
+        [table["label"].tolist() for table in trials],
+        runs=[table["run"].astype(str).tolist() for table in trials],
+        selections=selections,
+        zscore=None if zscore == "none" else zscore,
+    )
+
+
+def subject_selections(groups: Mapping[str, int]) -> dict[str, Selection]:
+    """Return the selections of a subject's maps, in the order in which they are written.
+
+    Parameters
+    ----------
+    groups : mapping of str to int
+        Name of a map to the exact number of presentations of its images.
+
+    Returns
+    -------
+    dict of str to Selection
+        The groups, then ``Allrep`` (every repeated image) and ``DifferentRuns``.
+    """
+    exact = {name: Selection(exact_repeats=count) for name, count in groups.items()}
+    rest = {"Allrep": Selection(), "DifferentRuns": Selection(pairs="different_runs")}
+    return exact | rest
 
 
 def _join(parts: list[NoiseCeiling]) -> NoiseCeiling:

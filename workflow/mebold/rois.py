@@ -101,6 +101,16 @@ def roi_vector(volume: np.ndarray, mask: np.ndarray, *, name: str) -> np.ndarray
     return inside
 
 
+def on_grid(
+    volume: np.ndarray, affine: np.ndarray, mask: np.ndarray, mask_affine: np.ndarray, *, name: str
+) -> np.ndarray:
+    """Return an ROI mask as `roi_vector` does, after `check_grid` against the analysis mask."""
+    check_grid(
+        volume.shape, affine, mask.shape, mask_affine, name=name, reference_name="the output grid"
+    )
+    return roi_vector(volume, mask, name=name)
+
+
 def masks_from_labels(
     atlas: np.ndarray, labels: Mapping[str, int | Iterable[int]], *, name: str
 ) -> dict[str, np.ndarray]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mebold import nifti
 from mebold.errors import GridMismatchError
 
 _VOLUMES_AT_ONCE = 64
@@ -53,6 +54,20 @@ def unmask(values: np.ndarray, mask: np.ndarray, *, fill: float = 0) -> np.ndarr
     volume = np.full(mask.shape + values.shape[1:], fill, dtype=values.dtype)
     volume[mask] = values
     return volume
+
+
+def save_map(
+    path: str | Path,
+    values: np.ndarray,
+    mask: np.ndarray,
+    affine: np.ndarray,
+    *,
+    dtype: type = np.float32,
+    metadata: dict | None = None,
+) -> None:
+    """Write (V,) values as an image, see `nifti.save`; 0 outside the mask and where not finite."""
+    volume = unmask(np.nan_to_num(values), mask)
+    nifti.save(path, volume, affine, dtype=dtype, metadata=metadata)
 
 
 def volumes(values: np.ndarray, mask: np.ndarray) -> Iterator[np.ndarray]:

@@ -49,6 +49,10 @@ use rule bold_single as bold_optcom with:
 
 
 use rule bold_single as bold_ica with:
+    input:
+        store=series_of_variant,
+        mask=of_subject(rules.grid.output.series_mask),
+        outcome=ica_outcome,
     output:
         bold="<out>/{dataset}/{folder}/func/{stem}_space-T1w_desc-denoised_bold.nii.gz",
         mask="<out>/{dataset}/{folder}/func/{stem}_space-T1w_desc-brain_mask.nii.gz",

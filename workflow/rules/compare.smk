@@ -84,6 +84,12 @@ rule comparison:
             category="Comparison",
             labels={"session": "all", "figure": "noise ceilings of the variants"},
         ),
+        others=report(
+            "<out>/comparison/figures/desc-variants_metrics.png",
+            caption="../report/variant_metrics.rst",
+            category="Comparison",
+            labels={"session": "all", "figure": "other metrics of the variants"},
+        ),
     log:
         "<logs>/comparison.log",
     conda:

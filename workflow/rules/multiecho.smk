@@ -63,7 +63,13 @@ rule ica:
     output:
         store=temp("<work>/series/{folder}/{stem}_desc-{thermal}Ica_series.npy"),
         report=directory("<out>/preproc-{thermal}Ica/{folder}/tedana/{stem}"),
-        info="<out>/preproc-{thermal}Ica/{folder}/func/{stem}_desc-ICA_outcome.json",
+        info=report(
+            "<out>/preproc-{thermal}Ica/{folder}/func/{stem}_desc-ICA_outcome.json",
+            caption="../report/ica.rst",
+            category="Preprocessing",
+            subcategory="{folder}",
+            labels={"run": "{stem}", "figure": "outcome of ICA ({thermal})"},
+        ),
     log:
         "<logs>/ica/{folder}/{stem}_{thermal}.log",
     benchmark:
@@ -75,7 +81,7 @@ rule ica:
         runtime=minutes(240),
     params:
         run=runs.run_parameters,
-        settings=config["ica"],
+        settings=runs.ica_settings,
         seed=config["seed"],
         code=code("ica_denoise"),
     script:

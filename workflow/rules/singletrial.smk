@@ -5,6 +5,7 @@ rule singletrial:
     input:
         series=group_series,
         events=group_events,
+        ica=group_ica_outcomes,
         mask=of_subject(rules.grid.output.series_mask),
         t1w=of_subject(rules.grid.output.t1w),
     output:
@@ -21,6 +22,13 @@ rule singletrial:
             category="Single-trial fits",
             subcategory="{folder}",
             labels={"fit": "{glm}", "figure": "betas"},
+        ),
+        components=report(
+            "<out>/{glm}/{folder}/figures/{group}_desc-GLMsingle_components.png",
+            caption="../report/components.rst",
+            category="Single-trial fits",
+            subcategory="{folder}",
+            labels={"fit": "{glm}", "figure": "number of noise components"},
         ),
         maps=report(
             "<out>/{glm}/{folder}/figures/{group}_desc-GLMsingle_maps.png",

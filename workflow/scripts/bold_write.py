@@ -1,6 +1,6 @@
 """Write a variant's series as the BOLD image that users read."""
 
-from mebold import compare_quality, derivatives, figures, nifti, series, visual_roi
+from mebold import compare_quality, derivatives, figures, ica_outcome, nifti, series, visual_roi
 from mebold.jobs import job
 
 with job(snakemake):
@@ -14,6 +14,8 @@ with job(snakemake):
         SpatialReference="T1w of the subject",
     )
     metadata = derivatives.bold_metadata(run, echoes=snakemake.params.echoes)
+    if snakemake.params.echoes == "ica":
+        metadata |= ica_outcome.metadata(nifti.read_json(snakemake.input.outcome))
     out = snakemake.output
     nifti.save_volumes(
         out.bold,

@@ -3,8 +3,8 @@
 import numpy as np
 
 from mebold import (
-    compare,
     compare_tables,
+    compare_variants,
     derivatives,
     figures,
     model_file,
@@ -12,76 +12,50 @@ from mebold import (
     rois,
     series,
     variant_region,
-)
+)  # fmt: skip
 from mebold.jobs import job
 
-with job(snakemake) as log:
-    variants, settings = snakemake.params.variants, snakemake.params.settings
-    mask, affine = nifti.load_mask(snakemake.input.mask)
-    brain = nifti.load_mask(snakemake.input.brain)[0][mask]
-    t1w, t1w_affine = nifti.load(snakemake.input.t1w)
-    quality = [dict(np.load(path)) for path in snakemake.input.quality]
-    source, given = snakemake.params.roi["source"], None
-    if source not in ("consensus", *variants):
-        volume, own = nifti.load_mask(source)
-        rois.check_grid(
-            volume.shape, own, mask.shape, affine, name=source, reference_name="the output grid"
+with job(snakemake):
+    params, inputs, out = snakemake.params, snakemake.input, snakemake.output
+    mask, affine = nifti.load_mask(inputs.mask)
+    brain = nifti.load_mask(inputs.brain)[0][mask]
+    quality = dict(zip(params.variants, map(np.load, inputs.quality), strict=True))
+    summaries = dict(zip(params.variants, map(nifti.read_json, inputs.summaries), strict=True))
+    scores = {variant: found["score"] for variant, found in quality.items()}
+    source, given = params.roi["source"], None
+    if source not in ("consensus", *params.variants):
+        given = rois.on_grid(*nifti.load_mask(source), mask, affine, name=source)
+    region = variant_region.choose(scores, brain=brain, given=given, **params.roi)
+    with model_file.open_models(inputs.models) as models:
+        results = compare_variants.evaluate_variants(
+            {v: model["betas"] for v, model in zip(params.variants, models, strict=True)},
+            trials=nifti.read_tsv(inputs.trials[0]),
+            quality=quality,
+            summaries=summaries,
+            roi=region.mask,
+            brain=brain,
+            zscore=params.zscore,
+            n_resamples=params.settings["n_bootstrap"],
+            seed=params.seed,
         )
-        given = rois.roi_vector(volume, mask, name=source).astype(bool)
-    scores = dict(zip(variants, (q["score"] for q in quality), strict=True))
-    region = variant_region.choose(scores, brain=brain, given=given, **snakemake.params.roi)
-    trials = nifti.read_tsv(snakemake.input.trials[0])
-    labels, runs = trials["label"].to_numpy(), trials["run"].astype(str).to_numpy()
-    cells, resamples = compare.prepare(
-        labels, runs, n_resamples=settings["n_bootstrap"], seed=snakemake.params.seed
-    )
-    results = {}
-    for variant, path, measured, summary in zip(
-        variants, snakemake.input.models, quality, snakemake.input.summaries, strict=True
-    ):
-        with model_file.open_model(path) as model:
-            results[variant] = compare.evaluate(
-                np.nan_to_num(model["betas"][:]),
-                labels=labels,
-                runs=runs,
-                roi=region.mask,
-                cells=cells,
-                resamples=resamples,
-                brain=brain,
-                tsnr=measured["tsnr"],
-                fwhm=measured["fwhm"],
-                zscore=snakemake.params.zscore,
-                n_components=nifti.read_json(summary)["NoiseComponents"],
-            )
-    names = {
-        "subject": snakemake.params.run["subject"],
-        "session": snakemake.params.run["session"] or "n/a",
-    }
-    references = list(dict.fromkeys([settings["baseline"], snakemake.params.primary]))
-    out = snakemake.output
-    nifti.write_tsv(out.metrics, compare_tables.comparison_table(results, **names))
-    nifti.write_tsv(
-        out.paired,
-        compare_tables.difference_table(
-            results, references=[r for r in references if r in results], **names
-        ),
-    )
-    about = derivatives.Sidecar(
-        snakemake, packages=["numpy", "scipy"], SpatialReference="T1w of the subject"
-    )
-    roi = series.unmask(region.mask, mask, fill=False)
-    nifti.save(
-        out.roi, roi, affine, dtype="uint8", metadata=about(Type="ROI", Description=region.about)
-    )
-    score = series.unmask(region.score.astype(np.float32), mask)
-    nifti.save(out.score, score, affine, metadata=about(Units="t", Description=region.about))
+    names = {"subject": params.run["subject"], "session": params.run["session"] or "n/a"}
+    references = [r for r in (params.settings["baseline"], params.primary) if r in results]
+    metrics = compare_tables.comparison_table(results, **names)
+    nifti.write_tsv(out.metrics, metrics)
+    paired = compare_tables.difference_table(results, references=references, **names)
+    nifti.write_tsv(out.paired, paired)
+    space = {"SpatialReference": "T1w of the subject", "Description": region.about}
+    about = derivatives.Sidecar(snakemake, packages=["numpy", "scipy"], **space)
+    series.save_map(out.roi, region.mask, mask, affine, dtype=np.uint8, metadata=about(Type="ROI"))
+    series.save_map(out.score, region.score, mask, affine, metadata=about(Units="t"))
+    t1w, t1w_affine = nifti.load(inputs.t1w)
     figure = figures.visual_roi(
-        score,
+        series.unmask(region.score, mask),
         affine,
         t1w=t1w,
         t1w_affine=t1w_affine,
         mask=mask,
-        roi=roi,
-        threshold=snakemake.params.roi["threshold"],
+        roi=series.unmask(region.mask, mask),
+        threshold=params.roi["threshold"],
     )
     figures.save(figure, out.figure)

@@ -20,3 +20,4 @@ with job(snakemake):
         partial.write_text(text + "\n")
     figure = figures.variant_comparison(table, paired, baseline=baseline, group=group)
     figures.save(figure, out.svg, out.png)
+    figures.save(figures.variant_metrics(table), out.others)

@@ -8,7 +8,7 @@ from mebold import ica, nifti, series
 from mebold.jobs import job
 
 with job(snakemake) as log:
-    run, settings = snakemake.params.run, dict(snakemake.params.settings)
+    run, settings = snakemake.params.run, snakemake.params.settings
     mask, affine = nifti.load_mask(snakemake.input.mask)
     report = Path(snakemake.output.report)
     with np.load(snakemake.input.fit) as fit:

@@ -1,7 +1,5 @@
 """Noise ceilings of one subject over all sessions, and the mean R2 that readers mask with."""
 
-import contextlib
-
 import numpy as np
 
 from mebold import derivatives, figures, model_file, nifti, noiseceiling, series
@@ -12,49 +10,35 @@ with job(snakemake):
     t1w, t1w_affine = nifti.load(snakemake.input.t1w)
     settings, out = snakemake.params.settings, snakemake.output
     trials = [nifti.read_tsv(path) for path in snakemake.input.trials]
-    selections = {
-        name: noiseceiling.Selection(exact_repeats=count)
-        for name, count in settings["groups"].items()
-    }
-    selections["Allrep"] = noiseceiling.Selection()
-    selections["between"] = noiseceiling.Selection(pairs="different_runs")
+    selections = noiseceiling.subject_selections(settings["groups"])
     level = settings["subject_zscore"]
-    with contextlib.ExitStack() as stack:
-        models = [stack.enter_context(model_file.open_model(p)) for p in snakemake.input.models]
-        found = noiseceiling.noise_ceilings(
-            [model["betas"] for model in models],
-            [table["label"].tolist() for table in trials],
-            runs=[table["run"].astype(str).tolist() for table in trials],
-            selections=selections,
-            zscore=None if level == "none" else level,
-        )
-        # Zero where any session has no finite fit: readers mask with R2mean > 0.
-        r2 = np.nan_to_num(np.mean([model["r2"][:] for model in models], axis=0))
+    with model_file.open_models(snakemake.input.models) as models:
+        betas = [model["betas"] for model in models]
+        found = noiseceiling.of_trials(betas, trials, selections=selections, zscore=level)
+        # Not finite, hence 0, where any session has no fit: readers mask with R2mean > 0.
+        r2 = np.mean([model["r2"][:] for model in models], axis=0)
     about = derivatives.Sidecar(
         snakemake,
         packages=["numpy", "h5py"],
         SpatialReference="T1w of the subject",
         ZscoredWithin=level,
     )
-
-    def volume_of(values):
-        return series.unmask(np.nan_to_num(values).astype(np.float32), mask)
-
-    names = [*settings["groups"], "Allrep", "between"]
-    for name, path in zip(names, [*out.groups, out.between], strict=True):
-        images = {"ImagesPerRepeatCount": found[name].repeats, "Units": "percent"}
-        nifti.save(path, volume_of(found[name].nc), affine, metadata=about(**images))
-    nifti.save(out.ncsnr, volume_of(found["Allrep"].ncsnr), affine, metadata=about(Units="1"))
-    nifti.save(out.r2mean, volume_of(r2), affine, metadata=about(Units="percent"))
-    nifti.save(out.r2mask, volume_of(r2 > 15), affine, dtype="uint8", metadata=about(Type="ROI"))
+    for path, ceiling in zip([*out.groups, out.between], found.values(), strict=True):
+        metadata = about(ImagesPerRepeatCount=ceiling.repeats, Units="percent")
+        series.save_map(path, ceiling.nc, mask, affine, metadata=metadata)
+    all_repeats = found["Allrep"]
+    series.save_map(out.ncsnr, all_repeats.ncsnr, mask, affine, metadata=about(Units="1"))
+    series.save_map(out.r2mean, r2, mask, affine, metadata=about(Units="percent"))
+    above = {"dtype": np.uint8, "metadata": about(Type="ROI")}
+    series.save_map(out.r2mask, r2 > 15, mask, affine, **above)
     summary = {
         "Sessions": len(trials),
         "Trials": [len(table) for table in trials],
-        "ImagesPerRepeatCount": {name: found[name].repeats for name in names},
+        "ImagesPerRepeatCount": {name: ceiling.repeats for name, ceiling in found.items()},
     }
     nifti.write_json(out.summary, about(**summary))
     figure = figures.noise_ceiling(
-        volume_of(found["Allrep"].nc),
+        series.unmask(np.nan_to_num(all_repeats.nc), mask),
         affine,
         t1w=t1w,
         t1w_affine=t1w_affine,

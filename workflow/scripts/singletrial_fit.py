@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mebold import derivatives, figures, glm_session, model_file, nifti, series
+from mebold import derivatives, figures, glm_session, ica_outcome, model_file, nifti, series
 from mebold.jobs import job
 
 with job(snakemake) as log:
@@ -47,13 +47,19 @@ with job(snakemake) as log:
     nifti.save(out.r2, maps["r2"], affine, metadata=about(Units="percent"))
     nifti.save(out.hrf, maps["hrf_index"], affine, dtype=np.int16, metadata=about())
     nifti.save(out.fracridge, maps["frac_value"], affine, metadata=about(Units="fraction"))
-    nifti.write_json(out.summary, about(**glm_session.summary(session, result)))
+    summary = glm_session.summary(session, result)
+    if snakemake.input.ica:
+        outcomes = [nifti.read_json(path) for path in snakemake.input.ica]
+        summary["IcaFallbacks"] = ica_outcome.fallbacks(outcomes)
+    nifti.write_json(out.summary, about(**summary))
     figures.save(
         figures.beta_carpet(
             fields["betas"], session.trials["run"].tolist(), order=np.nan_to_num(fields["r2"])
         ),
         out.carpet,
     )
+    curve = figures.component_curve(result.xval_trend, chosen=result.pc_num)
+    figures.save(curve, out.components)
     figures.save(
         figures.model_maps(maps["hrf_index"], maps["frac_value"], affine, mask=mask, r2=maps["r2"]),
         out.maps,
