@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
-from mebold import inventory, plan, provenance, settings
+from mebold import inventory, plan, plan_text, provenance, settings
 from mebold.errors import MeboldError
 from mebold.job_parameters import JobParameters
 from mebold.runs import VARIANTS, datasets, variant_of
@@ -30,6 +31,9 @@ try:
     run_plan = plan.make_plan(table, config=config)
     runs = JobParameters(table, run_plan, config)
     runs.require_runs()
+    if workflow.is_main_process:
+        for notice in plan_text.notices(run_plan):
+            logger.warning(f"Plan: {notice}")
 except MeboldError as error:
     raise WorkflowError(str(error)) from None
 

@@ -244,7 +244,7 @@ def roi_maps(wildcards):
     """Noise-ceiling maps that the ROI table of a subject summarises."""
     groups = runs.subject_tasks()[wildcards.subtask]
     maps = []
-    for group in groups:
+    for group in [g for g in groups if g in runs.planned["noiseceiling"]]:
         names = [datasets(variant)[1] for variant in runs.variants(group)]
         folder = runs.group_folder(group)
         maps += expand(
@@ -288,15 +288,18 @@ def preprocessing_targets(wildcards):
 
 
 def single_trial_targets(wildcards):
-    """Noise ceilings of all sessions and subjects, and the ROI tables."""
+    """Noise ceilings and ROI tables where images repeat, betas where they do not."""
     targets = []
     for group in runs.groups():
         names = [datasets(variant)[1] for variant in runs.variants(group)]
         folder = runs.group_folder(group)
-        targets += expand(
-            rules.noiseceiling_session.output.nc, glm=names, group=group, folder=folder
-        )
+        last = rules.singletrial.output.betas
+        if group in runs.planned["noiseceiling"]:
+            last = rules.noiseceiling_session.output.nc
+        targets += expand(last, glm=names, group=group, folder=folder)
     for subtask, groups in runs.subject_tasks().items():
+        if not runs.planned["across_sessions"].intersection(groups):
+            continue
         names = {"sub": subtask.split("_")[0], "subtask": subtask}
         primary = datasets(runs.primary(runs.glm_stems(groups[0])[0]))[1]
         targets += expand(

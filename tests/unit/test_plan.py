@@ -10,7 +10,7 @@ from mebold import inventory
 from mebold.errors import MetadataError
 from mebold.inventory_table import frame, records
 from mebold.plan import GROUP_STAGES, RUN_STAGES, STAGES, make_plan
-from mebold.plan_text import format_plan
+from mebold.plan_text import format_plan, notices
 
 CONFIG = {
     "variants": ["standardSingle", "standardOptcom", "standardIca",
@@ -214,12 +214,24 @@ def test_no_repeats_no_noise_ceiling(rows):
     assert decide(rows, "noiseceiling")[1] == "no image is shown twice"
 
 
+def test_what_the_data_do_not_allow_is_said_once_per_reason(rows):
+    assert notices(make_plan(frame(rows), config=CONFIG)) == []
+    few = CONFIG | {"variants": ["standardSingle"], "compare_sessions": "none"}
+    assert notices(make_plan(frame(rows), config=few)) == []
+    for row in pick(rows, "_bold"):
+        row |= {"fieldmap": None, "fieldmaps": None, "fieldmap_kind": None}
+    magnitude = [row for row in rows if row["component"] != "phase"]
+    assert notices(make_plan(frame(magnitude), config=CONFIG)) == [
+        "fmap: no fieldmap: no distortion correction (2 runs or sessions)",
+        "nordic: magnitude only: no phase images (2 runs or sessions)",
+    ]
+
+
 def test_repeats_across_sessions_only(rows):
     for row in pick(rows, "_bold"):
         row["events_repeats"] = {"stim_name": [0, 4]}
-    planned, reason = decide(rows, "noiseceiling")
-    assert planned
-    assert "across sessions only" in reason
+    assert decide(rows, "noiseceiling") == (False, "images repeat across sessions only")
+    assert decide(rows, "across_sessions") == decide(rows, "rois") == (True, "")
     assert decide(rows, "compare") == (False, "no image is shown twice in the session")
 
 
@@ -348,7 +360,7 @@ def test_a_large_table_is_planned_in_less_than_a_second(rows):
     plan = make_plan(table, config=CONFIG)
     assert time.process_time() - start < 1
     assert (plan["stage"] == "hmc").sum() == 33 * 12
-    assert plan["planned"].sum() == 1 + 33 * (12 * len(RUN_STAGES) + 2) + 1
+    assert plan["planned"].sum() == 1 + 33 * (12 * len(RUN_STAGES) + 3) + 1
 
 
 def test_the_text_is_a_screen_per_session_with_numbered_reasons(rows):

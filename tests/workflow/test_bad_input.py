@@ -4,7 +4,7 @@ import json
 
 import pytest
 from bids_trees import SHAPE, Tree
-from snakemake_runner import snakemake
+from snakemake_runner import job_counts, snakemake
 
 pytestmark = pytest.mark.workflow
 
@@ -22,6 +22,14 @@ def refused(tmp_path, *arguments, **config):
     assert done.returncode != 0
     assert "Traceback" not in done.stdout
     assert len(done.stdout.splitlines()) < 40
+    return done.stdout
+
+
+def reduced(tmp_path, **config):
+    """Return what a dry-run of short runs says that works with a reduced plan."""
+    design = "{minimum_volumes: 6}"
+    done = snakemake("-n", cwd=tmp_path, bids_dir="raw", output_dir="out", design=design, **config)
+    assert done.returncode == 0, done.stdout[-3000:]
     return done.stdout
 
 
@@ -78,6 +86,43 @@ def test_events_without_the_label_column(tree, tmp_path):
     message = refused(tmp_path, "-n", design="{label_column: image}")
     assert "image" in message
     assert "stim_name" in message
+
+
+@pytest.mark.parametrize("key", ["primary_variant", "variants"])
+def test_unknown_variant(tree, tmp_path, key):
+    value = "nordicOptkom" if key == "primary_variant" else '["standardSingle","nordicOptkom"]'
+    message = refused(tmp_path, "-n", **{key: value})
+    assert f"Configuration key `{key}" in message
+    assert "'nordicOptkom' is not one of ['standardSingle', 'standardOptcom'" in message
+
+
+def test_ica_of_two_echoes_is_refused_and_the_middle_echo_used(tmp_path):
+    Tree(tmp_path / "raw").session("01", "01", shape=SHAPE, echoes={"1": 0.011, "2": 0.0288})
+    done = reduced(tmp_path, primary_variant="standardIca")
+    assert "optcom, ica: 2 echoes: combination refused, a T2* fit needs 3; the middle" in done
+    counts = job_counts(done)
+    assert not {"decay", "optcom", "ica", "bold_ica"} & set(counts)
+    assert counts["bold_single"] == counts["series"] == 2
+
+
+def test_one_echo_has_no_combination(tmp_path):
+    Tree(tmp_path / "raw").session("01", "01", shape=SHAPE, echoes={"1": 0.03}, parts=("",))
+    done = reduced(tmp_path)
+    assert "nordic: magnitude only: no phase images (2 runs or sessions)" in done
+    assert "optcom, ica: one echo: nothing to combine (2 runs or sessions)" in done
+    assert not {"decay", "optcom", "ica"} & set(job_counts(done))
+
+
+def test_session_without_repeats_ends_with_betas(tree, tmp_path):
+    for path in sorted((tmp_path / "raw").rglob("*_events.tsv")):
+        labels = [f"{path.name[-13:-11]}_{i}" for i in range(6)]
+        tree.events(str(path.relative_to(tmp_path / "raw")), labels)
+    done = reduced(tmp_path)
+    assert "noiseceiling, across_sessions, rois: no image is shown twice" in done
+    assert "compare: no image is shown twice in the session" in done
+    counts = job_counts(done)
+    assert counts["singletrial"] == 1
+    assert not [name for name in counts if name.startswith(("noiseceiling", "compar", "rois"))]
 
 
 def test_empty_image_at_run_time(tree, tmp_path):

@@ -167,8 +167,10 @@ class JobParameters(RunIndex):
             names.add("preproc")
         for group in self.groups():
             variants = self.variants(group)
-            names |= {datasets(v)[1] for v in variants} | {"rois"}
+            names |= {datasets(v)[1] for v in variants}
             names |= {datasets(v)[0] for v in variants if VARIANTS[v][1] == "ica"}
+            if group in self.planned["rois"]:
+                names.add("rois")
             if len(variants) > 1:
                 names.add("comparison")
         return sorted(names)

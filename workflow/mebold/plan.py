@@ -13,8 +13,9 @@ from mebold.inventory_table import ABSENT, records
 
 #: Stages in the order of the science.
 STAGES = ("anat", "fmap", "nordic", "stc", "hmc", "coreg", "resample", "optcom", "ica",
-          "confounds", "singletrial", "noiseceiling", "compare", "rois")  # fmt: skip
-GROUP_STAGES = ("noiseceiling", "compare", "rois")
+          "confounds", "singletrial", "noiseceiling", "across_sessions", "compare",
+          "rois")  # fmt: skip
+GROUP_STAGES = ("noiseceiling", "across_sessions", "compare", "rois")
 RUN_STAGES = STAGES[1 : -len(GROUP_STAGES)]
 COLUMNS = ("subject", "session", "task", "run", "stem", "group", "stage", "planned", "reason",
            "echoes")  # fmt: skip
@@ -59,9 +60,10 @@ def make_plan(table: pd.DataFrame, *, config: dict | None = None) -> pd.DataFram
     -------
     DataFrame
         One row per subject for ``anat`` (``stem`` holds ``sub-<label>``), per run for the stages
-        from ``fmap`` to ``singletrial``, and per session and task for ``noiseceiling``,
-        ``compare`` and ``rois`` (``stem`` holds the group). ``planned`` is bool, ``reason`` says
-        why not, or what to know of a stage that runs; ``echoes`` counts the run's echoes.
+        from ``fmap`` to ``singletrial``, and per session and task for ``noiseceiling`` (of the
+        session), ``across_sessions``, ``compare`` and ``rois`` (``stem`` holds the group).
+        ``planned`` is bool, ``reason`` says why not, or what to know of a stage that runs;
+        ``echoes`` counts the run's echoes.
 
     Raises
     ------
@@ -293,17 +295,15 @@ def _group_decisions(
         reason = "no run enters a single-trial fit"
         return dict.fromkeys(GROUP_STAGES, (False, reason))
     in_session, in_subject = _repeats(fitted, context)
-    if in_session or in_subject is None:
-        ceiling = (True, "" if in_subject is not None else "label column not chosen")
-    elif in_subject:
-        ceiling = (True, "images repeat across sessions only: no map of the session")
-    else:
-        ceiling = (False, "no image is shown twice")
-    compare = _compare(group, fitted, context, first_groups)
-    if not in_session and in_subject is not None:
+    known = in_subject is not None
+    subject = (True, "" if known else "label column not chosen")
+    if known and not in_subject:
+        subject = (False, "no image is shown twice")
+    session, compare = subject, _compare(group, fitted, context, first_groups)
+    if known and not in_session:
         compare = (False, "no image is shown twice in the session")
-    rois = (True, "") if ceiling[0] else (False, ceiling[1])
-    return {"noiseceiling": ceiling, "compare": compare, "rois": rois}
+        session = (False, "images repeat across sessions only") if in_subject else subject
+    return dict(zip(GROUP_STAGES, (session, subject, compare, subject), strict=True))
 
 
 def _repeats(fitted: list[Run], context: _Context) -> tuple[bool, bool | None]:

@@ -7,6 +7,8 @@ import pandas as pd
 from mebold.inventory_table import ABSENT
 from mebold.plan import GROUP_STAGES, RUN_STAGES
 
+# Reasons that the configuration gives or that follow from another one.
+_CHOSEN = ("no variant asks for it", "compare_sessions", "fewer than two variants")
 _MARK = {True: "yes", False: "-"}
 
 
@@ -40,6 +42,33 @@ def format_plan(plan: pd.DataFrame) -> str:
             lines += ["", *_session(subject, session, block)]
         lines.append("")
     return "\n".join(lines).rstrip() + "\n"
+
+
+def notices(plan: pd.DataFrame) -> list[str]:
+    """Say what the data do not allow, for the start of every run of the workflow.
+
+    Parameters
+    ----------
+    plan : DataFrame
+        As from `mebold.plan.make_plan`.
+
+    Returns
+    -------
+    list of str
+        One line per reason, with the stages it concerns and how often; what the configuration
+        chose is left out.
+    """
+    found: dict[str, dict[str, set[str]]] = {}
+    for row in plan.to_dict("records"):
+        loud = not row["planned"] or row["stage"] == "nordic"
+        if loud and row["reason"] and not any(words in row["reason"] for words in _CHOSEN):
+            found.setdefault(row["reason"], {}).setdefault(row["stage"], set()).add(row["stem"])
+    lines = []
+    for reason, stages in found.items():
+        stems = set().union(*stages.values())
+        where = min(stems) if len(stems) == 1 else f"{len(stems)} runs or sessions"
+        lines.append(f"{', '.join(stages)}: {reason} ({where})")
+    return lines
 
 
 def _session(subject: str, session: str, rows: list[dict]) -> Iterator[str]:

@@ -111,12 +111,9 @@ class RunIndex:
         """Subject of a run, with the ``sub-`` prefix."""
         return f"sub-{self._stems[stem]['subject']}"
 
-    def groups(self, subject: str | None = None) -> list[str]:
+    def groups(self) -> list[str]:
         """Return the groups of runs that are fitted together: a session's runs of one task."""
-        found = [g for g, stems in self._groups.items() if self.glm_stems(g) and stems]
-        if subject:
-            found = [g for g in found if self.subject(self._groups[g][0]) == subject]
-        return found
+        return [g for g, stems in self._groups.items() if self.glm_stems(g) and stems]
 
     def glm_stems(self, group: str) -> list[str]:
         """Return the runs of a group that enter the single-trial GLM."""
@@ -224,7 +221,7 @@ class RunIndex:
         """Variants made for a group: all that its runs allow in compared sessions, else one."""
         stems = self.glm_stems(group) or self._groups[group]
         primary = self.primary(stems[0])
-        if not self.is_compared(group):
+        if group not in self.planned["compare"]:
             return [primary]
         return [v for v in self.config["variants"] if all(self._possible(v, s) for s in stems)]
 
@@ -233,21 +230,6 @@ class RunIndex:
         if thermal == "nordic" and stem not in self.planned["nordic"]:
             return False
         return echoes == "single" or stem in self.planned[echoes]
-
-    def is_compared(self, group: str) -> bool:
-        """Tell whether the variants are compared in the session of this group."""
-        wanted = self.config["compare_sessions"]
-        if len(self.config["variants"]) < 2 or wanted == "none":
-            return False
-        stem = self._groups[group][0]
-        subject = self.subject(stem)
-        if wanted == "all":
-            return True
-        if wanted == "first":
-            task = self.row(stem)["task"]
-            same = [g for g in self.groups(subject) if self.row(self._groups[g][0])["task"] == task]
-            return group in same[:1]
-        return str(self.row(stem)["session"]) in map(str, wanted)
 
     def subject_task(self, group: str) -> str:
         """Subject-level name of a group, without its session: ``sub-01_task-images``."""
