@@ -149,6 +149,15 @@ def test_long_table_has_a_row_per_metric_and_the_wider_interval():
     assert table.set_index("metric").loc["glmdenoise_components", ["ci_low"]].isna().all()
 
 
+def test_interval_of_a_noise_ceiling_stays_in_its_range():
+    result = evaluate(betas(noise=8.0))
+    samples = result.samples["images"]["noise_ceiling_median"]
+    value = result.values["noise_ceiling_median"]
+    assert compare_bootstrap.interval(value, samples)[0] < 0
+    table = compare_tables.comparison_table({"standardSingle": result}, subject="01", session="01")
+    assert table.set_index("metric").loc["noise_ceiling_median", "ci_low"] == 0
+
+
 def test_paired_table_subtracts_the_reference_resample_by_resample():
     results = {"standardSingle": evaluate(betas()), "nordicSingle": evaluate(betas(noise=0.5))}
     table = compare_tables.difference_table(

@@ -213,6 +213,18 @@ def test_comparison_of_one_subject_shows_values_and_both_intervals():
     ]  # fmt: skip
 
 
+def test_values_can_be_read_on_high_and_on_empty_bars():
+    long, paired = tables(1)
+    long.loc[long["metric"] == "dprime", ["value", "ci_low", "ci_high"]] = 0.0, np.nan, np.nan
+    long.loc[0, "ci_low"] = -5.0
+    a, b, _ = figures.variant_comparison(long, paired, baseline="standardSingle").axes
+    assert [(t.get_text(), t.xy[1], t.get_color()) for t in a.texts[:3]] == [
+        ("8.0", 0, "white"), ("11.0", 0, "white"), ("14.0", 0, "white"),
+    ]  # fmt: skip
+    assert all(t.get_color() != "white" for t in b.texts[:3])
+    assert b.get_ylim() == (0, 1)
+
+
 def test_comparison_of_five_subjects_shows_means_and_the_floor_of_p():
     long, paired = tables(5)
     group = compare_stats.group_table(long, references=["standardSingle"])

@@ -27,7 +27,8 @@ def comparison_table(
 ) -> pd.DataFrame:
     """Make the long table: one row per variant and metric.
 
-    The interval is the wider one, on each side, of the bootstraps over images and over runs.
+    The interval is the wider one, on each side, of the bootstraps over images and over runs;
+    that of a noise ceiling is cut to its range of 0 to 100 percent.
 
     Parameters
     ----------
@@ -53,6 +54,8 @@ def comparison_table(
                     if metric in s
                 ]
             )
+            if metric.startswith("noise_ceiling"):
+                low, high = np.clip((low, high), 0, 100)
             unit = METRICS[metric][1]
             rows.append((subject, session, variant, metric, value, low, high, unit))
     return pd.DataFrame(rows, columns=LONG_COLUMNS)

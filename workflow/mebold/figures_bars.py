@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -73,19 +73,26 @@ def draw_bars(axes: Axes, part: pd.DataFrame, label: str, *, marked: Collection[
                 x, values.mean(), error, fmt="none", ecolor=INK, elinewidth=1.2, capsize=2.5,
                 zorder=4,
             )  # fmt: skip
-        low, high = axes.get_ylim()
-        star = "*" if variant in marked else ""
-        axes.text(
-            x, 0.02, f"{values.mean():.{1 if high - low > 5 else 2}f}{star}",
-            transform=axes.get_xaxis_transform(), ha="center", va="bottom", fontsize=6,
-            color="white", fontweight="bold", zorder=5,
-        )  # fmt: skip
     if several:
         _subject_points(axes, wide, places)
     axes.axhline(0, color=INK, lw=0.7)
+    if not part["value"].any():
+        axes.set_ylim(0, 1)
+    _write_values(axes, {places[v]: (wide[v].mean(), v in marked) for v in variants})
     axes.set_xticks([t[0] for t in ticks], [t[1] for t in ticks])
     axes.tick_params(axis="x", length=0)
     axes.set_ylabel(label)
+
+
+def _write_values(axes: Axes, bars: Mapping[float, tuple[float, bool]]) -> None:
+    """Write the values at the foot of the bars, (value, asterisk?) at each place."""
+    low, high = axes.get_ylim()
+    for x, (value, star) in bars.items():
+        axes.annotate(
+            f"{value:.{1 if high - low > 5 else 2}f}{'*' * star}", (x, 0), xytext=(0, 3),
+            textcoords="offset points", ha="center", va="bottom", fontsize=6, fontweight="bold",
+            color="white" if value > 0.1 * (high - low) else INK, zorder=5,
+        )  # fmt: skip
 
 
 def _bar_error(rows: pd.DataFrame, values: np.ndarray, several: bool) -> np.ndarray | float | None:
