@@ -9,7 +9,6 @@ from scipy import sparse
 from mebold import glm_stream
 from mebold.errors import ConfigError, DataError
 from mebold.glm_blocks import polynomial_basis
-from mebold.glm_threshold import fit_two_normals, mixture_threshold, robust_range
 from mebold.singletrial import fit_glmsingle
 
 TR, STIMDUR, N_VOXELS = 1.5, 1.0, 40
@@ -357,28 +356,3 @@ def _two_at_once(data, design):
 def test_impossible_inputs_are_refused(session, change, message):
     with pytest.raises(DataError, match=message):
         _fit(*change(*session))
-
-
-def test_two_normals_are_recovered(rng):
-    values = np.r_[rng.normal(0, 1, 30_000), rng.normal(6, 2, 10_000)]
-    weights, means, deviations = fit_two_normals(values)
-    assert np.allclose(weights, [0.75, 0.25], atol=0.01)
-    assert np.allclose(means, [0, 6], atol=0.08)
-    assert np.allclose(deviations, [1, 2], atol=0.05)
-    # Equal posterior: 0.75 N(x; 0, 1) = 0.25 N(x; 6, 2) at x = 2.558.
-    assert mixture_threshold(values) == pytest.approx(2.558, abs=0.08)
-
-
-def test_threshold_ignores_values_that_are_not_finite_and_survives_constants(rng):
-    values = np.r_[rng.normal(0, 1, 500), rng.normal(9, 1, 500)]
-    with_gaps = np.r_[values, np.nan, np.inf]
-    assert mixture_threshold(with_gaps) == mixture_threshold(values)
-    assert mixture_threshold(np.full(7, 2.5)) == 2.5
-    assert mixture_threshold(np.full(7, np.nan)) == 0
-
-
-def test_robust_range_drops_outliers_only(rng):
-    values = rng.uniform(0, 10, 10_000)
-    assert robust_range(values) == (values.min(), values.max())
-    low, high = robust_range(np.r_[values, 1e6, -1e6])
-    assert (low, high) == (values.min(), values.max())

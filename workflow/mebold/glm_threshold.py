@@ -9,6 +9,9 @@ MAX_VALUES = 1_000_000
 GRID_POINTS = 500
 MAX_ITERATIONS = 100
 TOLERANCE = 1e-10
+STARTS = 3
+SPLIT_ITERATIONS = 300
+SPLIT_TOLERANCE = 1e-4
 
 
 def mixture_threshold(values: np.ndarray, *, seed: int = 0) -> float:
@@ -20,7 +23,7 @@ def mixture_threshold(values: np.ndarray, *, seed: int = 0) -> float:
         Variance explained in percent, any shape; non-finite values are ignored. Above one million
         values a random subset is used.
     seed : int
-        Seed of that subset; nothing else is random.
+        Seed of that subset and of the starts of the mixture.
 
     Returns
     -------
@@ -38,7 +41,7 @@ def mixture_threshold(values: np.ndarray, *, seed: int = 0) -> float:
         finite = np.random.default_rng(seed).choice(finite, MAX_VALUES, replace=False)
     if finite.size == 0 or finite.min() == finite.max():
         return float(finite[0]) if finite.size else 0.0
-    weights, means, deviations = fit_two_normals(finite)
+    weights, means, deviations = fit_two_normals(finite, seed=seed)
     low, high = robust_range(finite)
     grid = np.linspace(min(low, means.min()), max(high, means.max()), GRID_POINTS)
     tail = expit(_log_odds(grid, weights, means, deviations)[0])
@@ -77,55 +80,73 @@ def robust_range(values: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def fit_two_normals(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def fit_two_normals(
+    values: np.ndarray, *, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Fit a mixture of two normal distributions by expectation maximisation.
 
-    The start is the best split of the sorted values in two (k-means, solved exactly), so that no
-    random number is needed.
+    The iterations are limited, so where they end can depend on where they begin. As in the
+    reference, the likeliest of three ends is taken, and the starts are those that
+    ``GaussianMixture`` of scikit-learn draws from `seed`.
 
     Parameters
     ----------
     values : ndarray, shape (n,), float64
         At least two distinct values.
+    seed : int
 
     Returns
     -------
     weights, means, deviations : ndarray, each of shape (2,)
         Mixture weight, mean and standard deviation of either distribution.
     """
-    upper = (values > _best_split(values)).astype(np.float64)
+    random = np.random.RandomState(seed)
+    splits = dict.fromkeys(_kmeans_split(values, random) for _ in range(STARTS))
+    ends = [_maximise(values, values > split) for split in splits]
+    return max(ends, key=lambda end: end[0])[1]
+
+
+def _maximise(values: np.ndarray, above: np.ndarray) -> tuple[float, tuple]:
+    """Return mean log likelihood and moments of the mixture that begins with a split."""
+    upper = above.astype(np.float64)
     previous = -np.inf
     for _ in range(MAX_ITERATIONS):
-        weights, means, deviations = _moments(values, upper)
-        log_odds, log_density = _log_odds(values, weights, means, deviations)
+        log_odds, log_density = _log_odds(values, *_moments(values, upper))
         upper = expit(log_odds)
         likelihood = float(np.mean(log_density))
         if abs(likelihood - previous) < TOLERANCE:
             break
         previous = likelihood
-    return _moments(values, upper)
+    return likelihood, _moments(values, upper)
 
 
-def _best_split(values: np.ndarray) -> float:
-    """Return the largest value of the lower of two classes with least squares within."""
-    ordered = np.sort(values)
-    count = np.arange(1, ordered.size)
-    # Least variance within is greatest variance between; centred sums keep digits.
-    below = np.cumsum(ordered - ordered.mean())[:-1]
-    between = below**2 / (count * (ordered.size - count) / ordered.size)
-    between[ordered[1:] == ordered[:-1]] = -1
-    return float(ordered[int(np.argmax(between))])
+def _kmeans_split(values: np.ndarray, random: np.random.RandomState) -> float:
+    """Return the largest value of the lower of two classes, by k-means from k-means++ centres."""
+    first = values[random.choice(values.size, p=np.full(values.size, 1 / values.size))]
+    distance = (values - first) ** 2
+    drawn = np.searchsorted(np.cumsum(distance), random.uniform(size=2) * distance.sum())
+    seconds = values[np.minimum(drawn, values.size - 1)]
+    rest = [np.minimum(distance, (values - second) ** 2).sum() for second in seconds]
+    centres = np.sort([first, seconds[int(np.argmin(rest))]])
+    above = values > centres.mean()
+    for _ in range(SPLIT_ITERATIONS):
+        moved = np.array([values[~above].mean(), values[above].mean()])
+        before, above = above, values > moved.mean()
+        shift = np.sum((moved - centres) ** 2)
+        centres = moved
+        if np.array_equal(above, before) or shift <= SPLIT_TOLERANCE * values.var():
+            break
+    return float(values[~above].max())
 
 
 def _moments(values: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return weight, mean and standard deviation of both classes from posteriors."""
-    mass = np.array([values.size - upper.sum(), upper.sum()])
-    mass = np.maximum(mass, np.finfo(float).tiny)
+    # Not quite 0: a class of one value gets a tiny width, as in scikit-learn.
+    mass = np.array([values.size - upper.sum(), upper.sum()]) + 10 * np.finfo(float).eps
     total, upper_total = values.sum(), upper @ values
     means = np.array([total - upper_total, upper_total]) / mass
     squares = [(1 - upper) @ (values - means[0]) ** 2, upper @ (values - means[1]) ** 2]
-    # A class of identical values has no width; the floor keeps its density finite.
-    floor = 1e-9 * np.ptp(values)
+    floor = np.finfo(float).eps * np.ptp(values)
     return mass / values.size, means, np.maximum(np.sqrt(squares / mass), floor)
 
 
