@@ -113,6 +113,8 @@ def test_preprocessed_bold_says_what_it_is(finished):
     assert image.header.get_zooms()[3] == pytest.approx(1.0)
     assert metadata["SliceTimingCorrected"] is True
     assert metadata["StartTime"] == 0
+    assert metadata["EdgeSamples"][:2] == [0, 1]
+    assert metadata["VoxelsPartlyOutside"] == 0
     assert any(source.startswith("bids:raw:sub-01/ses-01/func/") for source in metadata["Sources"])
 
 

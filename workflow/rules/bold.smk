@@ -4,6 +4,7 @@
 rule bold_single:
     input:
         store=series_of_variant,
+        samples=samples_of_variant,
         mask=of_subject(rules.grid.output.series_mask),
     output:
         bold="<out>/{dataset}/{folder}/func/{stem}_space-T1w_desc-preproc_bold.nii.gz",

@@ -13,6 +13,7 @@ rule series:
     output:
         store=temp("<work>/series/{folder}/{stem}_desc-{thermal}_series.npy"),
         summary="<work>/series/{folder}/{stem}_desc-{thermal}_summary.npz",
+        samples="<work>/series/{folder}/{stem}_desc-{thermal}_samples.json",
     log:
         "<logs>/series/{folder}/{stem}_{thermal}.log",
     benchmark:
@@ -26,6 +27,7 @@ rule series:
     params:
         run=runs.run_parameters,
         slice_timing=config["slice_timing"],
+        least_coverage=config["output"]["least_coverage"],
         code=code("resample_series"),
     script:
         "../scripts/resample_series.py"

@@ -16,6 +16,7 @@ with job(snakemake):
     metadata = derivatives.bold_metadata(run, echoes=snakemake.params.echoes)
     if snakemake.params.echoes == "ica":
         metadata |= ica_outcome.metadata(nifti.read_json(snakemake.input.outcome))
+    metadata |= nifti.read_json(snakemake.input.samples)
     out = snakemake.output
     nifti.save_volumes(
         out.bold,

@@ -2,57 +2,37 @@
 
 import numpy as np
 
-from mebold import affines, echo_summary, hmc_path, nifti, resample, series, stc
+from mebold import affines, echo_summary, nifti, resample, resample_run, series
 from mebold.jobs import job
 
 with job(snakemake) as log:
-    run = snakemake.params.run
-    volumes = nifti.read_json(snakemake.input.volumes)
-    mask, grid = nifti.load_mask(snakemake.input.mask)
+    files = snakemake.input
+    volumes = nifti.read_json(files.volumes)
+    mask, grid = nifti.load_mask(files.mask)
     points = affines.grid_points(mask.shape, grid, mask)
-    echoes, affine, offsets = [], None, None
-    for path in snakemake.input.bold:
-        data, affine = nifti.load(path)
-        data = data[..., : volumes["Volumes"]]
-        # Without SliceTiming all slices count as acquired at the start of their volume.
-        axis, offsets = stc.slice_axis_and_times(
-            np.asarray(run["slice_timing"] or [0.0] * data.shape[2]),
-            slice_encoding_direction=run["slice_encoding_direction"],
-        )
-        times = {"tr": run["tr"], "tr_out": run["tr_out"], "slice_axis": axis}
-        echoes.append(stc.correct(data, offsets, **times, **snakemake.params.slice_timing))
-    motion = nifti.load_xfm(snakemake.input.motion).reshape(-1, 4, 4)
-    motion = hmc_path.at_times(
-        motion,
-        tr=run["tr"],
-        tr_out=run["tr_out"],
-        n_out=echoes[0].shape[3],
-        centre=np.asarray(volumes["Centre"]),
-        # A volume shows the head at the mean time of its slices.
-        volume_time_s=float(np.mean(offsets)),
-    )
-    to_boldref = nifti.load_xfm(snakemake.input.xfm)
-    distortion = {}
-    if snakemake.input.field:
-        field, field_affine = nifti.load(snakemake.input.field)
+    to_boldref = nifti.load_xfm(files.xfm)
+    hertz = None
+    if files.field:
+        field, field_affine = nifti.load(files.field)
         hertz = resample.resample_volume(field, field_affine, points, matrix=to_boldref, order=1)
-        distortion = {
-            "field_hz": hertz,
-            "direction": run["direction"],
-            "readout_s": run["readout_s"],
-        }
-    store = series.create(snakemake.output.store, (len(echoes), len(points), echoes[0].shape[3]))
-    resample.resample_series(
-        echoes,
-        affine,
-        points,
-        motion=motion,
+    placement = resample_run.Placement(
+        affine=nifti.load_header(files.bold[0]).affine,
+        points=points,
+        motion=nifti.load_xfm(files.motion).reshape(-1, 4, 4),
+        centre=np.asarray(volumes["Centre"]),
         to_boldref=to_boldref,
-        out=store,
-        clip_negative=True,
+        field_hz=hertz,
+    )
+    store, samples = resample_run.resample_run(
+        (nifti.load(path)[0][..., : volumes["Volumes"]] for path in files.bold),
+        placement,
+        run=snakemake.params.run,
+        method=snakemake.params.slice_timing["method"],
+        store=lambda shape: series.create(snakemake.output.store, shape),
+        least_coverage=snakemake.params.least_coverage,
         n_threads=snakemake.threads,
-        **distortion,
     )
     store.flush()
-    summary = echo_summary.summarise(store)
-    np.savez(snakemake.output.summary, **vars(summary))
+    log.info("samples: %s", samples)
+    np.savez(snakemake.output.summary, **vars(echo_summary.summarise(store)))
+    nifti.write_json(snakemake.output.samples, samples)
