@@ -25,6 +25,14 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/common.smk"
+
+
+# What `output.space: auto` means follows from the run table.
+pathvars:
+    space=runs.space,
+    anchor=runs.anchor,
+
+
 include: "workflow/inputs.smk"
 include: "workflow/rules/inventory.smk"
 include: "workflow/rules/anat.smk"
@@ -32,6 +40,7 @@ include: "workflow/rules/hmc.smk"
 include: "workflow/rules/fmap.smk"
 include: "workflow/rules/nordic.smk"
 include: "workflow/rules/coreg.smk"
+include: f"workflow/rules/grid_{runs.space}.smk"
 include: "workflow/rules/resample.smk"
 include: "workflow/rules/multiecho.smk"
 include: "workflow/rules/bold.smk"

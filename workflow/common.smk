@@ -6,6 +6,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 from mebold import inventory, plan, plan_text, provenance, settings
+from mebold.derivatives import SPATIAL_REFERENCES
 from mebold.errors import MeboldError
 from mebold.job_parameters import JobParameters
 from mebold.runs import VARIANTS, datasets, variant_of
@@ -34,6 +35,7 @@ try:
     if workflow.is_main_process:
         for notice in plan_text.notices(run_plan):
             logger.warning(f"Plan: {notice}")
+    spatial_reference = SPATIAL_REFERENCES[runs.space]
 except MeboldError as error:
     raise WorkflowError(str(error)) from None
 

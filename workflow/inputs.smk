@@ -94,9 +94,46 @@ def run_field(wildcards):
     return of_run(rules.sdc.output.field, wildcards.stem)
 
 
+def reference_mask(wildcards):
+    return of_run(rules.hmc.output.mask, runs.subject_reference(wildcards.sub))
+
+
+def anatomy_in_boldref(wildcards):
+    """Brain and tissue of the T1w and the way to them, for a grid that is not the T1w's."""
+    if wildcards.sub not in runs.planned["anat"]:
+        return {}
+    names = {
+        "xfm": rules.coreg_subject.output.xfm,
+        "brain": rules.anat.output.mask,
+        "dseg": rules.anat.output.dseg,
+    }
+    return {key: expand(output, sub=wildcards.sub)[0] for key, output in names.items()}
+
+
+def anchor(wildcards):
+    """The image that all alignments of a subject lead to, its mask, and the way there."""
+    if runs.anchor != "T1w":
+        return {
+            "anchor": subject_boldref(wildcards),
+            "anchor_mask": subject_boldref_mask(wildcards),
+        }
+    sub = wildcards.folder.split("/")[0]
+    return {
+        "anchor": expand(rules.anat.output.t1w, sub=sub)[0],
+        "anchor_mask": expand(rules.anat.output.mask, sub=sub)[0],
+    }
+
+
+def subject_to_anchor(wildcards):
+    if runs.anchor != "T1w":
+        return []
+    return of_subject(rules.coreg_subject.output.xfm)(wildcards)
+
+
 def sign_check(wildcards):
-    """What the sign of a run's field is checked with; nothing without a field."""
-    if not (config["fmap"]["sign_check"] and runs.has_field(wildcards.stem)):
+    """What the sign of a run's field is checked with; nothing without a field or a T1w."""
+    wanted = config["fmap"]["sign_check"] and runs.anchor == "T1w"
+    if not (wanted and runs.has_field(wildcards.stem)):
         return {}
     return {
         "field": run_field(wildcards),

@@ -165,15 +165,39 @@ def test_a_fieldmap_without_the_keys_of_the_run_is_of_no_use(rows, column):
     assert reason.endswith("in the sidecar: no distortion correction")
 
 
-def test_without_a_t1w_the_plan_is_reduced(rows):
+def test_without_a_t1w_the_output_is_in_boldref_space(rows):
     rows = [row for row in rows if row["datatype"] != "anat"]
     assert decide(rows, "anat") == (False, "no T1w or UNIT1 image")
-    for stage in ("coreg", "resample", "optcom", "ica", "confounds", "singletrial"):
-        planned, reason = decide(rows, stage)
-        assert not planned
-        assert "reduced plan: without a T1w" in reason
-    for stage in ("fmap", "nordic", "hmc"):
+    assert decide(rows, "coreg") == (
+        True,
+        "no T1w: aligned with the reference image of the subject's first run",
+    )
+    for stage in ("resample", "optcom", "ica", "confounds", "singletrial", "compare"):
         assert decide(rows, stage)[0] is True
+
+
+def test_without_a_t1w_the_plan_of_t1w_space_is_reduced(rows):
+    rows = [row for row in rows if row["datatype"] != "anat"]
+    config = CONFIG | {"output": {"space": "T1w"}}
+    for stage in ("coreg", "resample", "optcom", "ica", "confounds", "singletrial"):
+        planned, reason = decide(rows, stage, config=config)
+        assert not planned
+        assert "reduced plan: no T1w" in reason
+        assert "output.space: boldref" in reason
+    for stage in ("fmap", "nordic", "hmc"):
+        assert decide(rows, stage, config=config)[0] is True
+
+
+def test_one_subject_without_a_t1w_does_not_change_the_space_of_the_others(rows):
+    other = [copy.deepcopy(row) for row in rows if row["datatype"] != "anat"]
+    for row in other:
+        row |= {"subject": "02"} | {
+            key: str(row[key]).replace("sub-01", "sub-02")
+            for key in ("stem", "folder", "group", "path") if row[key]
+        }  # fmt: skip
+    plan = make_plan(frame(rows + other), config=CONFIG)
+    coreg = plan[plan["stage"] == "coreg"].groupby("subject")["planned"].all()
+    assert coreg.to_dict() == {"01": True, "02": False}
 
 
 def test_unit1_stands_in_for_a_t1w(rows):

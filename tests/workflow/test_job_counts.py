@@ -68,10 +68,11 @@ def bold_row(session, run, echo, te, suffix, component) -> dict:
     return row
 
 
-def dry_run(folder, n_sessions=1, n_runs=2, **config) -> dict[str, int]:
+def dry_run(folder, n_sessions=1, n_runs=2, *, anatomy=True, **config) -> dict[str, int]:
     table = folder / f"runs-{n_sessions}-{n_runs}.tsv"
     if not table.exists():
-        inventory.write_table(table_of(n_sessions, n_runs), table)
+        rows = table_of(n_sessions, n_runs)
+        inventory.write_table(rows[anatomy | (rows["datatype"] != "anat")], table)
     for row in inventory.read_table(table)["path"]:
         path = folder / "raw" / row
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -99,6 +100,18 @@ def test_jobs_of_a_session(tmp_path):
     variants = dict.fromkeys(("singletrial", "noiseceiling_session", "quality"), 6)
     total = {**once, **per_run, **levels, **variants}
     assert counts == {**total, "total": sum(total.values())}
+
+
+def test_without_a_t1w_the_same_jobs_run_in_boldref_space(tmp_path):
+    (tmp_path / "with").mkdir()
+    (tmp_path / "without").mkdir()
+    full = dry_run(tmp_path / "with")
+    bare = dry_run(tmp_path / "without", anatomy=False)
+    assert {k: full[k] - bare.get(k, 0) for k in full if full[k] != bare.get(k, 0)} == {
+        "anat": 1, "coreg_subject": 1, "total": 2,
+    }  # fmt: skip
+    asked = dry_run(tmp_path / "with", output="{space: boldref}")
+    assert asked == full
 
 
 def test_one_more_variant_costs_its_transforms_fit_and_noise_ceiling(tmp_path):

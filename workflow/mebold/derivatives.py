@@ -23,6 +23,7 @@ _IGNORED = (
     ("*_boldmap.*", "maps about a series: noise level, removed components, residual", ("nordic",)),
     ("*_desc-nordic_bold.json", "parameters of the thermal noise removal", ("nordic",)),
     ("*_boldref.*", "reference images of BOLD runs", ("preproc",)),
+    ("*_space-boldref_*", "grid, masks and maps of the output space", ("preproc",)),
     ("*_xfm.*", "transforms in ITK's text format", ("preproc",)),
     ("xfm", "transforms of a subject or session", ("preproc",)),
     ("*_motion.*", "head motion of the acquired volumes", ("preproc",)),
@@ -47,6 +48,13 @@ _ABOUT = {
     "nordic": "Thermal noise removal: denoised echoes as acquired, noise level, what was removed",
     "comparison": "Comparison of the variants: metrics, paired differences, figure",
     "rois": "Noise ceilings of regions of interest",
+}
+
+
+#: What the label of an output space stands for.
+SPATIAL_REFERENCES = {
+    "T1w": "T1w of the subject",
+    "boldref": "Distortion-corrected reference image of the subject's first run",
 }
 
 
@@ -190,4 +198,4 @@ def _about(name: str) -> str:
         return _ABOUT[name]
     if name.startswith("glmsingle"):
         return f"Single-trial betas and noise ceilings ({name.partition('-')[2]})"
-    return f"Preprocessed BOLD in T1w space ({name.removeprefix('preproc-')})"
+    return f"Preprocessed BOLD ({name.removeprefix('preproc-')})"

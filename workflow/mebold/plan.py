@@ -39,6 +39,7 @@ class _Context:
     compare_sessions: object
     noise_map: bool
     anatomy: dict[str, Decision]
+    space: str
     lacking: set[str] = field(default_factory=set)
     done: dict[str, Decision] = field(default_factory=dict)
     denoised: list[str] = field(default_factory=list)
@@ -53,7 +54,7 @@ def make_plan(table: pd.DataFrame, *, config: dict | None = None) -> pd.DataFram
         Run table, as from `mebold.inventory.index`.
     config : dict, optional
         Keys of the configuration that decide; all may be absent: ``variants``,
-        ``compare_sessions``, ``design.label_column``, ``design.blank``,
+        ``compare_sessions``, ``output.space``, ``design.label_column``, ``design.blank``,
         ``design.minimum_volumes``, ``nordic.noise_map``.
 
     Returns
@@ -73,6 +74,7 @@ def make_plan(table: pd.DataFrame, *, config: dict | None = None) -> pd.DataFram
     config = config or {}
     runs = collect(table)
     design = config.get("design") or {}
+    anatomy = _anatomy(table)
     context = _Context(
         variants=list(config.get("variants") or ["standardSingle", "nordicOptcom"]),
         label_column=design.get("label_column"),
@@ -80,7 +82,8 @@ def make_plan(table: pd.DataFrame, *, config: dict | None = None) -> pd.DataFram
         minimum_volumes=design.get("minimum_volumes", 0),
         compare_sessions=config.get("compare_sessions", "first"),
         noise_map=bool((config.get("nordic") or {}).get("noise_map")),
-        anatomy=_anatomy(table),
+        anatomy=anatomy,
+        space=output_space(config, anatomy),
     )
     context.lacking = _require_labels(runs, context.label_column)
     rows = []
@@ -106,6 +109,22 @@ def make_plan(table: pd.DataFrame, *, config: dict | None = None) -> pd.DataFram
         decisions = _group_decisions(group, fitted[group], context, first_groups)
         rows += [_row(names, stage, decisions[stage]) for stage in GROUP_STAGES]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"planned": bool, "echoes": int})
+
+
+def output_space(config: dict, anatomy: dict[str, Decision]) -> str:
+    """Return the space of the output, T1w or boldref.
+
+    Parameters
+    ----------
+    config : dict
+        ``output.space``; ``auto`` and an absent key are T1w unless no subject has one.
+    anatomy : dict
+        Whether anatomy is processed, by subject.
+    """
+    wanted = (config.get("output") or {}).get("space", "auto")
+    if wanted != "auto":
+        return wanted
+    return "T1w" if any(planned for planned, _ in anatomy.values()) else "boldref"
 
 
 def _row(names: dict, stage: str, decision: Decision) -> dict:
@@ -218,9 +237,17 @@ def _hmc(run: Run, context: _Context) -> Decision:  # noqa: ARG001
 def _coreg(run: Run, context: _Context) -> Decision:
     if run.refusal:
         return False, run.refusal
-    if not context.anatomy[run.first["subject"]][0]:
-        return False, "reduced plan: without a T1w there is no output space"
-    return context.done["hmc"][0], context.done["hmc"][1] if not context.done["hmc"][0] else ""
+    planned, reason = context.done["hmc"]
+    if not planned:
+        return False, reason
+    if context.anatomy[run.first["subject"]][0]:
+        return True, ""
+    if context.space == "boldref":
+        return True, "no T1w: aligned with the reference image of the subject's first run"
+    return False, (
+        "reduced plan: no T1w to align with; `output.space: boldref` needs none, for all subjects "
+        "or, with `participant_label`, for this one"
+    )
 
 
 def _follows(stage: str) -> Callable[[Run, _Context], Decision]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mebold.errors import ConfigError, MetadataError
 from mebold.inventory_table import records
+from mebold.plan import output_space
 
 # thermal level and kind of echo combination of each variant
 VARIANTS = {
@@ -86,6 +87,16 @@ class RunIndex:
     def subjects(self) -> list[str]:
         """Subjects with a planned stage, with the ``sub-`` prefix."""
         return sorted(set(self._subjects) | {s for s in self.planned["anat"] if s in self._anatomy})
+
+    @property
+    def space(self) -> str:
+        """Space of the output, as in the names of files: T1w or boldref."""
+        return output_space(self.config, dict.fromkeys(self.planned["anat"], (True, "")))
+
+    @property
+    def anchor(self) -> str:
+        """Frame that the alignment of every run leads to, as in the names of transforms."""
+        return "subjectBoldref" if self.space == "boldref" else "T1w"
 
     def stems(self, *, folder: str | None = None, group: str | None = None) -> list[str]:
         """Return the runs that reach the output space, of a session folder or of a GLM group."""

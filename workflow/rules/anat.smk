@@ -1,4 +1,4 @@
-"""T1w: bias field, brain mask, tissue classes; the output grid of a subject."""
+"""T1w: bias field, brain mask, tissue classes."""
 
 
 rule anat:
@@ -32,28 +32,3 @@ rule anat:
         code=code("anat_preprocess"),
     script:
         "../scripts/anat_preprocess.py"
-
-
-rule grid:
-    input:
-        t1w=rules.anat.output.t1w,
-        mask=rules.anat.output.mask,
-        dseg=rules.anat.output.dseg,
-    output:
-        t1w="<out>/anatomical/{sub}/anat/{sub}_space-T1w_res-bold_desc-preproc_T1w.nii.gz",
-        mask="<out>/anatomical/{sub}/anat/{sub}_space-T1w_res-bold_desc-brain_mask.nii.gz",
-        series_mask="<out>/anatomical/{sub}/anat/{sub}_space-T1w_res-bold_desc-dilated_mask.nii.gz",
-        dseg="<out>/anatomical/{sub}/anat/{sub}_space-T1w_res-bold_dseg.nii.gz",
-    log:
-        "<logs>/grid/{sub}.log",
-    conda:
-        "../../envs/core.yaml"
-    resources:
-        mem_mb=memory(0, 2000),
-        runtime=minutes(10),
-    params:
-        voxel_mm=runs.output_voxel_mm,
-        dilation=config["output"]["mask_dilation_voxels"],
-        code=code("anat_grid"),
-    script:
-        "../scripts/anat_grid.py"

@@ -7,10 +7,10 @@ rule bold_single:
         samples=samples_of_variant,
         mask=of_subject(rules.grid.output.series_mask),
     output:
-        bold="<out>/{dataset}/{folder}/func/{stem}_space-T1w_desc-preproc_bold.nii.gz",
-        mask="<out>/{dataset}/{folder}/func/{stem}_space-T1w_desc-brain_mask.nii.gz",
+        bold="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-preproc_bold.nii.gz",
+        mask="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-brain_mask.nii.gz",
         figure=report(
-            "<out>/{dataset}/{folder}/figures/{stem}_space-T1w_desc-tsnr_bold.png",
+            "<out>/{dataset}/{folder}/figures/{stem}_space-<space>_desc-tsnr_bold.png",
             caption="../report/tsnr.rst",
             category="Preprocessing",
             subcategory="{folder}",
@@ -29,6 +29,7 @@ rule bold_single:
         run=runs.run_parameters,
         echoes=runs.echoes_of,
         sources=runs.raw_of_run,
+        reference=spatial_reference,
         code=code("bold_write"),
     script:
         "../scripts/bold_write.py"
@@ -36,10 +37,10 @@ rule bold_single:
 
 use rule bold_single as bold_optcom with:
     output:
-        bold="<out>/{dataset}/{folder}/func/{stem}_space-T1w_desc-optcom_bold.nii.gz",
-        mask="<out>/{dataset}/{folder}/func/{stem}_space-T1w_desc-brain_mask.nii.gz",
+        bold="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-optcom_bold.nii.gz",
+        mask="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-brain_mask.nii.gz",
         figure=report(
-            "<out>/{dataset}/{folder}/figures/{stem}_space-T1w_desc-tsnr_bold.png",
+            "<out>/{dataset}/{folder}/figures/{stem}_space-<space>_desc-tsnr_bold.png",
             caption="../report/tsnr.rst",
             category="Preprocessing",
             subcategory="{folder}",
@@ -55,10 +56,10 @@ use rule bold_single as bold_ica with:
         mask=of_subject(rules.grid.output.series_mask),
         outcome=ica_outcome,
     output:
-        bold="<out>/{dataset}/{folder}/func/{stem}_space-T1w_desc-denoised_bold.nii.gz",
-        mask="<out>/{dataset}/{folder}/func/{stem}_space-T1w_desc-brain_mask.nii.gz",
+        bold="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-denoised_bold.nii.gz",
+        mask="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-brain_mask.nii.gz",
         figure=report(
-            "<out>/{dataset}/{folder}/figures/{stem}_space-T1w_desc-tsnr_bold.png",
+            "<out>/{dataset}/{folder}/figures/{stem}_space-<space>_desc-tsnr_bold.png",
             caption="../report/tsnr.rst",
             category="Preprocessing",
             subcategory="{folder}",

@@ -31,12 +31,12 @@ rule compare:
         quality=of_group_variants(rules.quality.output[0]),
         mask=of_subject(rules.grid.output.series_mask),
         brain=of_subject(rules.grid.output.mask),
-        t1w=of_subject(rules.grid.output.t1w),
+        underlay=of_subject(rules.grid.output.underlay),
     output:
         metrics="<out>/comparison/{folder}/func/{group}_desc-variants_metrics.tsv",
         paired="<out>/comparison/{folder}/func/{group}_desc-variants_differences.tsv",
-        roi="<out>/comparison/{folder}/func/{group}_space-T1w_label-visual_mask.nii.gz",
-        score="<out>/comparison/{folder}/func/{group}_space-T1w_desc-visualScore_statmap.nii.gz",
+        roi="<out>/comparison/{folder}/func/{group}_space-<space>_label-visual_mask.nii.gz",
+        score="<out>/comparison/{folder}/func/{group}_space-<space>_desc-visualScore_statmap.nii.gz",
         figure=report(
             "<out>/comparison/{folder}/figures/{group}_label-visual_mask.png",
             caption="../report/visual_roi.rst",
@@ -58,6 +58,7 @@ rule compare:
         primary=config["primary_variant"],
         zscore=config["noise_ceiling"]["session_zscore"],
         seed=config["seed"],
+        reference=spatial_reference,
         code=code("compare_session"),
     script:
         "../scripts/compare_session.py"

@@ -1,4 +1,4 @@
-"""Alignment: run to session reference to subject reference to T1w."""
+"""Alignment: run to session reference to subject reference to T1w (or, in boldref space, not further)."""
 
 
 rule coreg_subject:
@@ -34,22 +34,21 @@ rule coreg_subject:
 
 rule coreg_session:
     input:
+        unpack(anchor),
         boldref=session_boldref,
         mask=session_boldref_mask,
         reference=subject_boldref,
         reference_mask=subject_boldref_mask,
-        to_t1w=of_subject(rules.coreg_subject.output.xfm),
-        t1w=of_subject(rules.anat.output.t1w),
-        t1w_mask=of_subject(rules.anat.output.mask),
+        to_anchor=subject_to_anchor,
     output:
-        xfm="<out>/preproc/{folder}/xfm/{ses}_from-boldref_to-T1w_mode-image_desc-session_xfm.txt",
-        info="<out>/preproc/{folder}/xfm/{ses}_from-boldref_to-T1w_mode-image_desc-session_xfm.json",
+        xfm="<out>/preproc/{folder}/xfm/{ses}_from-boldref_to-<anchor>_mode-image_desc-session_xfm.txt",
+        info="<out>/preproc/{folder}/xfm/{ses}_from-boldref_to-<anchor>_mode-image_desc-session_xfm.json",
         figure=report(
-            "<out>/preproc/{folder}/figures/{ses}_desc-coregSession_T1w.png",
+            "<out>/preproc/{folder}/figures/{ses}_desc-coregSession_boldref.png",
             caption="../report/coreg.rst",
             category="Preprocessing",
             subcategory="{folder}",
-            labels={"run": "{ses}", "figure": "BOLD edges on T1w"},
+            labels={"run": "{ses}", "figure": "BOLD edges on the anatomy"},
         ),
     log:
         "<logs>/coreg_session/{folder}/{ses}.log",
@@ -68,23 +67,22 @@ rule coreg_session:
 
 use rule coreg_session as coreg_run with:
     input:
+        unpack(anchor),
         unpack(sign_check),
         boldref=run_boldref,
         mask=rules.hmc.output.mask,
         reference=session_boldref,
         reference_mask=session_boldref_mask,
-        to_t1w=of_session(rules.coreg_session.output.xfm),
-        t1w=of_subject(rules.anat.output.t1w),
-        t1w_mask=of_subject(rules.anat.output.mask),
+        to_anchor=of_session(rules.coreg_session.output.xfm),
     output:
-        xfm="<out>/preproc/{folder}/func/{stem}_from-boldref_to-T1w_mode-image_desc-coreg_xfm.txt",
-        info="<out>/preproc/{folder}/func/{stem}_from-boldref_to-T1w_mode-image_desc-coreg_xfm.json",
+        xfm="<out>/preproc/{folder}/func/{stem}_from-boldref_to-<anchor>_mode-image_desc-coreg_xfm.txt",
+        info="<out>/preproc/{folder}/func/{stem}_from-boldref_to-<anchor>_mode-image_desc-coreg_xfm.json",
         figure=report(
-            "<out>/preproc/{folder}/figures/{stem}_desc-coreg_T1w.png",
+            "<out>/preproc/{folder}/figures/{stem}_desc-coreg_boldref.png",
             caption="../report/coreg.rst",
             category="Preprocessing",
             subcategory="{folder}",
-            labels={"run": "{stem}", "figure": "BOLD edges on T1w"},
+            labels={"run": "{stem}", "figure": "BOLD edges on the anatomy"},
         ),
     log:
         "<logs>/coreg_run/{folder}/{stem}.log",

@@ -7,13 +7,13 @@ rule decay:
         mask=of_subject(rules.grid.output.series_mask),
     output:
         fit="<work>/decay/{folder}/{pooled}_decay.npz",
-        t2star="<out>/preproc/{folder}/func/{pooled}_space-T1w_T2starmap.nii.gz",
-        s0="<out>/preproc/{folder}/func/{pooled}_space-T1w_S0map.nii.gz",
-        adaptive="<out>/preproc/{folder}/func/{pooled}_space-T1w_desc-adaptiveGoodSignal_mask.nii.gz",
-        rmse="<out>/preproc/{folder}/func/{pooled}_space-T1w_stat-rmse_desc-decay_statmap.nii.gz",
-        r2="<out>/preproc/{folder}/func/{pooled}_space-T1w_stat-rsquare_desc-decay_statmap.nii.gz",
+        t2star="<out>/preproc/{folder}/func/{pooled}_space-<space>_T2starmap.nii.gz",
+        s0="<out>/preproc/{folder}/func/{pooled}_space-<space>_S0map.nii.gz",
+        adaptive="<out>/preproc/{folder}/func/{pooled}_space-<space>_desc-adaptiveGoodSignal_mask.nii.gz",
+        rmse="<out>/preproc/{folder}/func/{pooled}_space-<space>_stat-rmse_desc-decay_statmap.nii.gz",
+        r2="<out>/preproc/{folder}/func/{pooled}_space-<space>_stat-rsquare_desc-decay_statmap.nii.gz",
         figure=report(
-            "<out>/preproc/{folder}/figures/{pooled}_space-T1w_T2starmap.png",
+            "<out>/preproc/{folder}/figures/{pooled}_space-<space>_T2starmap.png",
             caption="../report/t2star.rst",
             category="Preprocessing",
             subcategory="{folder}",
@@ -29,6 +29,7 @@ rule decay:
     params:
         te=runs.pooled_echo_times,
         method=config["decay"]["method"],
+        reference=spatial_reference,
         code=code("decay_fit"),
     script:
         "../scripts/decay_fit.py"

@@ -6,11 +6,11 @@ rule noiseceiling_session:
         model=rules.singletrial.output.model,
         trials=rules.singletrial.output.trials,
         mask=of_subject(rules.grid.output.series_mask),
-        t1w=of_subject(rules.grid.output.t1w),
+        underlay=of_subject(rules.grid.output.underlay),
     output:
-        nc="<out>/{glm}/{folder}/func/{group}_space-T1w_desc-Noiseceiling_statmap.nii.gz",
-        between="<out>/{glm}/{folder}/func/{group}_space-T1w_desc-NoiseceilingDifferentRuns_statmap.nii.gz",
-        ncsnr="<out>/{glm}/{folder}/func/{group}_space-T1w_desc-Ncsnr_statmap.nii.gz",
+        nc="<out>/{glm}/{folder}/func/{group}_space-<space>_desc-Noiseceiling_statmap.nii.gz",
+        between="<out>/{glm}/{folder}/func/{group}_space-<space>_desc-NoiseceilingDifferentRuns_statmap.nii.gz",
+        ncsnr="<out>/{glm}/{folder}/func/{group}_space-<space>_desc-Ncsnr_statmap.nii.gz",
         figure=report(
             "<out>/{glm}/{folder}/figures/{group}_desc-Noiseceiling_statmap.png",
             caption="../report/noiseceiling.rst",
@@ -27,6 +27,7 @@ rule noiseceiling_session:
         runtime=minutes(30),
     params:
         zscore=config["noise_ceiling"]["session_zscore"],
+        reference=spatial_reference,
         code=code("noiseceiling_session"),
     script:
         "../scripts/noiseceiling_session.py"
@@ -37,16 +38,16 @@ rule noiseceiling_subject:
         models=of_subject_task(rules.singletrial.output.model),
         trials=of_subject_task(rules.singletrial.output.trials),
         mask=of_subject(rules.grid.output.series_mask),
-        t1w=of_subject(rules.grid.output.t1w),
+        underlay=of_subject(rules.grid.output.underlay),
     output:
         groups=expand(
-            "<out>/{{glm}}/{{sub}}/{{subtask}}_space-T1w_desc-Noiseceiling{name}_statmap.nii.gz",
+            "<out>/{{glm}}/{{sub}}/{{subtask}}_space-<space>_desc-Noiseceiling{name}_statmap.nii.gz",
             name=[*config["noise_ceiling"]["groups"], "Allrep"],
         ),
-        between="<out>/{glm}/{sub}/{subtask}_space-T1w_desc-NoiseceilingDifferentRuns_statmap.nii.gz",
-        ncsnr="<out>/{glm}/{sub}/{subtask}_space-T1w_desc-Ncsnr_statmap.nii.gz",
-        r2mean="<out>/{glm}/{sub}/{subtask}_space-T1w_stat-rsquare_desc-R2mean_statmap.nii.gz",
-        r2mask="<out>/{glm}/{sub}/{subtask}_space-T1w_desc-meanR2gt15mask_mask.nii.gz",
+        between="<out>/{glm}/{sub}/{subtask}_space-<space>_desc-NoiseceilingDifferentRuns_statmap.nii.gz",
+        ncsnr="<out>/{glm}/{sub}/{subtask}_space-<space>_desc-Ncsnr_statmap.nii.gz",
+        r2mean="<out>/{glm}/{sub}/{subtask}_space-<space>_stat-rsquare_desc-R2mean_statmap.nii.gz",
+        r2mask="<out>/{glm}/{sub}/{subtask}_space-<space>_desc-meanR2gt15mask_mask.nii.gz",
         summary="<out>/{glm}/{sub}/{subtask}_desc-GLMsingle_summary.json",
         figure=report(
             "<out>/{glm}/{sub}/figures/{subtask}_desc-NoiseceilingAllrep_statmap.png",
@@ -63,6 +64,7 @@ rule noiseceiling_subject:
         runtime=minutes(120),
     params:
         settings=config["noise_ceiling"],
+        reference=spatial_reference,
         code=code("noiseceiling_subject"),
     script:
         "../scripts/noiseceiling_subject.py"

@@ -7,14 +7,14 @@ rule singletrial:
         events=group_events,
         ica=group_ica_outcomes,
         mask=of_subject(rules.grid.output.series_mask),
-        t1w=of_subject(rules.grid.output.t1w),
+        underlay=of_subject(rules.grid.output.underlay),
     output:
-        betas="<out>/{glm}/{folder}/func/{group}_space-T1w_stat-effect_desc-SingletrialBetas_statmap.nii.gz",
+        betas="<out>/{glm}/{folder}/func/{group}_space-<space>_stat-effect_desc-SingletrialBetas_statmap.nii.gz",
         trials="<out>/{glm}/{folder}/func/{group}_desc-SingletrialBetas_trials.tsv",
-        r2="<out>/{glm}/{folder}/func/{group}_space-T1w_stat-rsquare_desc-R2_statmap.nii.gz",
-        hrf="<out>/{glm}/{folder}/func/{group}_space-T1w_desc-HRFindex_dseg.nii.gz",
-        fracridge="<out>/{glm}/{folder}/func/{group}_space-T1w_desc-Fracridge_statmap.nii.gz",
-        model="<out>/{glm}/{folder}/func/{group}_space-T1w_desc-GLMsingle_model.h5",
+        r2="<out>/{glm}/{folder}/func/{group}_space-<space>_stat-rsquare_desc-R2_statmap.nii.gz",
+        hrf="<out>/{glm}/{folder}/func/{group}_space-<space>_desc-HRFindex_dseg.nii.gz",
+        fracridge="<out>/{glm}/{folder}/func/{group}_space-<space>_desc-Fracridge_statmap.nii.gz",
+        model="<out>/{glm}/{folder}/func/{group}_space-<space>_desc-GLMsingle_model.h5",
         summary="<out>/{glm}/{folder}/func/{group}_desc-GLMsingle_summary.json",
         carpet=report(
             "<out>/{glm}/{folder}/figures/{group}_desc-SingletrialBetas_carpet.png",
@@ -52,6 +52,7 @@ rule singletrial:
         design=config["design"],
         settings=config["glm"],
         seed=config["seed"],
+        reference=spatial_reference,
         code=code("singletrial_fit"),
     script:
         "../scripts/singletrial_fit.py"

@@ -28,7 +28,7 @@ with job(snakemake):
         Resolution=f"Field of view of the T1w image, {voxel_mm:g} mm isotropic, that of the BOLD.",
     )
     out = snakemake.output
-    nifti.save(out.t1w, image, grid, metadata=about(SkullStripped=False))
+    nifti.save(out.underlay, image, grid, metadata=about(SkullStripped=False))
     nifti.save(out.mask, mask, grid, dtype="uint8", metadata=about(Type="Brain"))
     nifti.save(out.series_mask, dilated, grid, dtype="uint8", metadata=about(Type="Brain"))
     labels = {"1": "CSF", "2": "GM", "3": "WM"}

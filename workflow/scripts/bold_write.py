@@ -11,7 +11,7 @@ with job(snakemake):
         snakemake,
         sources=snakemake.params.sources,
         packages=["tedana", "nibabel", "numpy", "numba"],
-        SpatialReference="T1w of the subject",
+        SpatialReference=snakemake.params.reference,
     )
     metadata = derivatives.bold_metadata(run, echoes=snakemake.params.echoes)
     if snakemake.params.echoes == "ica":

@@ -44,11 +44,11 @@ with job(snakemake):
     nifti.write_tsv(out.metrics, metrics)
     paired = compare_tables.difference_table(results, references=references, **names)
     nifti.write_tsv(out.paired, paired)
-    space = {"SpatialReference": "T1w of the subject", "Description": region.about}
+    space = {"SpatialReference": snakemake.params.reference, "Description": region.about}
     about = derivatives.Sidecar(snakemake, packages=["numpy", "scipy"], **space)
     series.save_map(out.roi, region.mask, mask, affine, dtype=np.uint8, metadata=about(Type="ROI"))
     series.save_map(out.score, region.score, mask, affine, metadata=about(Units="t"))
-    t1w, t1w_affine = nifti.load(inputs.t1w)
+    t1w, t1w_affine = nifti.load(inputs.underlay)
     figure = figures.visual_roi(
         series.unmask(region.score, mask),
         affine,

@@ -1,4 +1,4 @@
-"""Align a run to its session, or a session to its subject, compose with the way to T1w, judge."""
+"""Align a run to its session or a session to its subject, go on to the anatomy, and judge."""
 
 from dataclasses import asdict
 
@@ -10,7 +10,7 @@ from mebold.jobs import job
 with job(snakemake) as log:
     files, settings = snakemake.input, snakemake.params.hmc
     moving, affine = nifti.load(files.boldref)
-    matrix = nifti.load_xfm(files.to_t1w)
+    matrix = nifti.load_xfm(files.to_anchor) if files.to_anchor else np.eye(4)
     quality = {}
     if files.boldref != files.reference:
         reference, reference_affine = nifti.load(files.reference)
@@ -28,16 +28,16 @@ with job(snakemake) as log:
         quality = {name: getattr(fit, name) for name in ("correlation", "overlap", "converged")}
         brain = affines.grid_points(mask.shape, reference_affine, mask)
         quality |= coreg.movement(fit.matrix, brain)
-    t1w, t1w_affine = nifti.load(files.t1w)
+    anchor, anchor_affine = nifti.load(files.anchor)
     masks = {"boldref_mask": nifti.load_mask(files.mask)[0]}
-    masks["t1w_mask"] = nifti.load_mask(files.t1w_mask)[0]
-    quality |= coreg.agreement(matrix, moving, affine, t1w, t1w_affine, **masks)
+    masks["t1w_mask"] = nifti.load_mask(files.anchor_mask)[0]
+    quality |= coreg.agreement(matrix, moving, affine, anchor, anchor_affine, **masks)
     doubts = coreg_quality.warnings(quality, snakemake.params.coreg)
     if files.get("field"):
         run, epi = snakemake.params.run, nifti.load(files.distorted)[0]
         encoding = {key: run[key] for key in ("direction", "readout_s")}
         sign = sdc_check.field_sign_evidence(
-            epi, affine, nifti.load(files.field)[0], t1w, t1w_affine, **encoding,
+            epi, affine, nifti.load(files.field)[0], anchor, anchor_affine, **encoding,
             mask=masks["boldref_mask"], anatomy_mask=masks["t1w_mask"],
             to_anatomy=np.linalg.inv(matrix),
         )  # fmt: skip
@@ -51,6 +51,6 @@ with job(snakemake) as log:
     nifti.write_json(snakemake.output.info, about(Quality=quality, Warnings=doubts))
     text = coreg_quality.caption(quality, doubts)
     figure = figures.registration(
-        moving, affine, t1w, t1w_affine, matrix, mask=masks["t1w_mask"], subtitle=text
+        moving, affine, anchor, anchor_affine, matrix, mask=masks["t1w_mask"], subtitle=text
     )
     figures.save(figure, snakemake.output.figure)

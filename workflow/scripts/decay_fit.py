@@ -19,7 +19,7 @@ with job(snakemake):
     about = derivatives.Sidecar(
         snakemake,
         packages=["tedana", "nibabel", "numpy"],
-        SpatialReference="T1w of the subject",
+        SpatialReference=snakemake.params.reference,
         PooledRuns=len(summaries),
     )
     maps = {

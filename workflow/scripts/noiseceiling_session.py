@@ -7,7 +7,7 @@ from mebold.jobs import job
 
 with job(snakemake):
     mask, affine = nifti.load_mask(snakemake.input.mask)
-    t1w, t1w_affine = nifti.load(snakemake.input.t1w)
+    t1w, t1w_affine = nifti.load(snakemake.input.underlay)
     with model_file.open_model(snakemake.input.model) as model:
         found = noiseceiling.of_trials(
             [model["betas"]],
@@ -21,7 +21,7 @@ with job(snakemake):
     about = derivatives.Sidecar(
         snakemake,
         packages=["numpy", "h5py"],
-        SpatialReference="T1w of the subject",
+        SpatialReference=snakemake.params.reference,
         ZscoredWithin=snakemake.params.zscore,
         ImagesPerRepeatCount=found["all"].repeats,
     )

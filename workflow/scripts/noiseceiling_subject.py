@@ -7,7 +7,7 @@ from mebold.jobs import job
 
 with job(snakemake):
     mask, affine = nifti.load_mask(snakemake.input.mask)
-    t1w, t1w_affine = nifti.load(snakemake.input.t1w)
+    t1w, t1w_affine = nifti.load(snakemake.input.underlay)
     settings, out = snakemake.params.settings, snakemake.output
     trials = [nifti.read_tsv(path) for path in snakemake.input.trials]
     selections = noiseceiling.subject_selections(settings["groups"])
@@ -20,7 +20,7 @@ with job(snakemake):
     about = derivatives.Sidecar(
         snakemake,
         packages=["numpy", "h5py"],
-        SpatialReference="T1w of the subject",
+        SpatialReference=snakemake.params.reference,
         ZscoredWithin=level,
     )
     for path, ceiling in zip([*out.groups, out.between], found.values(), strict=True):

@@ -7,7 +7,7 @@ from mebold.jobs import job
 
 with job(snakemake) as log:
     mask, affine = nifti.load_mask(snakemake.input.mask)
-    t1w, _ = nifti.load(snakemake.input.t1w)
+    t1w, _ = nifti.load(snakemake.input.underlay)
     runs, out = snakemake.params.runs, snakemake.output
     session = glm_session.prepare(
         [
@@ -27,7 +27,7 @@ with job(snakemake) as log:
     about = derivatives.Sidecar(
         snakemake,
         packages=["numpy", "scipy", "scikit-learn", "h5py"],
-        SpatialReference="T1w of the subject",
+        SpatialReference=snakemake.params.reference,
     )
     fields = glm_session.fields(result)
     model_file.write(out.model, fields, mask=mask)
