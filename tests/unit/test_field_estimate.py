@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
+from geometry_cases import grid
+from geometry_cases import head as textured_head
 
-from mebold import field_estimate
+from mebold import affines, field_estimate
 from mebold.errors import DataError, GridMismatchError, MetadataError
 from mebold.field_estimate import Image
 
 AFFINE = np.diag([3.0, 3.0, 3.0, 1.0])
-OPTIONS = {"phase_range": (-4096.0, 4096.0), "smoothing_mm": 0.0}
+OPTIONS = {"phase_range": (-4096.0, 4096.0), "smoothing_mm": 0.0, "pepolar_stiffness": 0.02}
 
 
 def row(suffix, **keys):
@@ -162,6 +164,33 @@ def test_unusable_echo_times_name_file_and_key(rows, message):
     with pytest.raises(MetadataError, match=message) as raised:
         field_estimate.echo_times("phasediff", rows)
     assert "sub-01_phasediff.nii.gz" in str(raised.value)
+
+
+def epi_images(shift):
+    """Return a pair of series of two echoes, the later one empty, displaced by some voxels."""
+    shape, affine = (34, 38, 30), grid("LAS", (34, 38, 30), (4.4, 4.4, 4.4))
+    found = []
+    for name, direction, sign in (("AP", "j-", -1), ("PA", "j", 1)):
+        points = affines.grid_points(shape, affine) - sign * shift * affine[:3, 1]
+        moved = textured_head(points).reshape(shape)
+        for te in (0.03, 0.01):
+            keys = {"echo_time": te, "component": "mag", "phase_encoding_direction": direction}
+            keys |= {"fieldmap_kind": "pepolar", "total_readout_time": 0.02}
+            series = np.stack([moved if te == 0.01 else np.zeros_like(moved)] * 3, axis=-1)
+            path = f"sub-01_dir-{name}_te-{te}_epi.nii.gz"
+            found.append(Image({**row("epi", **keys), "path": path}, series, affine))
+    return found
+
+
+def test_a_pair_of_epi_images_gives_a_field_from_its_first_echoes():
+    pair = epi_images(shift=0.8)
+    found = field_estimate.estimate(pair, **OPTIONS)
+    inside = found.magnitude > 300
+    assert np.median(found.field_hz[inside]) == pytest.approx(0.8 / 0.02, abs=1.0)
+    np.testing.assert_array_equal(found.affine, pair[0].affine)
+    empty = [one._replace(data=one.data * 0) for one in pair]
+    with pytest.raises(DataError, match=r"sub-01_dir-AP_te-0.01_epi.nii.gz holds no positive"):
+        field_estimate.estimate(empty, **OPTIONS)
 
 
 def test_unsupported_kind_names_the_file(head):

@@ -212,10 +212,42 @@ def test_three_kinds_in_one_session_are_told_apart():
     }
 
 
-def test_a_usable_kind_is_preferred_to_opposite_phase_encoding():
-    epi = [image(f"sub-01/fmap/sub-01_dir-{d}_epi.nii.gz") for d in ("AP", "PA")]
-    assert paired([run(), *epi, *phasediff()])[0] == "phasediff"
-    assert paired([run(), *epi])[0] == "epi"
+def epi_pair(first="j", second="j-", readout_s=0.02, **entities):
+    """Return two EPI images with their encodings."""
+    name = "".join(f"_{key}-{value}" for key, value in entities.items())
+    return [
+        image(
+            f"sub-01/fmap/sub-01_dir-{label}{name}_epi.nii.gz",
+            PhaseEncodingDirection=direction,
+            **({"TotalReadoutTime": readout_s} if readout_s else {}),
+        )
+        for label, direction in (("AP", first), ("PA", second))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pair_of", "kind"),
+    [
+        (epi_pair(), "pepolar"),
+        (epi_pair("i-", "i"), "pepolar"),
+        (epi_pair("j", "j"), "epi"),
+        (epi_pair("j", "i-"), "epi"),
+        (epi_pair(readout_s=None), "epi"),
+        (epi_pair()[:1], "epi"),
+        (epi_pair(part="phase"), "epi"),
+    ],
+)
+def test_epi_images_are_a_pair_when_they_encode_opposite_directions(pair_of, kind):
+    (found,) = estimates(pair_of)
+    assert (found.kind, found.identifier) == (
+        kind,
+        kind + ("Partphase" if found.images[0]["part"] else ""),
+    )
+
+
+def test_a_measured_field_is_preferred_to_opposite_phase_encoding():
+    assert paired([run(), *epi_pair(), *phasediff()])[0] == "phasediff"
+    assert paired([run(), *epi_pair()])[0] == "pepolar"
 
 
 def test_subjects_do_not_share_fieldmaps():

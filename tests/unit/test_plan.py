@@ -141,12 +141,15 @@ def test_no_fieldmap_no_distortion_correction(rows):
     assert decide(rows, "fmap") == (False, "no fieldmap: no distortion correction")
 
 
-def test_opposite_phase_encoding_is_not_supported_and_said(rows):
+def test_epi_images_of_one_direction_give_no_field(rows):
     for row in rows:
         row |= {"fieldmap": "epi", "fieldmaps": ["epi"], "fieldmap_kind": "epi"}
     planned, reason = decide(rows, "fmap")
     assert not planned
-    assert "opposite phase encoding" in reason
+    assert "do not encode two opposite directions" in reason
+    for row in rows:
+        row |= {"fieldmap_kind": "pepolar", "fieldmap_by": "IntendedFor"}
+    assert decide(rows, "fmap") == (True, "epi: IntendedFor")
 
 
 def test_the_choice_of_fieldmaps_is_said(rows):

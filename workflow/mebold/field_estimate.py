@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mebold import fmap, fmap_phase
+from mebold import fmap, fmap_phase, hmc, pepolar
 from mebold.errors import DataError, GridMismatchError, MetadataError
 from mebold.fmap_session import Map
 
@@ -20,9 +20,10 @@ class Image(NamedTuple):
     ----------
     row : mapping
         Row of the run table: ``path``, ``suffix``, ``fieldmap_kind``, ``echo_time``,
-        ``echo_time_1``, ``echo_time_2`` (s), ``units``.
+        ``echo_time_1``, ``echo_time_2`` (s), ``units``, ``component``,
+        ``phase_encoding_direction``, ``total_readout_time`` (s).
     data : (x, y, z) array
-        Stored values.
+        Stored values; EPI images may have several volumes, (x, y, z, t).
     affine : (4, 4) array
         Voxel to world, mm.
     """
@@ -37,6 +38,7 @@ def estimate(
     *,
     phase_range: tuple[float, float] | None,
     smoothing_mm: float,
+    pepolar_stiffness: float,
 ) -> Map:
     """Make the field of one fieldmap.
 
@@ -48,11 +50,14 @@ def estimate(
         Stored values of -pi and +pi; detected among the known ranges when not given.
     smoothing_mm : float
         FWHM of the weighted smoothing of a field made from phase.
+    pepolar_stiffness : float
+        See `pepolar.estimate`.
 
     Returns
     -------
     Map
-        Field in Hz in every voxel; magnitude 0 everywhere where a direct field has none.
+        Field in Hz in every voxel; magnitude 0 everywhere where a direct field has none, and the
+        mean corrected image of a pair of EPI images.
 
     Raises
     ------
@@ -64,6 +69,8 @@ def estimate(
         When an image holds nothing: constant, or no finite value.
     """
     kind, affine = images[0].row["fieldmap_kind"], images[0].affine
+    if kind == "pepolar":
+        return _pepolar(images, pepolar_stiffness)
     _require_one_grid(images)
     by_suffix = {image.row["suffix"]: image for image in images}
     magnitude = _magnitude(images)
@@ -72,7 +79,8 @@ def estimate(
     if kind not in ("phasediff", "phases"):
         message = (
             f"{images[0].row['path']}: no field can be made from a fieldmap of the kind {kind!r}; "
-            "accepted are phasediff, phase1 with phase2, and a field in Hz, rad/s or T."
+            "accepted are phasediff, phase1 with phase2, a field in Hz, rad/s or T, and two EPI "
+            "images of opposite phase encoding."
         )
         raise MetadataError(message)
     mask = fmap.magnitude_mask(magnitude, affine)
@@ -93,6 +101,27 @@ def estimate(
         phases = radians("phase1"), radians("phase2")
         field = fmap.twophase_to_hz(*phases, magnitude, mask, **times, **options)
     return Map(field.astype(np.float32), magnitude, affine)
+
+
+def _pepolar(images: Sequence[Image], stiffness: float) -> Map:
+    """Return the field of two EPI images, the first echo of each direction."""
+    known = [i for i in images if i.row["component"] == "mag" and i.row["total_readout_time"]]
+    known.sort(key=lambda image: image.row["echo_time"] or 0.0)
+    first = known[0].row["phase_encoding_direction"]
+    other = first.removesuffix("-") if first.endswith("-") else f"{first}-"
+    pair = []
+    for direction in (first, other):
+        image = next(i for i in known if i.row["phase_encoding_direction"] == direction)
+        if not np.any(np.nan_to_num(image.data) > 0):
+            message = f"{image.row['path']} holds no positive value: there is no image in it."
+            raise DataError(message)
+        volume = image.data
+        if volume.ndim == 4:
+            volume = hmc.robust_mean(volume, image.affine)
+        readout_s = image.row["total_readout_time"]
+        pair.append(pepolar.Epi(volume, image.affine, direction, readout_s))
+    found = pepolar.estimate(*pair, stiffness=stiffness)
+    return Map(found.field_hz, found.corrected, pair[0].affine)
 
 
 def _require_one_grid(images: Sequence[Image]) -> None:

@@ -18,9 +18,8 @@ _FAMILIES = {
     "magnitude": "direct",
     "epi": "epi",
 }
-#: Kinds from which a field in Hz is made, best first; of opposite phase-encoding images (``epi``)
-#: none is.
-USABLE = ("phasediff", "phases", "fieldmap")
+#: Kinds from which a field in Hz is made, best first.
+USABLE = ("phasediff", "phases", "fieldmap", "pepolar")
 
 
 @dataclass
@@ -34,7 +33,8 @@ class FieldEstimate:
         kind followed by the entities of the images.
     kind : str
         ``phasediff``, ``phases`` (phase1 and phase2), ``fieldmap`` (in Hz, rad/s or tesla),
-        ``epi`` (opposite phase encoding), or ``incomplete`` (magnitude only).
+        ``pepolar`` (EPI images of opposite phase encoding), ``epi`` (EPI images that are no such
+        pair), or ``incomplete`` (magnitude only).
     subject, session, folder : str
         Where the images lie; session is None without a session level.
     images : list of dict
@@ -60,7 +60,7 @@ class FieldEstimate:
         return self.kind in USABLE
 
     def paths(self) -> dict[str, str]:
-        """Return suffix to dataset-relative path (of ``epi`` images only the last)."""
+        """Return suffix to dataset-relative path (of EPI images only the last)."""
         return {image["suffix"]: image["path"] for image in self.images}
 
 
@@ -103,8 +103,10 @@ def _estimate(images: list[dict]) -> FieldEstimate:
         kind = "phasediff"
     elif {"phase1", "phase2"} <= suffixes:
         kind = "phases"
-    elif suffixes & {"fieldmap", "epi"}:
-        kind = "fieldmap" if "fieldmap" in suffixes else "epi"
+    elif "fieldmap" in suffixes:
+        kind = "fieldmap"
+    elif "epi" in suffixes:
+        kind = "pepolar" if _opposite(images) else "epi"
     else:
         kind = "incomplete"
     written = {name for image in images for name in image["b0_identifier"] or ()}
@@ -121,10 +123,26 @@ def _estimate(images: list[dict]) -> FieldEstimate:
     )
 
 
+def _opposite(images: list[dict]) -> bool:
+    """Return whether EPI images encode two opposite directions with known readout times."""
+    known = {
+        image["phase_encoding_direction"]
+        for image in images
+        if image["component"] == "mag" and image["total_readout_time"]
+    }
+    return any(f"{axis}-" in known and axis in known for axis in "ijk")
+
+
 def _identifier(kind: str, path: str) -> str:
     """Name an estimate by its kind and the entities that tell it from the session's others."""
     entities = bids.parse(path)
-    skip = ("subject", "session", "suffix", "extension", *(["direction"] if kind == "epi" else []))
+    skip = (
+        "subject",
+        "session",
+        "suffix",
+        "extension",
+        *(["direction"] if kind in ("pepolar", "epi") else []),
+    )
     parts = [bids.ENTITIES.get(k, k).capitalize() + v for k, v in entities.items() if k not in skip]
     return _alphanumeric(kind + "".join(parts))
 

@@ -142,6 +142,8 @@ class JobParameters(RunIndex):
             "echo_time",
             "echo_time_1",
             "echo_time_2",
+            "phase_encoding_direction",
+            "total_readout_time",
             "units",
         )
         return [{key: row[key] for key in keys} for row in self.fieldmap_rows(wildcards.folder)]

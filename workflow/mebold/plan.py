@@ -190,8 +190,8 @@ def _fmap(run: Run, context: _Context) -> Decision:  # noqa: ARG001
         return False, "no fieldmap: no distortion correction"
     if row["fieldmap_kind"] not in USABLE:
         return False, (
-            f"the fieldmap {row['fieldmap']} is of opposite phase encoding (epi), which is not "
-            "supported: no distortion correction"
+            f"the EPI images of the fieldmap {row['fieldmap']} do not encode two opposite "
+            "directions (PhaseEncodingDirection, TotalReadoutTime): no distortion correction"
         )
     for column, key in (
         ("phase_encoding_direction", "PhaseEncodingDirection"),

@@ -11,10 +11,9 @@ with job(snakemake) as log:
     for path, row in zip(snakemake.input, snakemake.params.rows, strict=True):
         image = field_estimate.Image({**row, "path": path}, *nifti.load(path))
         images.setdefault(row["fieldmap"], []).append(image)
+    options = {key: settings[key] for key in ("smoothing_mm", "pepolar_stiffness")}
     maps = {
-        name: field_estimate.estimate(
-            own, phase_range=phase_range, smoothing_mm=settings["smoothing_mm"]
-        )
+        name: field_estimate.estimate(own, phase_range=phase_range, **options)
         for name, own in images.items()
     }
     fields, mean = fmap_session.on_first_grid(maps)
