@@ -5,7 +5,7 @@ import pytest
 from geometry_cases import ORIENTATIONS, head
 from scipy.spatial.transform import Rotation
 
-from mebold import affines, hmc
+from mebold import affines, hmc, hmc_record
 from mebold.errors import DataError, GridMismatchError
 
 SHAPE, AFFINE = ORIENTATIONS["RAS"]
@@ -175,6 +175,17 @@ def test_motion_at_output_times_follows_the_volume_times():
     np.testing.assert_allclose(table[:, 5], rate * position, atol=1e-9)
     turns = Rotation.from_matrix(result[:, :3, :3]).as_matrix()
     np.testing.assert_allclose(turns, result[:, :3, :3], atol=1e-12)
+
+
+def test_the_record_names_moved_and_doubtful_volumes():
+    matrices = np.stack([rigid([x, 0, 0], [0, 0, 0]) for x in (0.0, 0.1, 1.0, 1.1)])
+    ones = np.ones(4)
+    doubtful = np.array([False, False, False, True])
+    motion = hmc.Motion(matrices, ones, ones, ones, ones > 0, doubtful)
+    table, flags = hmc_record.motion_record(motion, np.zeros(3), outlier_mm=0.5)
+    np.testing.assert_allclose(table["trans_x"], [0.0, 0.1, 1.0, 1.1])
+    np.testing.assert_allclose(table["framewise_displacement"][1:], [0.1, 0.9, 0.1])
+    assert flags == {"OutlierVolumes": [2], "DoubtfulVolumes": [3]}
 
 
 def test_motion_of_one_volume_is_repeated():

@@ -9,7 +9,8 @@ import pandas as pd
 from mebold.errors import MetadataError
 from mebold.inventory_fieldmaps import USABLE
 from mebold.inventory_runs import Run, collect
-from mebold.inventory_table import ABSENT, records
+from mebold.inventory_table import ABSENT
+from mebold.plan_anatomy import Decision, anatomy_decisions, output_space
 
 #: Stages in the order of the science.
 STAGES = ("anat", "fmap", "nordic", "stc", "hmc", "coreg", "resample", "optcom", "ica",
@@ -21,11 +22,8 @@ COLUMNS = ("subject", "session", "task", "run", "stem", "group", "stage", "plann
            "echoes")  # fmt: skip
 _FEWEST_VOLUMES_NORDIC = 6
 _FEWEST_ECHOES = 3
-_ANATOMY = ("T1w", "UNIT1")
 #: Label column of the reference data set: what the configuration holds when nobody chose one.
 _USUAL_LABEL_COLUMN = "stim_name"
-
-Decision = tuple[bool, str]
 
 
 @dataclass
@@ -74,7 +72,7 @@ def make_plan(table: pd.DataFrame, *, config: dict | None = None) -> pd.DataFram
     config = config or {}
     runs = collect(table)
     design = config.get("design") or {}
-    anatomy = _anatomy(table)
+    anatomy = anatomy_decisions(table)
     context = _Context(
         variants=list(config.get("variants") or ["standardSingle", "nordicOptcom"]),
         label_column=design.get("label_column"),
@@ -111,48 +109,10 @@ def make_plan(table: pd.DataFrame, *, config: dict | None = None) -> pd.DataFram
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"planned": bool, "echoes": int})
 
 
-def output_space(config: dict, anatomy: dict[str, Decision]) -> str:
-    """Return the space of the output, T1w or boldref.
-
-    Parameters
-    ----------
-    config : dict
-        ``output.space``; ``auto`` and an absent key are T1w unless no subject has one.
-    anatomy : dict
-        Whether anatomy is processed, by subject.
-    """
-    wanted = (config.get("output") or {}).get("space", "auto")
-    if wanted != "auto":
-        return wanted
-    return "T1w" if any(planned for planned, _ in anatomy.values()) else "boldref"
-
-
 def _row(names: dict, stage: str, decision: Decision) -> dict:
     cells = {column: names.get(column) or ABSENT for column in COLUMNS}
     decided = dict(zip(("planned", "reason"), decision, strict=True))
     return cells | {"stage": stage, "echoes": names["echoes"], **decided}
-
-
-def _anatomy(table: pd.DataFrame) -> dict[str, Decision]:
-    """Return, for each subject, whether anatomy is processed."""
-    found: dict[str, dict[str, list[str]]] = {}
-    rows = records(table[["subject", "suffix", "datatype", "path"]])
-    for row in rows:
-        kinds = found.setdefault(row["subject"], {})
-        if row["datatype"] == "anat":
-            kinds.setdefault(row["suffix"], []).append(row["path"])
-    decisions = {}
-    for subject, kinds in found.items():
-        suffix = next((s for s in _ANATOMY if s in kinds), None)
-        if suffix is None:
-            other = f" (only {', '.join(sorted(kinds))})" if kinds else ""
-            decisions[subject] = (False, f"no T1w or UNIT1 image{other}")
-            continue
-        notes = [] if suffix == "T1w" else ["UNIT1 in place of a T1w"]
-        if len(kinds[suffix]) > 1:
-            notes.append(f"{len(kinds[suffix])} {suffix} images, one is used")
-        decisions[subject] = (True, "; ".join(notes))
-    return decisions
 
 
 def _require_labels(runs: list[Run], column: str | None) -> set[str]:

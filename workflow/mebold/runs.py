@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mebold.errors import ConfigError, MetadataError
 from mebold.inventory_table import records
-from mebold.plan import output_space
+from mebold.plan_anatomy import output_space
 
 # thermal level and kind of echo combination of each variant
 VARIANTS = {

@@ -1,10 +1,8 @@
 """Choose the reference image of a run and estimate head motion against it."""
 
 import numpy as np
-import pandas as pd
 
-from mebold import affines, anat, derivatives, figures, hmc, hmc_path, nifti, nordic_noise
-from mebold.framewise import framewise_displacement
+from mebold import affines, anat, derivatives, figures, hmc, hmc_record, nifti, nordic_noise
 from mebold.jobs import job
 
 with job(snakemake) as log:
@@ -32,29 +30,21 @@ with job(snakemake) as log:
         coarse_mm=settings["coarse_mm"],
         n_threads=snakemake.threads,
     )
-    motion, limit = track.matrices, settings["outlier_mm"]
-    if track.doubtful.any():
-        log.warning("motion is doubtful in volumes %s", np.flatnonzero(track.doubtful).tolist())
     centre = affines.grid_points(mask.shape, reference_affine, mask).mean(axis=0)
-    parameters = hmc_path.parameters(motion, centre)
-    displacement = framewise_displacement(parameters)
+    limit = settings["outlier_mm"]
+    table, flags = hmc_record.motion_record(track, centre, outlier_mm=limit)
+    if flags["DoubtfulVolumes"]:
+        log.warning("motion is doubtful in volumes %s", flags["DoubtfulVolumes"])
     about = derivatives.Sidecar(snakemake, packages=["antspyx", "nibabel", "numba", "numpy"])
     out = snakemake.output
     nifti.save(out.boldref, boldref, reference_affine, metadata=about(SkullStripped=False))
     nifti.save(out.mask, mask, reference_affine, dtype="uint8", metadata=about(Type="Brain"))
-    nifti.save_xfm(out.motion, motion)
-    names = ["trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z"]
-    table = pd.DataFrame(parameters, columns=names)
-    table["framewise_displacement"] = displacement
+    nifti.save_xfm(out.motion, track.matrices)
     nifti.write_tsv(out.table, table)
     volumes = {"NoiseVolumes": noise, "NoiseVolumesOrigin": origin}
     volumes |= {"Volumes": int(series.shape[3]), "Centre": centre}
-    outliers = np.flatnonzero(np.nan_to_num(displacement) > limit)
-    flags = {"OutlierVolumes": outliers, "DoubtfulVolumes": np.flatnonzero(track.doubtful)}
     nifti.write_json(out.volumes, about(**volumes, **flags))
-    figures.save(
-        figures.motion_traces(
-            parameters, displacement, tr=run["tr"], threshold_mm=limit, title=run["stem"]
-        ),
-        out.figure,
-    )
+    *parameters, displacement = table.to_numpy().T
+    traces = {"tr": run["tr"], "threshold_mm": limit, "title": run["stem"]}
+    figure = figures.motion_traces(np.stack(parameters, axis=1), displacement, **traces)
+    figures.save(figure, out.figure)
