@@ -148,9 +148,10 @@ def test_record_and_summary(series, save):
     assert record["Result"]["median_noise_sd"] == pytest.approx(SIGMA, rel=0.05)
     assert record["Result"]["absolute_scale"] == result.absolute_scale
     assert not any(isinstance(value, np.ndarray) for value in record["Result"].values())
-    first, second = nordic_record.summary(echo, record).splitlines()
+    first, second, third = nordic_record.summary(echo, record).splitlines()
     assert "2 at the end of the series (by their drop in intensity)" in first
-    assert f"threshold {result.threshold:.4g}" in second
+    assert "Noise map: estimated. Measured noise: " in second
+    assert third.startswith(f"Threshold {result.threshold:.4g}, ")
     free = nordic(echo.magnitude, echo.phase, method="mppca")
     record = nordic_record.record(echo, free, [], head, noise_map="estimated")
     assert record["Result"]["threshold"] is None

@@ -126,11 +126,12 @@ def summary(echo: Echo, record: dict) -> str:
     threshold = numbers["threshold"]
     parts = "Magnitude and phase" if record["Complex"] else "Magnitude only: no phase images"
     lines = [
-        f"{parts}. Noise volumes: {echo.noise_text}. Noise map: {record['NoiseMap']}.",
-        f"Noise {_number(numbers['median_noise_sd'])} signal units per channel, "
-        + (f"threshold {threshold:.4g}, " if threshold else "Marchenko-Pastur rule, ")
-        + f"{_number(numbers['median_components_removed'])} of "
-        f"{echo.magnitude.shape[3]} components removed (medians in the head).",
+        f"{parts}. Noise volumes: {echo.noise_text}.",
+        f"Noise map: {record['NoiseMap']}. Measured noise: "
+        f"{_number(numbers['median_noise_sd'])} signal units per channel.",
+        (f"Threshold {threshold:.4g}, " if threshold else "Marchenko-Pastur rule, ")
+        + f"{_number(numbers['median_components_removed'])} of {echo.magnitude.shape[3]} "
+        "components removed (medians in the head).",
     ]
     return "\n".join(lines)
 

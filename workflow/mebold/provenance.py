@@ -24,7 +24,8 @@ def generated_by(packages: Iterable[str] = ()) -> dict:
     return {"Name": NAME, "Version": VERSION, "Packages": versions}
 
 
-def _imports(source: str) -> set[str]:
+@functools.cache  # the scripts share most modules, and every cluster job parses the Snakefile
+def _imports(source: str) -> frozenset[str]:
     """Return the names of this package's modules that a source text imports."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(source)):
@@ -35,7 +36,7 @@ def _imports(source: str) -> set[str]:
         else:
             continue
         names |= {m.split(".")[1] for m in modules if m.startswith(f"{NAME}.")}
-    return names
+    return frozenset(names)
 
 
 @functools.cache
@@ -62,7 +63,7 @@ def code_hash(path: str | Path) -> str:
         Hexadecimal digest, 16 characters.
     """
     found: dict[str, str] = {}
-    waiting = _imports(_source(Path(path)))
+    waiting = set(_imports(_source(Path(path))))
     while waiting:
         name = waiting.pop()
         module = _PACKAGE / f"{name}.py"
