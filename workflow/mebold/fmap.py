@@ -12,6 +12,7 @@ from scipy import ndimage
 from mebold import affines, regrid
 from mebold.errors import DataError, GridMismatchError, MetadataError
 from mebold.fmap_phase import detect_phase_range, phase_to_radians
+from mebold.foreground import foreground_mask
 
 __all__ = [
     "detect_phase_range",
@@ -26,6 +27,7 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
+_LEAST_SHARE = 0.1
 _FWHM_TO_SIGMA = 1.0 / np.sqrt(8.0 * np.log(2.0))
 _PROTON_HZ_PER_TESLA = 42.577478518e6
 _HZ_PER_UNIT = {"hz": 1.0, "rad/s": 1.0 / (2.0 * np.pi), "t": _PROTON_HZ_PER_TESLA}
@@ -288,11 +290,22 @@ def _blend(wf: np.ndarray, w: np.ndarray, sigma: np.ndarray, coarser: np.ndarray
 def magnitude_mask(magnitude: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Return the object of a fieldmap magnitude (or the mean of both) as (x, y, z) bool.
 
-    The magnitude is bias corrected first, so that a surface coil does not cut the centre out.
+    The magnitude is bias corrected first, so that a surface coil does not cut the centre out. A
+    slab without air around it defeats the search for an outline: where less than a tenth of the
+    foreground is found, all of the foreground counts.
     """
     from mebold.anat import epi_mask
 
-    return epi_mask(magnitude, affine)
+    mask = epi_mask(magnitude, affine)
+    foreground = foreground_mask(magnitude)
+    if np.count_nonzero(mask) < _LEAST_SHARE * np.count_nonzero(foreground):
+        logger.warning(
+            "no brain was found in the fieldmap magnitude (%d of %d voxels with signal): all "
+            "voxels with signal are used",
+            np.count_nonzero(mask), np.count_nonzero(foreground),
+        )  # fmt: skip
+        return foreground
+    return mask
 
 
 def _check_shapes(**arrays: np.ndarray) -> None:
