@@ -62,7 +62,7 @@ def test_standard_error_of_a_mean_is_the_textbook_one():
         assert found == pytest.approx(expected, rel=0.03)
 
 
-def test_intervals_cover_the_expected_value():
+def test_intervals_cover_the_truth_and_the_expected_value():
     expected, found = [], {"images": [], "runs": []}
     for seed in range(40):
         labels, runs = design(seed)
@@ -72,10 +72,11 @@ def test_intervals_cover_the_expected_value():
         for method, intervals in found.items():
             samples = result.samples[method]["noise_ceiling_median"]
             intervals.append(compare_bootstrap.interval(expected[-1], samples))
+    truth = 100 * 0.7**2 / (0.7**2 + 1 / 2)  # signal and noise variance as simulated, two repeats
     for intervals in found.values():
         low, high = np.array(intervals).T
-        covered = np.mean((low <= np.mean(expected)) & (np.mean(expected) <= high))
-        assert covered >= 0.9
+        for value in (truth, np.mean(expected)):
+            assert np.mean((low <= value) & (value <= high)) >= 0.9
         assert np.mean(high - low) < 8 * np.std(expected)
 
 

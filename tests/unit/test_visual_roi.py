@@ -47,10 +47,21 @@ def test_t_equals_ordinary_least_squares():
     np.testing.assert_allclose(t, beta[0] / error, rtol=1e-4)
 
 
+def test_correlated_noise_does_not_widen_t(rng):
+    x = regressor(n=300)
+    noise = rng.standard_normal((4000, 310))
+    slow = np.stack([noise[:, k : k + 300] for k in range(5)]).sum(0)
+    for series, widened in ((100 + noise[:, :300], False), (100 + slow, True)):
+        _, plain = visual_roi.run_response(series, x, degree=2)
+        _, corrected = visual_roi.run_response(series, x, degree=2, lags=20)
+        assert (plain.std() > 1.15) == widened
+        assert 0.85 < corrected.std() < 1.1
+
+
 def test_chunks_do_not_change_the_result():
     series, x = session(np.linspace(-1, 1, 50))
-    whole = visual_roi.run_response(series[0], x[0], degree=2)
-    parts = visual_roi.run_response(series[0], x[0], degree=2, chunk_voxels=7)
+    whole = visual_roi.run_response(series[0], x[0], degree=2, lags=9)
+    parts = visual_roi.run_response(series[0], x[0], degree=2, lags=9, chunk_voxels=7)
     np.testing.assert_allclose(whole, parts, rtol=1e-5)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mebold import affines, nifti, resample
+from mebold import affines, nifti, noiseceiling, phantom_truth, resample, runs
 from mebold.errors import MeboldError
 
 
@@ -55,7 +55,8 @@ def check(output: str | Path, truth: str | Path) -> list[Recovered]:
     list of Recovered
     """
     output, truth = Path(output), Path(truth)
-    return [*_geometry(output, truth), *_t2star(output, truth), *_responses(output, truth)]
+    parts = (_geometry, _t2star, _responses, _comparison)
+    return [row for part in parts for row in part(output, truth)]
 
 
 def _geometry(output: Path, truth: Path) -> list[Recovered]:
@@ -164,6 +165,82 @@ def _beta_correlation(betas, affine, labels, head: Path) -> float:
     scale = np.sqrt((mean**2).sum(axis=1) * (known**2).sum(axis=1))
     keep = scale > 0
     return float(np.median((mean * known).sum(axis=1)[keep] / scale[keep]))
+
+
+def _comparison(output: Path, truth: Path) -> list[Recovered]:
+    """Check the order of the variants, and their intervals against the true responses."""
+    gains: dict[str, list[float]] = {}
+    distances = []
+    for path in sorted(output.glob("comparison/sub-*/ses-*/func/*_desc-variants_metrics.tsv")):
+        table = nifti.read_tsv(path)
+        table = table[table["metric"] == "noise_ceiling_median"].set_index("variant")
+        for better, worse in (
+            ("nordicOptcom", "standardOptcom"),
+            ("nordicSingle", "standardSingle"),
+        ):
+            if {better, worse} <= set(table.index):
+                gain = table.loc[better, "value"] - table.loc[worse, "value"]
+                gains.setdefault(f"{better} above {worse}", []).append(gain)
+        for variant, row in table.iterrows():
+            known = _true_median(output, truth, path, variant)
+            side = row["ci_low"] if known < row["value"] else row["ci_high"]
+            distances.append((known - row["value"]) / (side - row["value"]))
+    rows = [
+        Recovered(f"median noise ceiling, {name}", min(values), "points", 0.0, at_least=True)
+        for name, values in gains.items()
+    ]
+    if distances:
+        name = "median noise ceiling to truth, in half intervals"
+        rows.append(Recovered(name, np.max(distances), "", 1.0))
+    return rows
+
+
+def _true_median(output: Path, truth: Path, metrics: Path, variant: str) -> float:
+    """Median over the region of the noise ceilings that the true responses give a variant."""
+    folder, group = metrics.parent, metrics.name.partition("_desc-")[0]
+    roi, affine = nifti.load_mask(folder / f"{group}_space-T1w_label-visual_mask.nii.gz")
+    fits = output / runs.datasets(variant)[1] / folder.relative_to(output / "comparison")
+    name = f"{group}_space-T1w_stat-effect_desc-SingletrialBetas_statmap.nii.gz"
+    trials = nifti.read_tsv(fits / f"{group}_desc-SingletrialBetas_trials.tsv")
+    with np.load(truth / folder.parents[1].name / "responses.npz") as known:
+        points = affines.grid_points(roi.shape, affine, roi)
+        responses = phantom_truth.sample_betas(known, points)
+        columns = [list(known["image"]).index(label) for label in trials["label"]]
+    # Voxels without signal have betas that are not finite, and a noise ceiling of 0.
+    betas = np.nan_to_num(nifti.load(fits / name)[0][roi])
+    ceilings = true_noise_ceiling(betas, responses[:, columns], trials["label"], trials["run"])
+    return float(np.median(ceilings))
+
+
+def true_noise_ceiling(
+    betas: np.ndarray, responses: np.ndarray, labels: Sequence, runs_of_trials: Sequence
+) -> np.ndarray:
+    """Return the noise ceiling from the share of the betas' variance that the truth explains.
+
+    Repeats are not compared with each other: what is no response to the image is noise.
+
+    Parameters
+    ----------
+    betas : (V, N) array
+        Single-trial betas.
+    responses : (V, N) array
+        True response to the image of each trial.
+    labels, runs_of_trials : sequence, (N,)
+        Image and run of each trial.
+
+    Returns
+    -------
+    (V,) array
+        Percent, 0 without a true response.
+    """
+    groups = list(map(str, runs_of_trials))
+    z, x = (noiseceiling.zscore_betas(part, groups) for part in (betas, responses))
+    squared = (z * x).mean(axis=1) ** 2
+    # Unrelated series correlate by chance: r squared is 1 over the degrees of freedom.
+    signal = np.maximum(squared - (1 - squared) / (z.shape[1] - len(set(groups)) - 1), 0)
+    counts = np.unique(np.asarray(labels), return_counts=True)[1]
+    inverse = np.mean(1 / counts[counts > 1])
+    return 100 * signal / (signal + (1 - signal) * inverse)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

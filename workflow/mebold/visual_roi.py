@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import toeplitz
 
 from mebold.errors import ConfigError, DataError
 
@@ -78,9 +79,18 @@ def drift_degree(n_volumes: int, *, tr: float) -> int:
 
 
 def run_response(
-    series: np.ndarray, regressor: np.ndarray, *, degree: int, chunk_voxels: int = 16384
+    series: np.ndarray,
+    regressor: np.ndarray,
+    *,
+    degree: int,
+    lags: int = 0,
+    chunk_voxels: int = 16384,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fit one regressor and polynomial drift to one run.
+
+    The standard error allows for noise that is correlated in time, as it is in every series and
+    more so after interpolation to a shorter interval: the autocorrelations of residual and
+    regressor, multiplied and summed over lags, tell how much wider it is than for white noise.
 
     Parameters
     ----------
@@ -90,6 +100,8 @@ def run_response(
         Image trials convolved with an assumed response of peak 1.
     degree : int
         Degree of the drift polynomials.
+    lags : int
+        Samples over which noise may be correlated; 0 takes it as white.
     chunk_voxels : int
         Voxels read at a time; bounds the memory.
 
@@ -98,12 +110,16 @@ def run_response(
     effect : ndarray, (V,), float32
         Response in percent of the voxel's mean over the run; 0 where that mean is not positive.
     t : ndarray, (V,), float32
-        Effect over its standard error, white noise assumed.
+        Effect over its standard error.
 
     Raises
     ------
     DataError
         When lengths differ or the regressor holds nothing beyond the drift.
+
+    References
+    ----------
+    Bartlett 1946, Suppl. J. R. Stat. Soc. 8 (variance of products of autocorrelated series).
     """
     regressor = np.asarray(regressor, float)
     if series.ndim != 2 or regressor.shape != (series.shape[1],):
@@ -120,6 +136,7 @@ def run_response(
             "the image regressor is constant or pure drift: the run has no image trials"
         )
     dof = n_volumes - basis.shape[1] - 1
+    spread = _autocorrelation(x, lags)
     effect = np.zeros(series.shape[0], np.float32)
     t = np.zeros(series.shape[0], np.float32)
     for start in range(0, series.shape[0], chunk_voxels):
@@ -127,8 +144,12 @@ def run_response(
         mean = block.mean(1)
         block -= (block @ basis) @ basis.T
         beta = block @ x / power
-        residual = np.maximum(np.einsum("vt,vt->v", block, block) - beta**2 * power, 0)
-        error = np.sqrt(residual / dof / power)
+        block -= beta[:, None] * x
+        error = np.sqrt(np.einsum("vt,vt->v", block, block) / dof / power)
+        # The variance of the effect under correlated noise over that under white noise.
+        inflation = np.einsum("vt,vt->v", block @ spread, block)
+        inflation /= np.maximum(np.einsum("vt,vt->v", block, block), 1e-30)
+        error *= np.sqrt(np.maximum(inflation, 1))
         usable = np.isfinite(beta) & (mean > 0) & (error > 1e-6 * mean / np.sqrt(power))
         stop = start + len(block)
         effect[start:stop] = np.where(usable, 100 * beta / np.where(usable, mean, 1), 0)
@@ -136,11 +157,20 @@ def run_response(
     return effect, t
 
 
+def _autocorrelation(x: np.ndarray, lags: int) -> np.ndarray:
+    """Return the (T, T) matrix of the autocorrelation of a regressor, 0 beyond `lags`."""
+    row = np.zeros(x.size)
+    for lag in range(min(lags, x.size - 1) + 1):
+        row[lag] = x[lag:] @ x[: x.size - lag] / (x @ x)
+    return toeplitz(row)
+
+
 def visual_response(
     series: Sequence[np.ndarray],
     regressors: Sequence[np.ndarray],
     *,
     degrees: Sequence[int],
+    lags: int = 0,
     statistic: str = "t",
 ) -> VisualResponse:
     """Measure the leave-one-run-out image-versus-blank response of a session.
@@ -152,8 +182,8 @@ def visual_response(
 
     Because the vote and the measurement come from different runs, the expected score of a voxel
     without response is exactly 0, whatever its noise level; voxels with negative responses also
-    score about 0. The t score has at most unit variance without a response, so a threshold has the
-    same meaning for 4 and for 12 runs (noise correlated in time widens it: choose it with care).
+    score about 0. Without a response the t score has at most about unit variance, so a threshold
+    means the same for 4 and for 12 runs; fluctuations that follow the task by chance widen it.
 
     Parameters
     ----------
@@ -163,6 +193,8 @@ def visual_response(
         Image trials against baseline, convolved with an assumed response.
     degrees : sequence of int
         Degree of the drift polynomials per run, see :func:`drift_degree`.
+    lags : int
+        Samples over which noise may be correlated, see :func:`run_response`.
     statistic : {"t", "percent"}
         Which measurement is scored.
 
@@ -193,7 +225,8 @@ def visual_response(
     if len(counts) > 1:
         raise DataError(f"the runs have different numbers of mask voxels: {sorted(counts)}")
     fits = [
-        run_response(s, x, degree=d) for s, x, d in zip(series, regressors, degrees, strict=True)
+        run_response(s, x, degree=d, lags=lags)
+        for s, x, d in zip(series, regressors, degrees, strict=True)
     ]
     effect = np.stack([f[0] for f in fits])
     t = np.stack([f[1] for f in fits])

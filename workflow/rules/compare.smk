@@ -18,6 +18,7 @@ rule quality:
     params:
         runs=runs.group_parameters,
         design=config["design"],
+        correlation_s=config["visual_roi"]["correlation_s"],
         code=code("compare_quality"),
     script:
         "../scripts/compare_quality.py"

@@ -21,7 +21,8 @@ with job(snakemake):
     onsets = [design.sum(axis=1) for design in session.design]
     regressors = [np.convolve(onset, response)[: len(onset)] for onset in onsets]
     degrees = [visual_roi.drift_degree(len(r), tr=session.tr) for r in regressors]
-    visual = visual_roi.visual_response(session.data, regressors, degrees=degrees)
+    lags = round(snakemake.params.correlation_s / session.tr)
+    visual = visual_roi.visual_response(session.data, regressors, degrees=degrees, lags=lags)
     size = affines.voxel_sizes(affine)
     tsnr, fwhm = [], []
     for data, regressor, degree in zip(session.data, regressors, degrees, strict=True):

@@ -22,10 +22,11 @@ with job(snakemake):
     quality = dict(zip(params.variants, map(np.load, inputs.quality), strict=True))
     summaries = dict(zip(params.variants, map(nifti.read_json, inputs.summaries), strict=True))
     scores = {variant: found["score"] for variant, found in quality.items()}
+    chosen = {key: params.roi[key] for key in ("source", "threshold")}
     source, given = params.roi["source"], None
     if source not in ("consensus", *params.variants):
         given = rois.on_grid(*nifti.load_mask(source), mask, affine, name=source)
-    region = variant_region.choose(scores, brain=brain, given=given, **params.roi)
+    region = variant_region.choose(scores, brain=brain, given=given, **chosen)
     with model_file.open_models(inputs.models) as models:
         results = compare_variants.evaluate_variants(
             {v: model["betas"] for v, model in zip(params.variants, models, strict=True)},
