@@ -60,6 +60,7 @@ rule coreg_session:
     params:
         hmc=config["hmc"],
         coreg=config["coreg"],
+        anatomy=runs.anchor == "T1w",
         code=code("coreg_align"),
     script:
         "../scripts/coreg_align.py"
@@ -90,4 +91,5 @@ use rule coreg_session as coreg_run with:
         run=runs.run_parameters,
         hmc=config["hmc"],
         coreg=config["coreg"],
+        anatomy=runs.anchor == "T1w",
         code=code("coreg_align"),

@@ -31,7 +31,8 @@ with job(snakemake) as log:
     anchor, anchor_affine = nifti.load(files.anchor)
     masks = {"boldref_mask": nifti.load_mask(files.mask)[0]}
     masks["t1w_mask"] = nifti.load_mask(files.anchor_mask)[0]
-    quality |= coreg.agreement(matrix, moving, affine, anchor, anchor_affine, **masks)
+    if snakemake.params.anatomy:  # without it the correlation with the reference has to do
+        quality |= coreg.agreement(matrix, moving, affine, anchor, anchor_affine, **masks)
     doubts = coreg_quality.warnings(quality, snakemake.params.coreg)
     if files.get("field"):
         run, epi = snakemake.params.run, nifti.load(files.distorted)[0]

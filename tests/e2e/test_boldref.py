@@ -1,0 +1,66 @@
+"""A session without a T1w, in the space of its first reference image, against the truth."""
+
+import shutil
+
+import numpy as np
+import pytest
+from snakemake_runner import snakemake
+
+from mebold import affines, nifti, phantom
+
+pytestmark = pytest.mark.e2e
+
+STEM = "sub-01_ses-01_task-images"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("boldref")
+    spec = phantom.make_spec("tiny", sessions=("01",))
+    phantom.write_dataset(folder / "raw", spec, truth=folder / "truth")
+    for anatomy in (folder / "raw").glob("sub-*/ses-*/anat"):
+        shutil.rmtree(anatomy)
+    done = snakemake(
+        "--cores", "2", cwd=folder, bids_dir="raw", output_dir="out",
+        compare_sessions="none", output="{repetition_time_s: 1.0}",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-5000:]
+    return folder
+
+
+def test_the_run_is_aligned_with_the_reference_of_the_first(finished):
+    known = [np.load(finished / f"truth/sub-01/ses-01/run-0{run}.npz") for run in (1, 2)]
+    first, second = (run["t1w_to_boldref"] for run in known)
+    brain = known[0]["brain"] > 0.5
+    points = affines.grid_points(brain.shape, known[0]["affine"], brain)
+    folder = finished / "out/preproc/sub-01/ses-01/func"
+    name = "from-boldref_to-subjectBoldref_mode-image_desc-coreg_xfm"
+    found = nifti.load_xfm(folder / f"{STEM}_run-02_{name}.txt")
+    error = affines.displacements(found, second @ np.linalg.inv(first), points)
+    assert np.median(error) <= 0.25
+    np.testing.assert_array_equal(nifti.load_xfm(folder / f"{STEM}_run-01_{name}.txt"), np.eye(4))
+    about = nifti.read_json(folder / f"{STEM}_run-02_{name}.json")
+    assert about["Quality"]["correlation"] > 0.9
+    assert about["Warnings"] == []
+
+
+def test_series_betas_and_ceilings_lie_on_the_grid_of_the_reference(finished):
+    out = finished / "out"
+    reference = out / f"preproc/sub-01/ses-01/func/{STEM}_run-01_desc-sdc_boldref.nii.gz"
+    image, affine = nifti.load(reference)
+    bold = out / f"tedana/sub-01/ses-01/func/{STEM}_run-02_space-boldref_desc-optcom_bold.nii.gz"
+    fit = out / "glmsingle-tedana/sub-01/ses-01/func"
+    betas = fit / f"{STEM}_space-boldref_stat-effect_desc-SingletrialBetas_statmap.nii.gz"
+    ceiling = fit / f"{STEM}_space-boldref_desc-Noiseceiling_statmap.nii.gz"
+    for path in (bold, betas, ceiling):
+        data, grid = nifti.load(path)
+        assert affines.same_grid(data.shape, grid, image.shape, affine), path
+        assert np.isfinite(data).all() or path == betas  # not a number outside the fit
+        assert np.nanmax(data) > 0
+        assert "reference image" in nifti.read_json(nifti.sidecar(path))["SpatialReference"]
+    assert not list(out.rglob("*space-T1w*"))
+    confounds = nifti.read_tsv(
+        out / f"tedana/sub-01/ses-01/func/{STEM}_run-01_desc-confounds_timeseries.tsv"
+    )
+    assert "global_signal" in confounds
+    assert "csf" not in confounds
