@@ -346,6 +346,8 @@ def _two_at_once(data, design):
         (_two_at_once, "run 1: two conditions start at volume 3"),
         (lambda d, m: (d, [2 * m[0], *m[1:]]), "only 0 and 1"),
         (lambda d, m: (d[:2], m), "2 runs of data and 3 of design"),
+        (lambda d, m: (d[0], m), r"data is one array of shape \(40, 90\)"),
+        (lambda d, m: (d, m[0]), r"design is one array of shape \(90, 20\)"),
         (lambda d, m: ([d[0][:5], *d[1:]], m), "runs differ in voxels"),
         (lambda d, m: (d, [m[0][:, :4], *m[1:]]), "runs differ in conditions"),
         (lambda d, m: ([s[0] for s in d], m), "both must have two axes"),

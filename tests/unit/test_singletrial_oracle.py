@@ -155,6 +155,15 @@ CASES = {
         "autoscale": False,
         "want_glmdenoise": False,
     },
+    "given thresholds, groups as an array": {
+        "brain_r2": 6.0,
+        "pc_r2_cutoff": 11.0,
+        "xval_groups": np.array([[0, 3], [1, 2]]),
+    },
+    "exactly no component": {"pcstop": 0, "extra": True, "fractions": [1, 0.5]},
+    "ridge only": {"want_glmdenoise": False, "extra": True},
+    "neither": {"want_glmdenoise": False, "want_fracridge": False, "extra": True},
+    "fraction 1": {"fractions": [1], "n_volumes": (71, 86, 66, 77)},
     "one fraction": {"fractions": 0.4, "extra": True},
     "no ridge": {"want_fracridge": False, "extra": True, "max_poly_degree": [0, 0, 0, 0]},
 }
@@ -216,6 +225,8 @@ def _sessions_and_folds(dense, options):
 def _check_components(fit, dense, designs, extra, options):
     """Compare components and their badness; return the nuisance regressors of the final model."""
     keep = options.get("keep_extra_regressors", False)
+    assert fit.brain_r2_threshold == options.get("brain_r2", fit.brain_r2_threshold)
+    assert fit.pc_r2_threshold == options.get("pc_r2_cutoff", fit.pc_r2_threshold)
     if options.get("want_glmdenoise", True):
         assert np.array_equal(
             fit.noise_pool, (dense.mean > 0.1 * np.percentile(dense.mean, 99)) & _below(fit)
@@ -269,6 +280,9 @@ def _select(fit, per_response):
 
 def _check_final(fit, dense, designs, nuisance, options):
     """Compare the final model."""
+    if not (options.get("want_glmdenoise", True) or options.get("want_fracridge", True)):
+        assert np.array_equal(fit.betas, fit.fithrf_betas)
+        return
     projector = dense.joint(nuisance)
     percent = 100 / dense.mean[:, None]
     full = _select(fit, [dense.least_squares(design, projector) for design in designs])
@@ -295,7 +309,7 @@ def _check_final(fit, dense, designs, nuisance, options):
     scores = scores[fit.hrf_index, :, voxels]
     assert np.allclose(fit.r2, scores[:, -1], atol=2e-4)
     assert np.allclose(fit.r2_run, scores[:, :-1], atol=4e-4)
-    if options.get("autoscale", True):
+    if options.get("autoscale", True) and options.get("fractions") != [1]:
         for voxel in voxels:
             slope, offset = np.polyfit(chosen[voxel], full[voxel], 1)
             slope, offset = (1, 0) if slope < 0 else (slope, offset)

@@ -104,6 +104,12 @@ def collect(
     xval_groups: Sequence | None,
 ) -> Session:
     """Check the arguments of `fit_glmsingle` (documented there) and bring them into one form."""
+    for name, runs in (("data", data), ("design", design)):
+        if getattr(runs, "ndim", 3) < 3:
+            raise DataError(
+                f"{name} is one array of shape {runs.shape}; accepted is a list with one array for "
+                "each run"
+            )
     if len(data) == 0 or len(data) != len(design):
         raise DataError(f"{len(data)} runs of data and {len(design)} of design: both need all runs")
     notes: list[str] = []
@@ -217,7 +223,8 @@ def _sessions(session: Sequence | None, n_runs: int) -> np.ndarray:
 
 def _folds(groups: Sequence | None, n_runs: int) -> list[np.ndarray]:
     """Return cross-validation folds: runs, or groups of runs, counted from 0."""
-    folds = [np.atleast_1d(np.asarray(g, dtype=np.int64)) for g in (groups or range(n_runs))]
+    groups = range(n_runs) if groups is None or len(groups) == 0 else groups
+    folds = [np.atleast_1d(np.asarray(group, dtype=np.int64)) for group in groups]
     used = np.concatenate(folds)
     if used.min() < 0 or used.max() >= n_runs or np.unique(used).size != used.size:
         raise ConfigError(
