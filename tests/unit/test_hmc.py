@@ -190,5 +190,7 @@ def test_the_record_names_moved_and_doubtful_volumes():
 
 def test_motion_of_one_volume_is_repeated():
     matrix = rigid([1, 2, 3], [4, 5, 6])[np.newaxis]
-    result = hmc.at_times(matrix, tr=2.0, tr_out=1.0, n_out=2, centre=np.zeros(3))
+    result = hmc.at_times(
+        matrix, tr=2.0, tr_out=1.0, n_out=2, centre=np.zeros(3), volume_time_s=1.0
+    )
     np.testing.assert_array_equal(result, np.repeat(matrix, 2, axis=0))

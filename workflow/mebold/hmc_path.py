@@ -31,7 +31,7 @@ def at_times(
     tr_out: float,
     n_out: int,
     centre: np.ndarray,
-    volume_time_s: float | None = None,
+    volume_time_s: float,
 ) -> np.ndarray:
     """Interpolate motion to the samples of a resampled series.
 
@@ -45,9 +45,8 @@ def at_times(
         Number of output samples; sample k lies at ``k * tr_out``.
     centre : ndarray, shape (3,)
         The point whose path is interpolated linearly (centre of the head), world mm.
-    volume_time_s : float, optional
-        Time within a volume that its matrix describes: the mean of its slice times. Half the
-        repetition time when absent.
+    volume_time_s : float
+        Time within a volume that its matrix describes, seconds: the mean of its slice times.
 
     Returns
     -------
@@ -57,8 +56,7 @@ def at_times(
     matrices = np.asarray(matrices, dtype=np.float64)
     if len(matrices) == 1:
         return np.repeat(matrices, n_out, axis=0)
-    offset = tr / 2 if volume_time_s is None else volume_time_s
-    knots = np.arange(len(matrices)) * tr + offset
+    knots = np.arange(len(matrices)) * tr + volume_time_s
     times = np.clip(np.arange(n_out) * tr_out, knots[0], knots[-1])
     centre = np.asarray(centre, dtype=np.float64)
     path = matrices[:, :3, :3] @ centre

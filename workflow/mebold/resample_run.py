@@ -45,6 +45,11 @@ def slice_times(run: dict, shape: tuple[int, ...]) -> tuple[int, np.ndarray]:
     )
 
 
+def volume_time(run: dict) -> float:
+    """Return the time within a volume at which it shows the head, s: the mean of its slices."""
+    return float(np.mean(run["slice_timing"] or [0.0]))
+
+
 def resample_run(
     echoes: Iterable[np.ndarray],
     placement: Placement,
@@ -88,13 +93,12 @@ def resample_run(
         axis, offsets = slice_times(run, echo.shape)
         corrected.append(stc.correct(echo, offsets, **timing, method=method, slice_axis=axis))
     shape = corrected[0].shape
-    # A volume shows the head at the mean time of its slices.
     motion = hmc_path.at_times(
         placement.motion,
         **timing,
         n_out=shape[3],
         centre=placement.centre,
-        volume_time_s=float(np.mean(offsets)),
+        volume_time_s=volume_time(run),
     )
     chain = {"motion": motion, "to_boldref": placement.to_boldref}
     if placement.field_hz is not None:

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from mebold import confounds, hmc_path, nifti, series
+from mebold import confounds, hmc_path, nifti, resample_run, series
 from mebold.compcor import CompCorOptions
 from mebold.jobs import job
 
@@ -24,7 +24,12 @@ with job(snakemake):
     centre = np.asarray(volumes["Centre"])
     acquired = nifti.load_xfm(snakemake.input.motion).reshape(-1, 4, 4)
     sampled = hmc_path.at_times(
-        acquired, tr=run["tr"], tr_out=run["tr_out"], n_out=data.shape[1], centre=centre
+        acquired,
+        tr=run["tr"],
+        tr_out=run["tr_out"],
+        n_out=data.shape[1],
+        centre=centre,
+        volume_time_s=resample_run.volume_time(run),
     )
     table, metadata = confounds.confounds_table(
         data,
