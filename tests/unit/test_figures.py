@@ -219,10 +219,20 @@ def test_values_can_be_read_on_high_and_on_empty_bars():
     long.loc[0, "ci_low"] = -5.0
     a, b, _ = figures.variant_comparison(long, paired, baseline="standardSingle").axes
     assert [(t.get_text(), t.xy[1], t.get_color()) for t in a.texts[:3]] == [
-        ("8.0", 0, "white"), ("11.0", 0, "white"), ("14.0", 0, "white"),
+        ("8", 0, "white"), ("11", 0, "white"), ("14", 0, "white"),
     ]  # fmt: skip
     assert all(t.get_color() != "white" for t in b.texts[:3])
     assert b.get_ylim() == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("factor", "text"), [(0.01, "0.08"), (1.02, "8.2"), (10.05, "80")], ids=["small", "", "large"]
+)
+def test_values_fit_into_their_bars(factor, text):
+    long, paired = tables(1)
+    long[["value", "ci_low", "ci_high"]] *= factor
+    figure = figures.variant_comparison(long, paired, baseline="standardSingle")
+    assert figure.axes[0].texts[0].get_text() == text
 
 
 def test_comparison_of_five_subjects_shows_means_and_the_floor_of_p():

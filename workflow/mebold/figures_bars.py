@@ -87,9 +87,12 @@ def draw_bars(axes: Axes, part: pd.DataFrame, label: str, *, marked: Collection[
 def _write_values(axes: Axes, bars: Mapping[float, tuple[float, bool]]) -> None:
     """Write the values at the foot of the bars, (value, asterisk?) at each place."""
     low, high = axes.get_ylim()
+    counts = all(float(value).is_integer() for value, _ in bars.values())
+    # More digits than these do not fit into a bar.
+    decimals = 0 if counts or high - low > 100 else 1 if high - low > 5 else 2
     for x, (value, star) in bars.items():
         axes.annotate(
-            f"{value:.{1 if high - low > 5 else 2}f}{'*' * star}", (x, 0), xytext=(0, 3),
+            f"{value:.{decimals}f}{'*' * star}", (x, 0), xytext=(0, 3),
             textcoords="offset points", ha="center", va="bottom", fontsize=6, fontweight="bold",
             color="white" if value > 0.1 * (high - low) else INK, zorder=5,
         )  # fmt: skip
