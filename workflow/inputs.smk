@@ -94,6 +94,19 @@ def run_field(wildcards):
     return of_run(rules.sdc.output.field, wildcards.stem)
 
 
+def run_motion(wildcards):
+    """Head motion of a run, estimated anew where the change of its field is undone."""
+    dynamic = runs.has_changing_field(wildcards.stem)
+    made_by = rules.sdc_dynamic if dynamic else rules.hmc
+    return of_run(made_by.output.motion, wildcards.stem)
+
+
+def run_field_change(wildcards):
+    if not runs.has_changing_field(wildcards.stem):
+        return []
+    return of_run(rules.sdc_dynamic.output.change, wildcards.stem)
+
+
 def reference_mask(wildcards):
     return of_run(rules.hmc.output.mask, runs.subject_reference(wildcards.sub))
 

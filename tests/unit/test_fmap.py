@@ -3,7 +3,12 @@ import pytest
 
 from mebold import affines, fmap
 from mebold.errors import DataError, GridMismatchError, MetadataError
-from mebold.fmap_phase import PHASE_RANGES, detect_phase_range, phase_to_radians
+from mebold.fmap_phase import (
+    PHASE_RANGES,
+    detect_phase_range,
+    phase_to_radians,
+    series_to_radians,
+)
 
 SHAPE = (24, 28, 20)
 AFFINE = affines.rigid_matrix([0, 0, 0, 0.1, -0.05, 0.2], np.zeros(3)) @ np.diag([-3.0, 3, 3, 1])
@@ -51,6 +56,21 @@ def test_known_ranges_are_recognised(values, expected):
 def test_unclear_ranges_name_the_file_and_what_to_give(values):
     with pytest.raises(MetadataError, match=r"sub-01_phase\.nii.*stored values that mean -pi"):
         phase_to_radians(np.array(values), name="sub-01_phase.nii")
+
+
+@pytest.mark.parametrize("key", list(PHASE_RANGES))
+def test_differences_of_scaled_series_are_those_of_the_phases(key, rng):
+    start, end = PHASE_RANGES[key]
+    stored = rng.uniform(start, end, (2, 3000)).astype(np.float32)
+    stored[:, :2] = start, end
+    exact = [phase_to_radians(image, value_range=key) for image in stored]
+    scaled = [series_to_radians(image.copy(), name="x") for image in stored]
+    difference = np.exp(1j * (exact[1] - exact[0])) * np.exp(1j * (scaled[0] - scaled[1]))
+    np.testing.assert_allclose(np.abs(np.angle(difference)), 0, atol=1e-4)
+    given = series_to_radians(stored[1].copy(), value_range=(start, end), name="x")
+    np.testing.assert_allclose(given, scaled[1], rtol=1e-6)
+    with pytest.raises(MetadataError, match="lie outside the range"):
+        series_to_radians(stored[1] * 3, value_range=(start, end), name="x")
 
 
 @pytest.mark.parametrize("key", ["siemens_signed", "siemens_unsigned", "signed_12bit"])

@@ -19,6 +19,7 @@ CONFIG = {
     "design": {"label_column": "stim_name", "blank": {"trial_type": ["blank"]},
                "minimum_volumes": 8},
 }  # fmt: skip
+DYNAMIC = CONFIG | {"sdc": "dynamic"}
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +134,35 @@ def test_short_runs_are_left_out_of_the_fit(rows):
     decision = decide(rows, "singletrial", stem="sub-01_ses-01_task-images_run-02")
     assert decision == (False, "7 volumes, fewer than 8")
     assert decide(rows, "singletrial", stem="sub-01_ses-01_task-images_run-01")[0] is True
+
+
+def test_a_changing_field_is_a_stage_where_it_is_asked_for(rows):
+    assert "sdc_dynamic" not in set(
+        make_plan(frame(rows), config=CONFIG | {"sdc": "static"})["stage"]
+    )
+    plan = make_plan(frame(rows), config=DYNAMIC)
+    assert plan["planned"].all()
+    header = next(line for line in format_plan(plan).splitlines() if "echoes" in line).split()
+    assert header[:4] == ["run", "echoes", "fmap", "sdc_dynamic"]
+
+
+@pytest.mark.parametrize(
+    ("left", "reason"),
+    [
+        (lambda row: row["component"] != "phase",
+         "`sdc: dynamic` needs phase images: static field"),
+        (lambda row: row["echo"] in (None, "2"),
+         "`sdc: dynamic` needs two echoes, the run has one: static field"),
+        (lambda row: row["datatype"] != "fmap",
+         "`sdc: dynamic` adds to a fieldmap: no fieldmap: no distortion correction"),
+    ],
+)  # fmt: skip
+def test_a_field_stays_static_with_a_reason_that_is_told(rows, left, reason):
+    rows = [row for row in rows if left(row)]
+    if not any(row["datatype"] == "fmap" for row in rows):
+        rows = [row | {"fieldmaps": None} for row in rows]
+    assert decide(rows, "sdc_dynamic", config=DYNAMIC) == (False, reason)
+    assert any(reason in line for line in notices(make_plan(frame(rows), config=DYNAMIC)))
 
 
 def test_no_fieldmap_no_distortion_correction(rows):

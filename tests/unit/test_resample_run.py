@@ -1,5 +1,7 @@
 """The function that the series job calls: one interpolation in time, one in space."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -42,16 +44,28 @@ def run_it(echoes, placement, **options):
     )
 
 
-def coordinates(placement, motion):
+def coordinates(placement, motion, change=None):
     """Return the voxels (3, V) that the composed map reads, in float64."""
     there = affines.apply(motion @ placement.to_boldref, placement.points)
     voxel = affines.apply(np.linalg.inv(placement.affine), there).T
     voxel[1] -= READOUT * placement.field_hz
+    if change is not None:
+        voxel[1] -= READOUT * ndimage.map_coordinates(change, voxel, order=1)
     return voxel
 
 
-def test_a_delta_comes_out_as_one_spline_of_the_composed_map(placement):
+@pytest.fixture(params=["static", "dynamic"])
+def change(request, rng):
+    """Return nothing, or a change of the field by up to 1.2 voxels."""
+    if request.param == "static":
+        return None
+    slow = ndimage.gaussian_filter(rng.normal(0, 1, (*SHAPE, 8)), (3, 3, 0, 0))
+    return (60.0 * slow / np.abs(slow).max()).astype(np.float32)
+
+
+def test_a_delta_comes_out_as_one_spline_of_the_composed_map(placement, change):
     """Two interpolations in space, of any kind, would widen the impulse."""
+    placement = replace(placement, change_hz=change)
     echo = np.zeros((*SHAPE, 8), np.float32)
     echo[9, 10, 9] = 1000.0 + np.arange(8)
     data, _ = run_it([echo, 2 * echo], placement, method="cubic")
@@ -61,9 +75,12 @@ def test_a_delta_comes_out_as_one_spline_of_the_composed_map(placement):
         placement.motion, tr=1.9, tr_out=1.0, n_out=16, centre=placement.centre,
         volume_time_s=np.mean(offsets),
     )  # fmt: skip
+    changes = [None] * 16
+    if change is not None:
+        changes = np.moveaxis(stc.correct(change, offsets, tr=1.9, tr_out=1.0), 3, 0)
     seen = 0
     for t in range(16):
-        voxel = coordinates(placement, motion[t])
+        voxel = coordinates(placement, motion[t], changes[t])
         once = ndimage.map_coordinates(timed[..., t].astype(float), voxel, order=3, mode="mirror")
         np.testing.assert_allclose(data[0, :, t], np.maximum(once, 0), atol=0.05)
         np.testing.assert_allclose(data[1, :, t], 2 * data[0, :, t], rtol=1e-5)

@@ -152,6 +152,12 @@ def test_options_of_nordic_change_its_jobs(tmp_path):
     assert own["nordic"] == 6
 
 
+def test_a_changing_field_costs_one_job_per_run(tmp_path):
+    static = dry_run(tmp_path)
+    dynamic = dry_run(tmp_path, sdc="dynamic")
+    assert dynamic == static | {"sdc_dynamic": 2, "total": static["total"] + 2}
+
+
 def test_dataset_names_of_variants_map_back():
     for variant in runs.VARIANTS:
         for name in runs.datasets(variant):

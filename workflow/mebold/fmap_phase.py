@@ -135,6 +135,40 @@ def phase_to_radians(
     return wrapped.astype(np.float32)
 
 
+def series_to_radians(
+    phase: np.ndarray, *, value_range: tuple[float, float] | None = None, name: str
+) -> np.ndarray:
+    """Scale the phase of a series to radians, up to a constant that depends on the range alone.
+
+    Parameters
+    ----------
+    phase : (x, y, z, t) float32 array
+        Stored values; overwritten.
+    value_range : (low, high), optional
+        Stored values of -pi and +pi; detected among the known ranges when not given.
+    name : str
+        File name, for messages.
+
+    Returns
+    -------
+    (x, y, z, t) float32 array
+        `phase` itself. Differences between images of one range are right, the zero is not: this
+        is for phases that are compared with each other, and spares copies of a long series.
+
+    Raises
+    ------
+    MetadataError, DataError
+        As `phase_to_radians`.
+    """
+    low, high = np.nanmin(phase), np.nanmax(phase)
+    ends = np.array([low, high], dtype=np.float64)
+    key = detect_phase_range(ends, name=name) if value_range is None else value_range
+    start, end = PHASE_RANGES[key] if isinstance(key, str) else map(float, key)
+    _check_range(*_extremes(ends, name), start, end, key, name)
+    phase *= np.float32(2.0 * np.pi / (end - start))
+    return phase
+
+
 def _check_range(
     low: float, high: float, start: float, end: float, given: object, name: str
 ) -> None:

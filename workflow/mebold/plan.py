@@ -7,15 +7,17 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from mebold.errors import MetadataError
-from mebold.inventory_fieldmaps import USABLE
 from mebold.inventory_runs import Run, collect
 from mebold.inventory_table import ABSENT
 from mebold.plan_anatomy import Decision, anatomy_decisions, output_space
+from mebold.plan_distortion import change_decision, field_decision
 
 #: Stages in the order of the science.
 STAGES = ("anat", "fmap", "nordic", "stc", "hmc", "coreg", "resample", "optcom", "ica",
           "confounds", "singletrial", "noiseceiling", "across_sessions", "compare",
           "rois")  # fmt: skip
+#: Stage of a run that exists where the configuration asks for it (`sdc: dynamic`).
+DYNAMIC = "sdc_dynamic"
 GROUP_STAGES = ("noiseceiling", "across_sessions", "compare", "rois")
 RUN_STAGES = STAGES[1 : -len(GROUP_STAGES)]
 COLUMNS = ("subject", "session", "task", "run", "stem", "group", "stage", "planned", "reason",
@@ -53,14 +55,15 @@ def make_plan(table: pd.DataFrame, *, config: dict | None = None) -> pd.DataFram
     config : dict, optional
         Keys of the configuration that decide; all may be absent: ``variants``,
         ``compare_sessions``, ``output.space``, ``design.label_column``, ``design.blank``,
-        ``design.minimum_volumes``, ``nordic.noise_map``.
+        ``design.minimum_volumes``, ``nordic.noise_map``, ``sdc``.
 
     Returns
     -------
     DataFrame
         One row per subject for ``anat`` (``stem`` holds ``sub-<label>``), per run for the stages
-        from ``fmap`` to ``singletrial``, and per session and task for ``noiseceiling`` (of the
-        session), ``across_sessions``, ``compare`` and ``rois`` (``stem`` holds the group).
+        from ``fmap`` to ``singletrial`` (with ``sdc_dynamic`` where it is asked for), and per
+        session and task for ``noiseceiling`` (of the session), ``across_sessions``, ``compare``
+        and ``rois`` (``stem`` holds the group).
         ``planned`` is bool, ``reason`` says why not, or what to know of a stage that runs;
         ``echoes`` counts the run's echoes.
 
@@ -84,6 +87,9 @@ def make_plan(table: pd.DataFrame, *, config: dict | None = None) -> pd.DataFram
         space=output_space(config, anatomy),
     )
     context.lacking = _require_labels(runs, context.label_column)
+    run_stages = [*RUN_STAGES]
+    if config.get("sdc") == "dynamic":
+        run_stages.insert(run_stages.index("fmap") + 1, DYNAMIC)
     rows = []
     groups: dict[str, list[Run]] = defaultdict(list)
     for subject, decision in context.anatomy.items():
@@ -94,7 +100,7 @@ def make_plan(table: pd.DataFrame, *, config: dict | None = None) -> pd.DataFram
         groups[run.group].append(run)
         names = {c: run.first[c] for c in ("subject", "session", "task", "run", "stem", "group")}
         context.done = {}
-        for stage in RUN_STAGES:
+        for stage in run_stages:
             context.done[stage] = _RULES[stage](run, context)
             rows.append(_row(names | {"echoes": run.n_echoes}, stage, context.done[stage]))
         if context.done["singletrial"][0]:
@@ -140,26 +146,6 @@ def _require_labels(runs: list[Run], column: str | None) -> set[str]:
 
 
 # -- one rule per stage: (run, context) -> (planned, reason) --------------------------------------
-
-
-def _fmap(run: Run, context: _Context) -> Decision:  # noqa: ARG001
-    row = run.first
-    if run.refusal:
-        return False, run.refusal
-    if not row["fieldmaps"]:
-        return False, "no fieldmap: no distortion correction"
-    if row["fieldmap_kind"] not in USABLE:
-        return False, (
-            f"the EPI images of the fieldmap {row['fieldmap']} do not encode two opposite "
-            "directions (PhaseEncodingDirection, TotalReadoutTime): no distortion correction"
-        )
-    for column, key in (
-        ("phase_encoding_direction", "PhaseEncodingDirection"),
-        ("total_readout_time", "TotalReadoutTime or EffectiveEchoSpacing"),
-    ):
-        if row[column] is None:
-            return False, f"no {key} in the sidecar: no distortion correction"
-    return True, f"{', '.join(sorted(row['fieldmaps']))}: {row['fieldmap_by']}"
 
 
 def _nordic(run: Run, context: _Context) -> Decision:
@@ -261,7 +247,8 @@ def _singletrial(run: Run, context: _Context) -> Decision:
 
 
 _RULES = {
-    "fmap": _fmap,
+    "fmap": lambda run, context: field_decision(run),  # noqa: ARG005
+    DYNAMIC: lambda run, context: change_decision(run, context.done["fmap"]),
     "nordic": _nordic,
     "stc": _stc,
     "hmc": _hmc,

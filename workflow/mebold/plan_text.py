@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from mebold.inventory_table import ABSENT
-from mebold.plan import GROUP_STAGES, RUN_STAGES
+from mebold.plan import GROUP_STAGES
 
 # Reasons that the configuration gives or that follow from another one.
 _CHOSEN = ("no variant asks for it", "compare_sessions", "fewer than two variants")
@@ -80,7 +80,8 @@ def _session(subject: str, session: str, rows: list[dict]) -> Iterator[str]:
         target.setdefault(row["stem"], {})[row["stage"]] = row
     prefix = f"sub-{subject}" + (f"_ses-{session}" if session != ABSENT else "")
     yield f"{prefix}: {len(runs)} run{'s' if len(runs) != 1 else ''}"
-    for table, stages in ((runs, RUN_STAGES), (groups, GROUP_STAGES)):
+    for table in (runs, groups):
+        stages = list(next(iter(table.values())))
         cells = [["run" if table is runs else "task", "echoes", *stages]]
         for stem, by_stage in table.items():
             marks = [_cell(by_stage[stage], notes) for stage in stages]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mebold import hmc_path, resample, stc
+from mebold import hmc_path, resample, sdc_dynamic, stc
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ class Placement:
         Point map from the output frame to the EPI reference.
     field_hz : (V,) array, optional
         Off-resonance at the points.
+    change_hz : (x, y, z, t) array, optional
+        Change of the field at the voxels as acquired, from `sdc_dynamic.field_change`.
     """
 
     affine: np.ndarray
@@ -34,6 +36,7 @@ class Placement:
     centre: np.ndarray
     to_boldref: np.ndarray
     field_hz: np.ndarray | None = None
+    change_hz: np.ndarray | None = None
 
 
 def slice_times(run: dict, shape: tuple[int, ...]) -> tuple[int, np.ndarray]:
@@ -105,6 +108,11 @@ def resample_run(
         chain |= {"field_hz": placement.field_hz}
         chain |= {"direction": run["direction"], "readout_s": run["readout_s"]}
     where = (placement.affine, placement.points)
+    if placement.change_hz is not None:
+        # The same operator as for the images: a sample that mixes volumes mixes their fields.
+        resampling = {"method": method, "slice_axis": axis}
+        change = stc.correct(placement.change_hz, offsets, **timing, **resampling)
+        chain["field_hz"] = sdc_dynamic.at_points(change, *where, **chain)
     data = store((len(corrected), len(placement.points), shape[3]))
     resample.resample_series(
         corrected, *where, **chain, out=data, clip_negative=True, n_threads=n_threads

@@ -195,6 +195,10 @@ class RunIndex:
         """Tell whether a run gets distortion correction."""
         return stem in self.planned["fmap"]
 
+    def has_changing_field(self, stem: str) -> bool:
+        """Tell whether the field of a run is followed from volume to volume."""
+        return stem in self.planned["sdc_dynamic"]
+
     def anatomy(self, subject: str, suffix: str) -> str | None:
         """First image of a kind (``T1w``, ``T2w``), or None.
 

@@ -4,11 +4,12 @@
 rule series:
     input:
         bold=echoes_of_level,
-        motion=rules.hmc.output.motion,
+        motion=run_motion,
         volumes=rules.hmc.output.volumes,
         boldref=rules.hmc.output.boldref,
         xfm=rules.coreg_run.output.xfm,
         field=run_field,
+        change=run_field_change,
         mask=of_subject(rules.grid.output.series_mask),
     output:
         store=temp("<work>/series/{folder}/{stem}_desc-{thermal}_series.npy"),
@@ -22,7 +23,7 @@ rule series:
         "../../envs/core.yaml"
     threads: 2
     resources:
-        mem_mb=memory(10, 1500),
+        mem_mb=memory(16 if config["sdc"] == "dynamic" else 10, 1500),
         runtime=minutes(30),
     params:
         run=runs.run_parameters,

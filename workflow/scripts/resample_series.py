@@ -15,6 +15,7 @@ with job(snakemake) as log:
     if files.field:
         field, field_affine = nifti.load(files.field)
         hertz = resample.resample_volume(field, field_affine, points, matrix=to_boldref, order=1)
+    change = nifti.load(files.change)[0] if files.change else None
     placement = resample_run.Placement(
         affine=nifti.load_header(files.bold[0]).affine,
         points=points,
@@ -22,6 +23,7 @@ with job(snakemake) as log:
         centre=np.asarray(volumes["Centre"]),
         to_boldref=to_boldref,
         field_hz=hertz,
+        change_hz=change,
     )
     store, samples = resample_run.resample_run(
         (nifti.load(path)[0][..., : volumes["Volumes"]] for path in files.bold),

@@ -1,0 +1,47 @@
+"""Follow the field of a run from volume to volume, and estimate its motion without that change."""
+
+import numpy as np
+
+from mebold import derivatives, fmap_phase, hmc, nifti, resample_run, sdc_dynamic
+from mebold.jobs import job
+
+with job(snakemake) as log:
+    files, run, hmc_options = snakemake.input, snakemake.params.run, snakemake.params.hmc
+    settings, volumes = snakemake.params.settings, nifti.read_json(files.volumes)["Volumes"]
+    magnitudes = [nifti.load(path)[0][..., :volumes] for path in files.magnitude]
+    wanted = None if settings["phase_range"] == "auto" else settings["phase_range"]
+    phases = []
+    for path in files.phase:
+        stored = nifti.load(path)[0][..., :volumes]
+        phases.append(fmap_phase.series_to_radians(stored, value_range=wanted, name=path))
+    affine = nifti.load_header(files.magnitude[0]).affine
+    field, boldref_affine = nifti.load(files.field)
+    mask = nifti.load_mask(files.mask)[0]
+    epi = {key: run[key] for key in ("direction", "readout_s")}
+    static = sdc_dynamic.Static(field, mask, boldref_affine, **epi)
+    axis, _ = resample_run.slice_times(run, magnitudes[0].shape)
+    change = sdc_dynamic.field_change(
+        magnitudes, phases, affine,
+        motion=nifti.load_xfm(files.motion).reshape(-1, 4, 4), static=static,
+        echo_times_s=run["echo_times"], fwhm_mm=settings["change_smoothing_mm"], slice_axis=axis,
+    )  # fmt: skip
+    del phases
+    found = sdc_dynamic.summary(change, affine, static, run["echo_times"])
+    log.info("change of the field: %s", found)
+    if found["LargestMeanChange"] > 0.5 * found["AmbiguousFrom"]:
+        log.warning("the field changes so much that its phase may have turned: %s", found)
+    raw = magnitudes[run["hmc_echo"]]
+    reference, reference_affine = hmc.robust_mean(raw, affine), affine
+    if files.sbref:
+        reference, reference_affine = nifti.load(files.sbref[run["hmc_echo"]])
+    smoothing = {key: hmc_options[key] for key in ("fwhm_mm", "coarse_mm")}
+    track = hmc.track(
+        sdc_dynamic.without_change(raw, change, affine, **epi), reference, affine,
+        reference_affine=reference_affine, mask=mask, **smoothing, n_threads=snakemake.threads,
+    )  # fmt: skip
+    if track.doubtful.any():
+        log.warning("motion is doubtful in volumes %s", np.flatnonzero(track.doubtful).tolist())
+    about = derivatives.Sidecar(snakemake, packages=["nibabel", "numba", "numpy", "scipy"])
+    about_change = about(Units="Hz", **found)
+    nifti.save(snakemake.output.change, change, affine, tr=run["tr"], metadata=about_change)
+    nifti.save_xfm(snakemake.output.motion, track.matrices)
