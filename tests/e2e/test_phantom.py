@@ -1,4 +1,7 @@
-"""One session of the demo phantom through the whole chain, with two variants, against its truth."""
+"""One session of the demo phantom through the whole chain, with three variants, against its truth.
+
+ICA is asked of more volumes than a run has, so that its variant shows what a fallback looks like.
+"""
 
 import json
 import shutil
@@ -16,9 +19,10 @@ from mebold import nifti, phantom, phantom_check
 pytestmark = pytest.mark.e2e
 
 CONFIG = {
-    "variants": '["standardSingle","nordicOptcom"]',
-    "write_bold": '["standardSingle"]',
+    "variants": '["standardSingle","standardIca","nordicOptcom"]',
+    "write_bold": '["standardSingle","standardIca"]',
     "compare": "{n_bootstrap: 200}",
+    "ica": "{minimum_volumes: 500}",
 }
 FIT = "glmsingle-tedana/sub-01/ses-01/func/sub-01_ses-01_task-images"
 
@@ -34,8 +38,9 @@ def finished(tmp_path_factory):
     return folder
 
 
-def start(folder, *arguments):
-    return snakemake(*arguments, cwd=folder, bids_dir="raw", output_dir="out", **CONFIG)
+def start(folder, *arguments, **changes):
+    config = CONFIG | changes
+    return snakemake(*arguments, cwd=folder, bids_dir="raw", output_dir="out", **config)
 
 
 def test_truth_is_recovered(finished):
@@ -138,6 +143,25 @@ def test_decay_maps_have_units_and_meet_their_definitions(finished):
     assert np.isnan(r_squared[(good > 0) & (good < 3)]).all()
 
 
+def test_runs_without_ica_are_told_everywhere(finished):
+    out = finished / "out"
+    reason = "190 volumes, at least 500 are needed"
+    bold = "sub-01/ses-01/func/sub-01_ses-01_task-images_run-02_space-T1w_desc-denoised_bold.json"
+    metadata = json.loads((out / "preproc-standardIca" / bold).read_text())
+    assert metadata["IcaStatus"] == "fallback"
+    assert reason in metadata["Description"]
+    summary = "glmsingle-standardIca/sub-01/ses-01/func/sub-01_ses-01_task-images_desc-GLMsingle"
+    fallbacks = json.loads((out / f"{summary}_summary.json").read_text())["IcaFallbacks"]
+    assert [entry["reason"] for entry in fallbacks] == [reason] * 3
+    table = nifti.read_tsv(out / "comparison/desc-variants_metrics.tsv")
+    row = table[table["metric"] == "ica_fallback_runs"]
+    assert row[["variant", "value"]].to_numpy().tolist() == [["standardIca", 3]]
+    text = (out / "comparison/desc-variants_summary.md").read_text()
+    assert "ICA was not used in 3 runs of standardIca" in text
+    drawing = (out / "comparison/figures/desc-variants_comparison.svg").read_text()
+    assert "ICA was not used" in drawing
+
+
 def test_nilearn_loads_the_confounds(finished):
     from nilearn.interfaces.fmriprep import load_confounds
 
@@ -160,7 +184,7 @@ def test_every_dataset_is_valid_bids(finished):
     if not validator.exists():
         pytest.skip("bids-validator-deno is not installed beside the interpreter")
     datasets = sorted(p.parent for p in (finished / "out").glob("*/dataset_description.json"))
-    assert len(datasets) == 9
+    assert len(datasets) == 11
     for dataset in [finished / "raw", *datasets]:
         done = subprocess.run(
             [validator, "--json", str(dataset)], text=True, capture_output=True, check=False
@@ -181,3 +205,18 @@ def test_report_is_made(finished):
     page = (finished / "report.html").read_text()
     assert "Noise ceilings" in page
     assert "Comparison" in page
+
+
+@pytest.mark.parametrize("use", ["rois", "visual_roi"])
+def test_mask_on_another_grid_is_refused(finished, use):
+    """Last in this file: the jobs that refuse take their tables along."""
+    image = nib.Nifti1Image(np.ones((5, 6, 7), np.uint8), np.diag([2.0, 2, 2, 1]))
+    nib.save(image, finished / "V1.nii.gz")
+    rows = "name\tcategory\tsource\tpath\nV1\tretinotopy\tmask\tV1.nii.gz\n"
+    (finished / "rois.tsv").write_text(rows)
+    changes = {"rois": "rois.tsv"} if use == "rois" else {"visual_roi": "{source: V1.nii.gz}"}
+    done = start(finished, "--cores", "1", **changes)
+    assert done.returncode != 0
+    assert "ROI mask V1.nii.gz is on another grid than the output grid" in done.stdout
+    assert "5 x 6 x 7 voxels of 2 x 2 x 2 mm" in done.stdout
+    assert "Traceback" not in done.stdout
