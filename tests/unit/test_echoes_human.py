@@ -29,7 +29,7 @@ def find_archive(folder):
             "human 3-echo images not at hand: set MEBOLD_TEDANA_SDIST to the source archive of "
             f"tedana {VERSION}, or MEBOLD_TEST_FETCH=1 to fetch it with pip"
         )
-    wanted = ["--no-deps", "--no-binary", ":all:", f"tedana=={VERSION}", "--dest", str(folder)]
+    wanted = ["--no-deps", "--no-binary", "tedana", f"tedana=={VERSION}", "--dest", str(folder)]
     subprocess.run([pip, "download", *wanted], check=True)
     return next(folder.glob("tedana-*.tar.gz"))
 
