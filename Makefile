@@ -9,7 +9,7 @@ SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake
 export OMP_NUM_THREADS = 1
 export OPENBLAS_NUM_THREADS = 1
 
-.PHONY: demo plan test lint docs env lock runner clean
+.PHONY: demo group plan test lint docs env lock runner clean
 .DELETE_ON_ERROR:
 
 env: .venv/.ready
@@ -45,6 +45,18 @@ demo: env demo/raw/dataset_description.json
 	  '  ceilings     demo/derivatives/glmsingle-tedana/sub-01/*Noiseceiling*_statmap.nii.gz' \
 	  '  report       demo/report.html'
 
+group/raw/dataset_description.json: | env
+	PYTHONPATH=workflow $(BIN)/python -m mebold.phantom group/raw --size group --truth group/truth
+
+# Five small simulated subjects through the comparison, to its test across subjects.
+group: env group/raw/dataset_description.json
+	$(SNAKEMAKE) comparison --cores $(CORES) --quiet rules --config bids_dir=group/raw \
+	  output_dir=group/derivatives compare='{n_bootstrap: 200}' \
+	  variants='["standardSingle","standardOptcom","nordicSingle","nordicOptcom"]'
+	@echo; cat group/derivatives/comparison/desc-variants_summary.md; printf '%s\n' '' \
+	  '  figure       group/derivatives/comparison/figures/desc-variants_comparison.png' \
+	  '  p, floors    group/derivatives/comparison/desc-variants_group.tsv'
+
 # The plan of a dataset: make plan BIDS=path (the demo's by default).
 BIDS ?= demo/raw
 plan: env
@@ -67,4 +79,4 @@ lock: .uv/bin/uv
 	$(PYTHON) envs/generate.py --uv .uv/bin/uv --upgrade
 
 clean:
-	rm -rf demo
+	rm -rf demo group

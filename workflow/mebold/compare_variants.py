@@ -55,7 +55,7 @@ def evaluate_variants(
     for variant, dataset in betas.items():
         fallbacks = summaries[variant].get("IcaFallbacks")
         results[variant] = compare.evaluate(
-            np.nan_to_num(dataset[:]),
+            dataset[:],
             labels=labels,
             runs=runs,
             roi=roi,

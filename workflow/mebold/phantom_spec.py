@@ -1,4 +1,4 @@
-"""Parameters of the simulated multi-echo dataset, and the three ready-made sizes."""
+"""Parameters of the simulated multi-echo dataset, and the ready-made sizes."""
 
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
@@ -137,26 +137,40 @@ class PhantomSpec:
         return asdict(self)
 
 
+_TINY: dict[str, Any] = {
+    "runs": 2,
+    "epi_shape": (28, 34, 18),
+    "epi_voxel_mm": 6.3,
+    "slab_offset_mm": 10.0,
+    "volumes": 48,
+    "head_mm": 3.0,
+    "t1w_mm": 3.0,
+    "trials": 24,
+    "blanks": 2,
+    "rare_images": 10,
+    "frequent_images": 6,
+    "frequent_shows": 4,
+    "gre_voxel_scale": 1.0,
+    "field_peak_hz": 80.0,
+    "smooth_mm": 14.0,
+}
+
 _SIZES: dict[str, dict[str, Any]] = {
     # At 3.4 mm a NORDIC patch spans 34 mm, so fewer of its voxels respond than at 1.8 mm: as many
     # responses stay above the noise edge only if they are larger and share fewer dimensions.
     "demo": {"response_percent": 3.5, "latent_dimensions": 3},
-    "tiny": {
-        "runs": 2,
-        "epi_shape": (28, 34, 18),
-        "epi_voxel_mm": 6.3,
-        "slab_offset_mm": 10.0,
-        "volumes": 48,
-        "head_mm": 3.0,
-        "t1w_mm": 3.0,
-        "trials": 24,
-        "blanks": 2,
-        "rare_images": 10,
-        "frequent_images": 6,
-        "frequent_shows": 4,
-        "gre_voxel_scale": 1.0,
-        "field_peak_hz": 80.0,
-        "smooth_mm": 14.0,
+    "tiny": _TINY,
+    # As few jobs as the statistics across subjects allow: a bootstrap over runs needs three.
+    "group": {
+        **_TINY,
+        "subjects": ("01", "02", "03", "04", "05"),
+        "sessions": ("01",),
+        "runs": 3,
+        "fieldmaps": 1,
+        "rare_images": 15,
+        "frequent_shows": 6,
+        "response_percent": 3.5,
+        "latent_dimensions": 3,
     },
     "full": {
         "sessions": ("01",),
@@ -182,9 +196,9 @@ def make_spec(size: str = "demo", **changes: Any) -> PhantomSpec:
 
     Parameters
     ----------
-    size : {"tiny", "demo", "full"}
-        ``tiny`` is written in seconds; ``demo`` covers a brain at 3.2 mm; ``full`` has the
-        matrix of the 7T protocol, one run.
+    size : {"tiny", "group", "demo", "full"}
+        ``tiny`` is written in seconds; ``group`` has five such subjects; ``demo`` covers a brain
+        at 3.4 mm; ``full`` has the matrix of the 7T protocol, one run.
     **changes
         Fields of `PhantomSpec`.
 
