@@ -63,7 +63,9 @@ def test_one_named_session(tree):
     rows, runs, stages = read(tree)
     assert {row["session"] for row in rows} == {"retest"}
     assert {run.folder for run in runs.values()} == {"sub-01/ses-retest"}
-    assert stages["sub-01_ses-retest_task-images"] == ["noiseceiling", "compare", "rois"]
+    assert stages["sub-01_ses-retest_task-images"] == [
+        "noiseceiling", "across_sessions", "compare", "rois",
+    ]  # fmt: skip
 
 
 def test_anatomy_in_a_session_of_its_own(tree):
@@ -95,7 +97,9 @@ def test_single_echo_data_with_rest_and_task(tree):
     _, _, stages = read(tree)
     done = ["nordic", "stc", "hmc", "coreg", "resample", "confounds"]
     assert stages["sub-01_task-rest"] == done
-    assert stages["sub-01_task-faces"] == [*done, "singletrial", "noiseceiling", "rois"]
+    assert stages["sub-01_task-faces"] == [
+        *done, "singletrial", "noiseceiling", "across_sessions", "rois",
+    ]  # fmt: skip
 
 
 def test_root_sidecars_per_echo_and_events_for_all_runs(tree):

@@ -268,7 +268,7 @@ class RunIndex:
             )
             raise MetadataError(message)
         if "phase" in self.config["nordic"]["write"]:
-            for stem in self.planned["nordic"] & set(self._stems):
+            for stem in sorted(self.planned["nordic"] & set(self._stems)):
                 if not self.bold(stem, "phase"):
                     message = (
                         f"Configuration key `nordic.write`: {stem} has no phase images to write "

@@ -53,6 +53,7 @@ use rule bold_single as bold_optcom with:
 use rule bold_single as bold_ica with:
     input:
         store=series_of_variant,
+        samples=samples_of_variant,
         mask=of_subject(rules.grid.output.series_mask),
         outcome=ica_outcome,
     output:
