@@ -168,6 +168,12 @@ def test_labels_select_with_and_without_prefix(tree):
     assert set(table.loc[table["datatype"] == "anat", "session"]) == {"01", "02"}
 
 
+def test_a_label_whose_zeros_the_command_line_lost_is_understood(tree):
+    table = inventory.index(tree.root, participant_labels=["1"], session_labels=["2"])
+    assert set(table["subject"]) == {"01"}
+    assert set(table.loc[table["datatype"] != "anat", "session"]) == {"02"}
+
+
 def test_a_label_that_is_not_there_is_named_with_those_that_are(tree):
     with pytest.raises(MetadataError, match=r"ses-03.*sessions there: 01, 02"):
         inventory.index(tree.root, session_labels=["03"])

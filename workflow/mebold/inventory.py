@@ -139,8 +139,8 @@ def _select(root: Path, files: list[File], *labels: Iterable[str] | None) -> lis
         if asked is None:
             continue
         key = bids.ENTITIES[entity]
-        chosen = {str(label).removeprefix(f"{key}-") for label in asked}
         present = {parsed[file.path].get(entity) for file in images} - {None}
+        chosen = {_as_named(str(label).removeprefix(f"{key}-"), present) for label in asked}
         if unknown := sorted(chosen - present):
             there = ", ".join(sorted(present, key=_natural)) or "none"
             message = f"No image of {key}-{unknown[0]} in {root}; {entity}s there: {there}."
@@ -151,6 +151,12 @@ def _select(root: Path, files: list[File], *labels: Iterable[str] | None) -> lis
             if parsed[file.path].get(entity) in chosen or file.path.split("/")[-2] in spared
         ]
     return images
+
+
+def _as_named(label: str, present: set[str]) -> str:
+    """Return the label of the dataset that is meant: Snakemake reads ``--config x=01`` as 1."""
+    alike = [name for name in present if name.isdecimal() and name.lstrip("0") == label]
+    return alike[0] if label not in present and len(alike) == 1 else label
 
 
 def _fingerprints(files: list[File], chosen: list[File]) -> dict[str, str]:
