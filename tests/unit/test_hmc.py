@@ -49,6 +49,14 @@ def test_recovers_known_motion(run):
     assert motion.correlation.min() > 0.99
 
 
+def test_coarse_voxels_are_smoothed_more():
+    wanted = {"fwhm_mm": 3.0, "fwhm_voxels": 1.5, "coarse_mm": 8.0}
+    sizes = {2.0: (3.0, 8.0), 4.0: (6.0, 8.0), 6.0: (9.0, 9.0)}
+    for size, (fine, coarse) in sizes.items():
+        affine = np.diag([1.0, -size, 2.0, 1.0])  # the longest side counts
+        assert hmc.smoothing(affine, **wanted) == {"fwhm_mm": fine, "coarse_mm": coarse}
+
+
 def test_intensity_scale_is_free_and_reported(run):
     reference, series, truth = run
     motion = hmc.track(series[..., 5:6] * 2.5, reference, AFFINE)  # moved by several mm

@@ -22,12 +22,14 @@ from mebold.hmc_registration import (
     reference_mask,
     register,
     score,
+    smoothing,
     usable,
 )
 from mebold.resample import resample_volume
 
 __all__ = [
-    "Motion", "align", "at_times", "estimate", "parameters", "register", "robust_mean", "track",
+    "Motion", "align", "at_times", "estimate", "parameters", "register", "robust_mean",
+    "smoothing", "track",
 ]  # fmt: skip
 
 logger = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ Only the geometry of a single registration lives here; series are the business o
 import numpy as np
 from scipy import ndimage
 
-from mebold import bspline, hmc_fit
+from mebold import affines, bspline, hmc_fit
 from mebold.errors import DataError, GridMismatchError
 from mebold.hmc_fit import Fit, Level
 
@@ -28,6 +28,34 @@ _QUICK_EVERY = 6
 
 #: Share of non-finite voxels inside the mask that makes a volume unusable.
 _MAX_NON_FINITE = 0.01
+
+
+def smoothing(
+    affine: np.ndarray, *, fwhm_mm: float, fwhm_voxels: float, coarse_mm: float
+) -> dict[str, float]:
+    """Return the smoothing of both fits for the voxels of an image.
+
+    A volume sampled more coarsely than it is smoothed holds structure that a spline misplaces when
+    the head moves by a fraction of a voxel, so the width has a lower limit in voxels.
+
+    Parameters
+    ----------
+    affine : ndarray, shape (4, 4)
+        Voxel to world of the reference.
+    fwhm_mm : float
+        Smoothing of the final fit, mm.
+    fwhm_voxels : float
+        The same in units of the largest voxel size; the wider of the two holds.
+    coarse_mm : float
+        Smoothing of the first fit, mm; never less than that of the final fit.
+
+    Returns
+    -------
+    dict
+        ``fwhm_mm`` and ``coarse_mm`` of `register` and `mebold.hmc.track`.
+    """
+    fine = max(fwhm_mm, fwhm_voxels * float(affines.voxel_sizes(affine).max()))
+    return {"fwhm_mm": fine, "coarse_mm": max(coarse_mm, fine)}
 
 
 def reference_mask(reference: np.ndarray, mask: np.ndarray | None) -> np.ndarray:

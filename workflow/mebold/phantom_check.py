@@ -79,10 +79,10 @@ def _geometry(output: Path, truth: Path) -> list[Recovered]:
         found = nifti.load_xfm(folder / "func" / name)
         chain.append(np.median(affines.displacements(found, to_boldref, in_t1w)))
     return [
-        Recovered("head motion, median error over brain and volumes", max(motion), "mm", 0.15),
-        Recovered("head motion, largest error", max(worst), "mm", 0.5),
+        Recovered("head motion, median error over brain and volumes", max(motion), "mm", 0.05),
+        Recovered("head motion, largest error", max(worst), "mm", 0.2),
         Recovered("B0 field in the brain, rms error", max(field), "Hz", 2.0),
-        Recovered("BOLD to T1w alignment, median error", max(chain), "mm", 0.4),
+        Recovered("BOLD to T1w alignment, median error", max(chain), "mm", 0.25),
     ]
 
 

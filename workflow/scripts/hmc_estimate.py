@@ -12,13 +12,16 @@ with job(snakemake) as log:
     log.info("noise volumes at the end: %d (%s)", noise, origin)
     series = series[..., : series.shape[3] - noise]
     sbref = snakemake.input.sbref
+    wanted = {key: settings[key] for key in ("fwhm_mm", "fwhm_voxels", "coarse_mm")}
+    widths = hmc.smoothing(affine, **wanted)
+    fine = {"fwhm_mm": widths["fwhm_mm"]}
     if sbref:
         reference, reference_affine = nifti.load(sbref[run["hmc_echo"]])
         boldref = nifti.load(sbref[run["reference_echo"]])[0]
     else:
         other = nifti.load(snakemake.input.bold[run["reference_echo"]])[0]
-        reference, reference_affine = hmc.robust_mean(series, affine), affine
-        boldref = hmc.robust_mean(other[..., : series.shape[3]], affine)
+        reference, reference_affine = hmc.robust_mean(series, affine, **fine), affine
+        boldref = hmc.robust_mean(other[..., : series.shape[3]], affine, **fine)
     mask = anat.epi_mask(boldref, reference_affine)
     track = hmc.track(
         series,
@@ -26,8 +29,7 @@ with job(snakemake) as log:
         affine,
         reference_affine=reference_affine,
         mask=mask,
-        fwhm_mm=settings["fwhm_mm"],
-        coarse_mm=settings["coarse_mm"],
+        **widths,
         n_threads=snakemake.threads,
     )
     centre = affines.grid_points(mask.shape, reference_affine, mask).mean(axis=0)

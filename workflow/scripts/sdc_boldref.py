@@ -1,6 +1,6 @@
 """Bring the field to the reference image of a run and undistort that image."""
 
-from mebold import boldref_field, derivatives, figures, fmap_session, nifti, regrid
+from mebold import boldref_field, derivatives, figures, fmap_session, hmc, nifti, regrid
 from mebold.jobs import job
 
 with job(snakemake) as log:
@@ -14,7 +14,8 @@ with job(snakemake) as log:
     log.info("weights of the field maps: %s", weights)
     field = fmap_session.weighted(maps, info["Fieldmaps"], weights)
     session = fmap_session.Map(field, nifti.load(snakemake.input.magnitude)[0], map_affine)
-    smoothing = {key: snakemake.params.hmc[key] for key in ("fwhm_mm", "coarse_mm")}
+    widths = {key: snakemake.params.hmc[key] for key in ("fwhm_mm", "fwhm_voxels", "coarse_mm")}
+    smoothing = hmc.smoothing(affine, **widths)
     epi = {key: run[key] for key in ("direction", "readout_s")}
     hertz, to_fieldmap = boldref_field.at_boldref(
         session, boldref, affine, mask=mask, **epi, **smoothing

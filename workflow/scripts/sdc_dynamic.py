@@ -31,10 +31,13 @@ with job(snakemake) as log:
     if found["LargestMeanChange"] > 0.5 * found["AmbiguousFrom"]:
         log.warning("the field changes so much that its phase may have turned: %s", found)
     raw = magnitudes[run["hmc_echo"]]
-    reference, reference_affine = hmc.robust_mean(raw, affine), affine
+    widths = {key: hmc_options[key] for key in ("fwhm_mm", "fwhm_voxels", "coarse_mm")}
+    smoothing = hmc.smoothing(affine, **widths)
     if files.sbref:
         reference, reference_affine = nifti.load(files.sbref[run["hmc_echo"]])
-    smoothing = {key: hmc_options[key] for key in ("fwhm_mm", "coarse_mm")}
+    else:
+        reference = hmc.robust_mean(raw, affine, fwhm_mm=smoothing["fwhm_mm"])
+        reference_affine = affine
     track = hmc.track(
         sdc_dynamic.without_change(raw, change, affine, **epi), reference, affine,
         reference_affine=reference_affine, mask=mask, **smoothing, n_threads=snakemake.threads,
