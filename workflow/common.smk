@@ -5,7 +5,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
-from mebold import inventory, plan, plan_text, provenance, settings
+from mebold import inventory, nifti_warp, plan, plan_text, provenance, settings
 from mebold.derivatives import SPATIAL_REFERENCES
 from mebold.errors import MeboldError
 from mebold.job_parameters import JobParameters
@@ -33,6 +33,8 @@ try:
     runs = JobParameters(table, run_plan, config)
     runs.require_runs()
     if workflow.is_main_process:
+        if config["gradient_nonlinearity"]["warp"]:
+            nifti_warp.check(config["gradient_nonlinearity"]["warp"])
         for notice in plan_text.notices(run_plan):
             logger.warning(f"Plan: {notice}")
     spatial_reference = SPATIAL_REFERENCES[runs.space]

@@ -58,9 +58,25 @@ def of_run(rule_output, stem, **wildcards):
 
 
 def corrected_boldref(stem):
-    """Reference image of a run, distortion corrected where there is a field."""
+    """Reference image of a run, corrected with its warp and field where there are any."""
+    if runs.warp(stem):
+        return of_run(rules.gradunwarp.output.boldref, stem)
     made_by = rules.sdc if runs.has_field(stem) else rules.hmc
     return of_run(made_by.output.boldref, stem)
+
+
+def boldref_mask(stem):
+    """Brain mask of a run, in the true geometry where there is a warp."""
+    made_by = rules.gradunwarp if runs.warp(stem) else rules.hmc
+    return of_run(made_by.output.mask, stem)
+
+
+def run_boldref_mask(wildcards):
+    return boldref_mask(wildcards.stem)
+
+
+def run_warp(wildcards):
+    return runs.warp(wildcards.stem) or []
 
 
 def run_boldref(wildcards):
@@ -76,12 +92,11 @@ def subject_boldref(wildcards):
 
 
 def session_boldref_mask(wildcards):
-    return of_run(rules.hmc.output.mask, runs.session_reference(wildcards.folder))
+    return boldref_mask(runs.session_reference(wildcards.folder))
 
 
 def subject_boldref_mask(wildcards):
-    stem = runs.subject_reference(wildcards.folder.split("/")[0])
-    return of_run(rules.hmc.output.mask, stem)
+    return boldref_mask(runs.subject_reference(wildcards.folder.split("/")[0]))
 
 
 def t1w_boldref(wildcards):
@@ -108,7 +123,7 @@ def run_field_change(wildcards):
 
 
 def reference_mask(wildcards):
-    return of_run(rules.hmc.output.mask, runs.subject_reference(wildcards.sub))
+    return boldref_mask(runs.subject_reference(wildcards.sub))
 
 
 def anatomy_in_boldref(wildcards):
@@ -151,6 +166,7 @@ def sign_check(wildcards):
     return {
         "field": run_field(wildcards),
         "distorted": of_run(rules.hmc.output.boldref, wildcards.stem),
+        "warp": run_warp(wildcards),
     }
 
 

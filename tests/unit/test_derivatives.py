@@ -17,7 +17,11 @@ def test_sources_are_uris_and_intermediate_files_are_left_out(tmp_path):
         tmp_path / "elsewhere.nii",
     ]
     uris = derivatives.source_uris(files, raw=str(tmp_path / "raw"), output=str(tmp_path / "out"))
-    assert uris == ["bids:raw:sub-01/func/a_bold.nii.gz", "bids:preproc:sub-01/func/b_xfm.txt"]
+    assert uris == [
+        "bids:raw:sub-01/func/a_bold.nii.gz",
+        "bids:preproc:sub-01/func/b_xfm.txt",
+        (tmp_path / "elsewhere.nii").as_uri(),  # such as a warp that the configuration names
+    ]
 
 
 def test_output_inside_the_raw_dataset_keeps_its_own_dataset(tmp_path):

@@ -322,3 +322,13 @@ def test_alike_findings_are_one_line_of_the_summary():
     assert summary([*alike, other]) == (
         "warning: a: EchoTime: absent. Add it. (2 files)\nwarning: a: Units: absent. Add it.\n"
     )
+
+
+def test_fieldmap_and_run_that_the_scanner_corrected_differently(rows):
+    for row in pick(rows, "/func/"):
+        row["gradient_correction"] = "ND"
+    assert check(frame(rows)) == []
+    for row in pick(rows, "_magnitude"):
+        row["gradient_correction"] = "DIS2D"
+    found = only(rows, "warning", "magnitude1", "DIS2D for the fieldmap and ND for the BOLD")
+    assert len(found) == 2

@@ -20,6 +20,7 @@ CONFIG = {
                "minimum_volumes": 8},
 }  # fmt: skip
 DYNAMIC = CONFIG | {"sdc": "dynamic"}
+WARPED = CONFIG | {"gradient_nonlinearity": {"warp": "coil.nii.gz"}}
 
 
 @pytest.fixture(scope="module")
@@ -434,3 +435,43 @@ def test_the_text_is_a_screen_per_session_with_numbered_reasons(rows):
     assert "  [2] magnitude only: no phase images" in lines
     assert len(lines) < 24
     assert max(map(len, lines)) < 160
+
+
+@pytest.mark.parametrize(
+    ("noted", "planned", "words"),
+    [
+        ("ND", True, ""),
+        (None, True, "ImageType says neither ND nor DIS: the warp is applied"),
+        ("DIS3D", False, "corrected twice"),
+        ("DIS2D", False, "the displacement through the slices remains"),
+        ("applied", False, "NonlinearGradientCorrection"),
+    ],
+)
+def test_the_warp_is_left_out_where_the_scanner_corrected(rows, noted, planned, words):
+    for row in rows:
+        if row["datatype"] == "func":
+            row["gradient_correction"] = noted
+    decision = decide(rows, "gradunwarp", config=WARPED)
+    assert decision[0] is planned
+    assert words in decision[1]
+    said = "\n".join(notices(make_plan(frame(rows), config=WARPED)))
+    assert words in said
+    assert "gradunwarp" not in set(make_plan(frame(rows), config=CONFIG)["stage"])
+
+
+def test_a_fieldmap_that_is_corrected_otherwise_than_its_run_is_told(rows):
+    for row in pick(rows, "magnitude1"):
+        row["gradient_correction"] = "DIS2D"
+    for row in pick(rows, "func"):
+        row["gradient_correction"] = "ND"
+    planned, reason = decide(rows, "gradunwarp", config=WARPED)
+    assert planned
+    assert "DIS2D" in reason
+
+
+def test_a_run_that_is_corrected_in_part_is_refused_with_a_warp(rows):
+    for row in pick(rows, "run-01", "_sbref"):
+        row["gradient_correction"] = "DIS3D"
+    make_plan(frame(rows), config=CONFIG)
+    with pytest.raises(MetadataError, match=r"sbref\.nii\.gz says DIS3D.*says ND or nothing"):
+        make_plan(frame(rows), config=WARPED)

@@ -46,7 +46,8 @@ def run_it(echoes, placement, **options):
 
 def coordinates(placement, motion, change=None):
     """Return the voxels (3, V) that the composed map reads, in float64."""
-    there = affines.apply(motion @ placement.to_boldref, placement.points)
+    there = affines.apply(placement.to_boldref, placement.points)
+    there = affines.apply(motion, there if placement.warp_mm is None else there + placement.warp_mm)
     voxel = affines.apply(np.linalg.inv(placement.affine), there).T
     voxel[1] -= READOUT * placement.field_hz
     if change is not None:
@@ -63,9 +64,11 @@ def change(request, rng):
     return (60.0 * slow / np.abs(slow).max()).astype(np.float32)
 
 
-def test_a_delta_comes_out_as_one_spline_of_the_composed_map(placement, change):
+@pytest.mark.parametrize("warped", [False, True])
+def test_a_delta_comes_out_as_one_spline_of_the_composed_map(placement, change, warped, rng):
     """Two interpolations in space, of any kind, would widen the impulse."""
-    placement = replace(placement, change_hz=change)
+    shift = rng.uniform(-2, 2, placement.points.shape) if warped else None
+    placement = replace(placement, change_hz=change, warp_mm=shift)
     echo = np.zeros((*SHAPE, 8), np.float32)
     echo[9, 10, 9] = 1000.0 + np.arange(8)
     data, _ = run_it([echo, 2 * echo], placement, method="cubic")

@@ -2,6 +2,8 @@
 
 import json
 
+import nibabel as nib
+import numpy as np
 import pytest
 from bids_trees import SHAPE, Tree
 from snakemake_runner import job_counts, snakemake
@@ -135,3 +137,15 @@ def test_empty_image_at_run_time(tree, tmp_path):
     assert "ses-01_T1w.nii.gz is empty (0 bytes)" in done.stdout
     assert "datalad get" in done.stdout
     assert not list((tmp_path / "out/anatomical").rglob("*.nii.gz"))
+
+
+def test_a_warp_that_cannot_be_read_without_guessing(tree, tmp_path):
+    key = {"gradient_nonlinearity": "{warp: coil.nii.gz}"}
+    message = refused(tmp_path, "-n", **key)
+    assert "`gradient_nonlinearity.warp`: coil.nii.gz is no file" in message
+    nib.save(
+        nib.Nifti1Image(np.zeros((4, 4, 4, 3), np.float32), np.eye(4)), tmp_path / "coil.nii.gz"
+    )
+    message = refused(tmp_path, "-n", **key)
+    assert "intent code 0" in message
+    assert "Accepted are a displacement field of ITK" in message

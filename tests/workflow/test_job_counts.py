@@ -2,10 +2,11 @@
 
 import itertools
 
+import numpy as np
 import pytest
 from snakemake_runner import job_counts, snakemake
 
-from mebold import inventory, runs
+from mebold import inventory, nifti_warp, runs
 from mebold.inventory_table import frame
 
 pytestmark = pytest.mark.workflow
@@ -156,6 +157,26 @@ def test_a_changing_field_costs_one_job_per_run(tmp_path):
     static = dry_run(tmp_path)
     dynamic = dry_run(tmp_path, sdc="dynamic")
     assert dynamic == static | {"sdc_dynamic": 2, "total": static["total"] + 2}
+
+
+def test_a_warp_costs_one_job_per_run_and_none_where_the_scanner_corrected(tmp_path):
+    plain = dry_run(tmp_path)
+    warp = np.zeros((4, 4, 4, 3), np.float32)
+    nifti_warp.save(tmp_path / "coil.nii.gz", warp, np.diag([100.0, 100.0, 100.0, 1.0]))
+    key = {"gradient_nonlinearity": "{warp: coil.nii.gz}"}
+    warped = dry_run(tmp_path, **key)
+    assert warped == plain | {"gradunwarp": 2, "total": plain["total"] + 2}
+    table = inventory.read_table(tmp_path / "runs-1-2.tsv")
+    second = table["stem"].str.endswith("run-02")
+    table.loc[second, "gradient_correction"] = "DIS3D"
+    inventory.write_table(table, tmp_path / "runs-1-2.tsv")
+    done = snakemake(
+        "-n", cwd=tmp_path, bids_dir="raw", output_dir="out", run_table="runs-1-2.tsv", **key
+    )
+    counts = job_counts(done.stdout)
+    assert counts == plain | {"gradunwarp": 1, "total": plain["total"] + 1}
+    assert "DIS3D): the warp of `gradient_nonlinearity` is NOT applied" in done.stdout
+    assert "run-02" in next(line for line in done.stdout.splitlines() if "DIS3D" in line)
 
 
 def test_dataset_names_of_variants_map_back():

@@ -94,7 +94,10 @@ class Sidecar:
 
 
 def source_uris(files: Iterable[str | Path], *, raw: str, output: str) -> list[str]:
-    """Return BIDS URIs of input files; intermediate files, which users do not get, are left out."""
+    """Return BIDS URIs of input files; intermediate files, which users do not get, are left out.
+
+    A file of neither dataset, such as a warp of the configuration, is named by its file URI.
+    """
     uris = []
     raw_root, output_root = Path(raw).resolve(), Path(output).resolve()
     for file in map(Path, files):
@@ -108,6 +111,8 @@ def source_uris(files: Iterable[str | Path], *, raw: str, output: str) -> list[s
             if candidate.is_relative_to(raw_root):
                 uris.append(bids.uri("raw", candidate.relative_to(raw_root).as_posix()))
                 break
+        else:
+            uris.append(path.as_uri())
     return uris
 
 

@@ -5,7 +5,7 @@ Figures belong to no global state of matplotlib. Scripts write them with :func:`
 
 from mebold.figures_ceiling import noise_ceiling, visual_roi
 from mebold.figures_compare import variant_comparison, variant_metrics
-from mebold.figures_geometry import distortion, registration
+from mebold.figures_geometry import distortion, registration, unwarping
 from mebold.figures_maps import (
     model_maps,
     segmentation,
@@ -30,6 +30,7 @@ __all__ = [
     "segmentation",
     "t2star",
     "tsnr",
+    "unwarping",
     "variant_comparison",
     "variant_metrics",
     "visual_roi",

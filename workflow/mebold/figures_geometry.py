@@ -145,3 +145,52 @@ def registration(
         subtitle=subtitle or "Orange: edges of the BOLD reference on the T1w image",
     )
     return figure
+
+
+def unwarping(
+    before: np.ndarray,
+    after: np.ndarray,
+    affine: np.ndarray,
+    *,
+    mask: np.ndarray,
+    length_mm: np.ndarray,
+    n_slices: int = 5,
+    title: str = "Gradient nonlinearity",
+    subtitle: str = "",
+) -> Figure:
+    """Draw the reference image before and after the warp, and how far the warp moves.
+
+    Parameters
+    ----------
+    before, after : (x, y, z) array
+        Reference image as acquired and corrected.
+    affine : (4, 4) array
+        Their grid.
+    mask : (x, y, z) array
+        Brain on that grid, corrected; it is outlined.
+    length_mm : (x, y, z) array
+        Length of the displacement of every voxel, mm.
+    n_slices : int
+    title, subtitle : str
+
+    Returns
+    -------
+    Figure
+        Axial rows before, after and displacement, then the same in sagittal slices.
+    """
+    lines = [Contour(mask, affine, ORANGE, 0.8)]
+    grey = [anatomy_layer(v, affine, mask) for v in (before, after)]
+    inside = np.where(mask, length_mm, np.nan)
+    limit = round_up(float(max(np.nanmax(inside), 0.1)))
+    moved = Layer(inside, affine, "viridis", 0.0, limit)
+    rows = []
+    for axis in (2, 0):
+        where = spread(mask, affine, axis=axis, n=n_slices)
+        rows += [
+            Row(axis, where, [layer], contours=lines, label=name)
+            for layer, name in zip(grey, ("before", "after"), strict=True)
+        ]
+        rows.append(Row(axis, where, [moved], label="displacement", bar=(moved, "mm")))
+    box = bounding_box(mask, affine, margin_mm=12)
+    figure, _ = row_figure(rows, box=box, title=title, subtitle=subtitle)
+    return figure

@@ -1,5 +1,6 @@
 """Checks of the fieldmaps that correct a run, and of the keys that pair them."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 from mebold.inventory_check_runs import LONGEST_ECHO_TIME_S
@@ -16,15 +17,15 @@ def fieldmap_rules(rows: list[dict]) -> Iterator[Finding]:
         Rows of the run table, None for absent values.
     """
     yield from _pairing(rows)
-    used = {
-        (row["fieldmap_folder"], name)
-        for row in rows
-        if row["suffix"] == "bold"
-        for name in row["fieldmaps"] or ()
-    }
+    used = defaultdict(list)
+    for row in rows:
+        if row["suffix"] == "bold":
+            for name in row["fieldmaps"] or ():
+                used[row["fieldmap_folder"], name].append(row)
     for estimate in estimates(rows):
         if (estimate.folder, estimate.identifier) not in used:
             continue
+        yield from _geometry(estimate.images, used[estimate.folder, estimate.identifier])
         images = {image["suffix"]: image for image in estimate.images}
         if estimate.kind == "phasediff":
             yield from _phasediff(images)
@@ -46,6 +47,20 @@ def _pairing(rows: list[dict]) -> Iterator[Finding]:
             if (row["subject"], name) not in known:
                 message = f"no image of the subject has the B0FieldIdentifier {name!r}"
                 yield warning(row["path"], "B0FieldSource", message, "Correct one of them")
+
+
+def _geometry(images: list[dict], runs: list[dict]) -> Iterator[Finding]:
+    """Fieldmap and run must be corrected for gradient nonlinearity alike, or not at all."""
+    for image in images:
+        own = image["gradient_correction"]
+        others = {row["gradient_correction"] for row in runs} - {None, own}
+        if own and others and "magnitude" in image["suffix"]:
+            message = (
+                f"the scanner noted {own} for the fieldmap and {', '.join(sorted(others))} for the "
+                "BOLD images: gradient nonlinearity (DIS corrected, ND not) moves them differently"
+            )
+            fix = "Export both alike; far from the middle of the coil the field is misplaced"
+            yield warning(image["path"], "ImageType", message, fix)
 
 
 def _phasediff(images: dict[str, dict]) -> Iterator[Finding]:

@@ -90,10 +90,11 @@ class JobParameters(RunIndex):
     def raw_of_run(self, wildcards) -> list[str]:
         """Raw images that a run's outputs come from, for the ``Sources`` of their sidecars."""
         stem, thermal = wildcards.stem, VARIANTS[variant_of(wildcards.dataset)][0]
+        warp = [self.warp(stem)] if self.warp(stem) else []
         if thermal != "nordic":
-            return self.bold(stem)
+            return self.bold(stem) + warp
         noise = self.norf(stem) + self.norf(stem, "phase")
-        return self.bold(stem) + self.bold(stem, "phase") + noise
+        return self.bold(stem) + self.bold(stem, "phase") + noise + warp
 
     def pooled_with(self, stem: str) -> str:
         """Name of the T2* fit whose weights a run uses: its group, or the run itself."""

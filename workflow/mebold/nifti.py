@@ -113,6 +113,7 @@ def save(
     *,
     dtype: type = np.float32,
     tr: float | None = None,
+    intent: int = 0,
     metadata: dict | None = None,
 ) -> None:
     """Write an image with both header forms (sform and qform), and its sidecar.
@@ -121,13 +122,15 @@ def save(
     ----------
     path : path-like
         Ends in ``.nii`` or ``.nii.gz``.
-    data : (x, y, z) or (x, y, z, t) array
+    data : (x, y, z), (x, y, z, t) or (x, y, z, 1, 3) array
     affine : (4, 4) array
         Voxel to world, RAS+ mm.
     dtype : dtype
         On disk. Integer types are rounded and must hold the values.
     tr : float, optional
         Repetition time in seconds, for 4D images.
+    intent : int
+        Intent code of the NIfTI standard; 0 is none.
     metadata : dict, optional
         Written as ``.json`` beside the image.
 
@@ -144,6 +147,7 @@ def save(
             message = f"{path}: values do not fit {np.dtype(dtype)} or are not finite."
             raise DataError(message)
     header = _header(data.shape, affine, dtype, tr)
+    header["intent_code"] = intent
     image = nib.Nifti1Image(data.astype(dtype, copy=False), affine, header)
     with atomic(path) as partial, _open_to_write(partial) as stream:
         image.to_stream(stream)

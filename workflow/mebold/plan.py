@@ -8,16 +8,17 @@ import pandas as pd
 
 from mebold.errors import MetadataError
 from mebold.inventory_runs import Run, collect
-from mebold.inventory_table import ABSENT
+from mebold.inventory_table import ABSENT, records
 from mebold.plan_anatomy import Decision, anatomy_decisions, output_space
-from mebold.plan_distortion import change_decision, field_decision
+from mebold.plan_distortion import change_decision, field_decision, warp_decision
 
 #: Stages in the order of the science.
 STAGES = ("anat", "fmap", "nordic", "stc", "hmc", "coreg", "resample", "optcom", "ica",
           "confounds", "singletrial", "noiseceiling", "across_sessions", "compare",
           "rois")  # fmt: skip
-#: Stage of a run that exists where the configuration asks for it (`sdc: dynamic`).
-DYNAMIC = "sdc_dynamic"
+#: Stages of a run that exist where the configuration asks for them (`sdc: dynamic`,
+#: `gradient_nonlinearity.warp`).
+DYNAMIC, WARP = "sdc_dynamic", "gradunwarp"
 GROUP_STAGES = ("noiseceiling", "across_sessions", "compare", "rois")
 RUN_STAGES = STAGES[1 : -len(GROUP_STAGES)]
 COLUMNS = ("subject", "session", "task", "run", "stem", "group", "stage", "planned", "reason",
@@ -40,6 +41,7 @@ class _Context:
     noise_map: bool
     anatomy: dict[str, Decision]
     space: str
+    fieldmaps: dict[tuple, set] = field(default_factory=dict)
     lacking: set[str] = field(default_factory=set)
     done: dict[str, Decision] = field(default_factory=dict)
     denoised: list[str] = field(default_factory=list)
@@ -55,15 +57,15 @@ def make_plan(table: pd.DataFrame, *, config: dict | None = None) -> pd.DataFram
     config : dict, optional
         Keys of the configuration that decide; all may be absent: ``variants``,
         ``compare_sessions``, ``output.space``, ``design.label_column``, ``design.blank``,
-        ``design.minimum_volumes``, ``nordic.noise_map``, ``sdc``.
+        ``design.minimum_volumes``, ``nordic.noise_map``, ``sdc``, ``gradient_nonlinearity.warp``.
 
     Returns
     -------
     DataFrame
         One row per subject for ``anat`` (``stem`` holds ``sub-<label>``), per run for the stages
-        from ``fmap`` to ``singletrial`` (with ``sdc_dynamic`` where it is asked for), and per
-        session and task for ``noiseceiling`` (of the session), ``across_sessions``, ``compare``
-        and ``rois`` (``stem`` holds the group).
+        from ``fmap`` to ``singletrial`` (with ``gradunwarp`` and ``sdc_dynamic`` where they are
+        asked for), and per session and task for ``noiseceiling`` (of the session),
+        ``across_sessions``, ``compare`` and ``rois`` (``stem`` holds the group).
         ``planned`` is bool, ``reason`` says why not, or what to know of a stage that runs;
         ``echoes`` counts the run's echoes.
 
@@ -90,6 +92,9 @@ def make_plan(table: pd.DataFrame, *, config: dict | None = None) -> pd.DataFram
     run_stages = [*RUN_STAGES]
     if config.get("sdc") == "dynamic":
         run_stages.insert(run_stages.index("fmap") + 1, DYNAMIC)
+    if (config.get("gradient_nonlinearity") or {}).get("warp"):
+        run_stages.insert(run_stages.index("fmap") + 1, WARP)
+        context.fieldmaps = _fieldmap_corrections(table)
     rows = []
     groups: dict[str, list[Run]] = defaultdict(list)
     for subject, decision in context.anatomy.items():
@@ -113,6 +118,20 @@ def make_plan(table: pd.DataFrame, *, config: dict | None = None) -> pd.DataFram
         decisions = _group_decisions(group, fitted[group], context, first_groups)
         rows += [_row(names, stage, decisions[stage]) for stage in GROUP_STAGES]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"planned": bool, "echoes": int})
+
+
+def _fieldmap_corrections(table: pd.DataFrame) -> dict[tuple, set]:
+    """Return, by folder and identifier, what the scanner noted of each fieldmap's images."""
+    found = defaultdict(set)
+    for row in records(table[table["datatype"] == "fmap"]):
+        found[row["folder"], row["fieldmap"]].add(row["gradient_correction"])
+    return found
+
+
+def _warp(run: Run, context: _Context) -> Decision:
+    row = run.first
+    keys = [(row["fieldmap_folder"], name) for name in row["fieldmaps"] or ()]
+    return warp_decision(run, set().union(*(context.fieldmaps.get(key, set()) for key in keys)))
 
 
 def _row(names: dict, stage: str, decision: Decision) -> dict:
@@ -248,6 +267,7 @@ def _singletrial(run: Run, context: _Context) -> Decision:
 
 _RULES = {
     "fmap": lambda run, context: field_decision(run),  # noqa: ARG005
+    WARP: _warp,
     DYNAMIC: lambda run, context: change_decision(run, context.done["fmap"]),
     "nordic": _nordic,
     "stc": _stc,

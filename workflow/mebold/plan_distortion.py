@@ -1,5 +1,6 @@
-"""Plan of the distortion correction: which runs get a field, and which one that changes."""
+"""Plan of the distortion correction: which runs get a field, one that changes, or a warp."""
 
+from mebold.errors import MetadataError
 from mebold.inventory_fieldmaps import USABLE
 from mebold.inventory_runs import Run
 from mebold.plan_anatomy import Decision
@@ -37,3 +38,54 @@ def change_decision(run: Run, field: Decision) -> Decision:
     if run.first["n_volumes"] == 1:
         return False, "one volume: no change of the field"
     return True, ""
+
+
+#: What the scanner may have noted of gradient nonlinearity -> why the warp is not applied.
+_CORRECTED = {
+    "DIS3D": "the scanner corrected gradient nonlinearity in 3D (ImageType DIS3D): the warp of "
+    "`gradient_nonlinearity` is NOT applied, so that nothing is corrected twice",
+    "DIS2D": "the scanner corrected gradient nonlinearity within the slices (ImageType DIS2D): the "
+    "warp of `gradient_nonlinearity` is NOT applied, so that nothing is corrected twice; the "
+    "displacement through the slices remains",
+    "applied": "the scanner corrected gradient nonlinearity (NonlinearGradientCorrection): the "
+    "warp of `gradient_nonlinearity` is NOT applied, so that nothing is corrected twice",
+}
+
+
+def warp_decision(run: Run, fieldmap_noted: set[str | None]) -> Decision:
+    """Decide whether the warp of gradient nonlinearity is applied to a run.
+
+    Parameters
+    ----------
+    run : Run
+    fieldmap_noted : set of str or None
+        What the scanner noted of the fieldmaps that correct the run.
+
+    Raises
+    ------
+    MetadataError
+        When the images of the run disagree.
+    """
+    if run.refusal:
+        return False, run.refusal
+    images = [*run.images, *(row for rows in run.sbref.values() for row in rows)]
+    noted = {row["gradient_correction"] or "ND": row["path"] for row in images}
+    if len(noted) > 1:
+        first, second = sorted(noted)[:2]
+        message = (
+            f"{run.stem}: ImageType of {noted[first]} says {first}, that of {noted[second]} says "
+            f"{second} or nothing. The warp of `gradient_nonlinearity` fits a run whose images are "
+            "all corrected by the scanner, or none: correct the sidecars, or leave images out."
+        )
+        raise MetadataError(message)
+    own = run.first["gradient_correction"]
+    if own in _CORRECTED:
+        return False, _CORRECTED[own]
+    notes = [] if own else ["ImageType says neither ND nor DIS: the warp is applied"]
+    others = sorted((fieldmap_noted - {None}) & set(_CORRECTED))
+    if others:
+        notes.append(
+            f"the fieldmap is corrected by the scanner ({', '.join(others)}), the run is not: the "
+            "field is placed with the accuracy of the gradient nonlinearity"
+        )
+    return True, "; ".join(notes)

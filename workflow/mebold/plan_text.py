@@ -5,10 +5,12 @@ from collections.abc import Iterator
 import pandas as pd
 
 from mebold.inventory_table import ABSENT
-from mebold.plan import GROUP_STAGES
+from mebold.plan import GROUP_STAGES, WARP
 
 # Reasons that the configuration gives or that follow from another one.
 _CHOSEN = ("no variant asks for it", "compare_sessions", "fewer than two variants")
+# Stages whose notes are told although they run.
+_LOUD = ("nordic", WARP)
 _MARK = {True: "yes", False: "-"}
 
 
@@ -60,7 +62,7 @@ def notices(plan: pd.DataFrame) -> list[str]:
     """
     found: dict[str, dict[str, set[str]]] = {}
     for row in plan.to_dict("records"):
-        loud = not row["planned"] or row["stage"] == "nordic"
+        loud = not row["planned"] or row["stage"] in _LOUD
         if loud and row["reason"] and not any(words in row["reason"] for words in _CHOSEN):
             found.setdefault(row["reason"], {}).setdefault(row["stage"], set()).add(row["stem"])
     lines = []

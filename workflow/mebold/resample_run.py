@@ -28,6 +28,8 @@ class Placement:
         Off-resonance at the points.
     change_hz : (x, y, z, t) array, optional
         Change of the field at the voxels as acquired, from `sdc_dynamic.field_change`.
+    warp_mm : (V, 3) array, optional
+        Displacement of gradient nonlinearity, mm, at the points in the EPI reference.
     """
 
     affine: np.ndarray
@@ -37,6 +39,7 @@ class Placement:
     to_boldref: np.ndarray
     field_hz: np.ndarray | None = None
     change_hz: np.ndarray | None = None
+    warp_mm: np.ndarray | None = None
 
 
 def slice_times(run: dict, shape: tuple[int, ...]) -> tuple[int, np.ndarray]:
@@ -103,7 +106,7 @@ def resample_run(
         centre=placement.centre,
         volume_time_s=volume_time(run),
     )
-    chain = {"motion": motion, "to_boldref": placement.to_boldref}
+    chain = {"motion": motion, "to_boldref": placement.to_boldref, "warp_mm": placement.warp_mm}
     if placement.field_hz is not None:
         chain |= {"field_hz": placement.field_hz}
         chain |= {"direction": run["direction"], "readout_s": run["readout_s"]}

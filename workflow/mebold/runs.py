@@ -199,6 +199,11 @@ class RunIndex:
         """Tell whether the field of a run is followed from volume to volume."""
         return stem in self.planned["sdc_dynamic"]
 
+    def warp(self, stem: str) -> str | None:
+        """Displacement field of gradient nonlinearity that a run is corrected with, or None."""
+        wanted = self.config["gradient_nonlinearity"]["warp"]
+        return wanted if stem in self.planned["gradunwarp"] else None
+
     def anatomy(self, subject: str, suffix: str) -> str | None:
         """First image of a kind (``T1w``, ``T2w``), or None.
 

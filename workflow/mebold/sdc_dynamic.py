@@ -271,6 +271,7 @@ def at_points(
     field_hz: np.ndarray,
     direction: str,
     readout_s: float,
+    warp_mm: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the whole field of every volume at points of the output.
 
@@ -290,6 +291,8 @@ def at_points(
         Static field at the points, Hz.
     direction, readout_s : str, float
         PhaseEncodingDirection and total readout time (s).
+    warp_mm : (V, 3) array, optional
+        Displacement of gradient nonlinearity, as in `resample.resample_series`.
 
     Returns
     -------
@@ -299,6 +302,8 @@ def at_points(
     whole = np.empty((change_hz.shape[3], len(points)), np.float32)
     epi = {"field_hz": field_hz, "direction": direction, "readout_s": readout_s}
     for t in range(len(whole)):
+        if warp_mm is not None:  # turned by the motion, which comes after it
+            epi["warp_mm"] = warp_mm @ motion[t][:3, :3].T
         whole[t] = resample.resample_volume(
             change_hz[..., t], affine, points, matrix=motion[t] @ to_boldref, **epi, order=1
         )

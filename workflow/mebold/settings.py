@@ -119,6 +119,7 @@ def _cross_check(config: dict) -> None:
     if "primary_variant" not in config:
         return
     _check_noise_map(config["nordic"]["noise_map"])
+    _check_file("gradient_nonlinearity.warp", config["gradient_nonlinearity"]["warp"])
     baseline = config["compare"]["baseline"]
     compared = config["variants"]
     if len(compared) > 1 and baseline not in compared:
@@ -144,5 +145,15 @@ def _check_noise_map(template: str | None) -> None:
         message = (
             f"Configuration key `nordic.noise_map`: {template!r} holds {unknown[0]!r}; accepted in "
             "braces are " + ", ".join(_NOISE_MAP_FIELDS) + "."
+        )
+        raise ConfigError(message)
+
+
+def _check_file(key: str, path: str | None) -> None:
+    """Refuse a path that leads nowhere."""
+    if path is not None and not Path(path).is_file():
+        message = (
+            f"Configuration key `{key}`: {path} is no file (paths are relative to the working "
+            "directory)."
         )
         raise ConfigError(message)

@@ -71,7 +71,7 @@ use rule coreg_session as coreg_run with:
         unpack(anchor),
         unpack(sign_check),
         boldref=run_boldref,
-        mask=rules.hmc.output.mask,
+        mask=run_boldref_mask,
         reference=session_boldref,
         reference_mask=session_boldref_mask,
         to_anchor=of_session(rules.coreg_session.output.xfm),

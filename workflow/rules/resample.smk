@@ -1,4 +1,4 @@
-"""Slice timing, then the one interpolation of every echo: motion, distortion and alignment composed."""
+"""Slice timing, then the one interpolation of every echo: motion, warps, distortion and alignment composed."""
 
 
 rule series:
@@ -10,6 +10,7 @@ rule series:
         xfm=rules.coreg_run.output.xfm,
         field=run_field,
         change=run_field_change,
+        warp=run_warp,
         mask=of_subject(rules.grid.output.series_mask),
     output:
         store=temp("<work>/series/{folder}/{stem}_desc-{thermal}_series.npy"),

@@ -4,7 +4,18 @@ from dataclasses import asdict
 
 import numpy as np
 
-from mebold import affines, coreg, coreg_quality, derivatives, figures, hmc, nifti, sdc_check
+from mebold import (
+    affines,
+    coreg,
+    coreg_quality,
+    derivatives,
+    figures,
+    hmc,
+    nifti,
+    nifti_warp,
+    sdc_check,
+    warp,
+)
 from mebold.jobs import job
 
 with job(snakemake) as log:
@@ -36,9 +47,14 @@ with job(snakemake) as log:
     doubts = coreg_quality.warnings(quality, snakemake.params.coreg)
     if files.get("field"):
         run, epi = snakemake.params.run, nifti.load(files.distorted)[0]
+        hertz = nifti.load(files.field)[0]
+        if files.warp:
+            shift = affines.grid_points(epi.shape, affine)
+            shift = warp.at_points(*nifti_warp.load(files.warp), shift)
+            epi, hertz = (warp.undistorted(image, affine, shift) for image in (epi, hertz))
         encoding = {key: run[key] for key in ("direction", "readout_s")}
         sign = sdc_check.field_sign_evidence(
-            epi, affine, nifti.load(files.field)[0], anchor, anchor_affine, **encoding,
+            epi, affine, hertz, anchor, anchor_affine, **encoding,
             mask=masks["boldref_mask"], anatomy_mask=masks["t1w_mask"],
             to_anatomy=np.linalg.inv(matrix),
         )  # fmt: skip

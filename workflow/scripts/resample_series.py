@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mebold import affines, echo_summary, nifti, resample, resample_run, series
+from mebold import affines, echo_summary, nifti, nifti_warp, resample, resample_run, series, warp
 from mebold.jobs import job
 
 with job(snakemake) as log:
@@ -11,10 +11,12 @@ with job(snakemake) as log:
     mask, grid = nifti.load_mask(files.mask)
     points = affines.grid_points(mask.shape, grid, mask)
     to_boldref = nifti.load_xfm(files.xfm)
-    hertz = None
-    if files.field:
-        field, field_affine = nifti.load(files.field)
-        hertz = resample.resample_volume(field, field_affine, points, matrix=to_boldref, order=1)
+    warp_mm, hertz = None, None
+    if files.warp:
+        warp_mm = warp.at_points(*nifti_warp.load(files.warp), affines.apply(to_boldref, points))
+    if files.field:  # known where the scanner put each point
+        where = {"matrix": to_boldref, "warp_mm": warp_mm}
+        hertz = resample.resample_volume(*nifti.load(files.field), points, **where, order=1)
     change = nifti.load(files.change)[0] if files.change else None
     placement = resample_run.Placement(
         affine=nifti.load_header(files.bold[0]).affine,
@@ -24,6 +26,7 @@ with job(snakemake) as log:
         to_boldref=to_boldref,
         field_hz=hertz,
         change_hz=change,
+        warp_mm=warp_mm,
     )
     store, samples = resample_run.resample_run(
         (nifti.load(path)[0][..., : volumes["Volumes"]] for path in files.bold),
@@ -37,4 +40,6 @@ with job(snakemake) as log:
     store.flush()
     log.info("samples: %s", samples)
     np.savez(snakemake.output.summary, **vars(echo_summary.summarise(store)))
+    if files.warp:
+        samples |= {"NonlinearGradientCorrection": True, "GradientWarp": files.warp}
     nifti.write_json(snakemake.output.samples, samples)

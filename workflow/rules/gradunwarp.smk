@@ -1,0 +1,31 @@
+"""Reference image of a run in true geometry: gradient nonlinearity and field in one interpolation."""
+
+
+rule gradunwarp:
+    input:
+        boldref=rules.hmc.output.boldref,
+        mask=rules.hmc.output.mask,
+        field=run_field,
+        warp=run_warp,
+    output:
+        boldref="<out>/preproc/{folder}/func/{stem}_desc-unwarped_boldref.nii.gz",
+        mask="<out>/preproc/{folder}/func/{stem}_desc-unwarpedBrain_mask.nii.gz",
+        figure=report(
+            "<out>/preproc/{folder}/figures/{stem}_desc-unwarped_boldref.png",
+            caption="../report/gradunwarp.rst",
+            category="Preprocessing",
+            subcategory="{folder}",
+            labels={"run": "{stem}", "figure": "gradient nonlinearity"},
+        ),
+    log:
+        "<logs>/gradunwarp/{folder}/{stem}.log",
+    conda:
+        "../../envs/core.yaml"
+    resources:
+        mem_mb=memory(0, 2000),
+        runtime=minutes(10),
+    params:
+        run=runs.run_parameters,
+        code=code("gradunwarp_boldref"),
+    script:
+        "../scripts/gradunwarp_boldref.py"
