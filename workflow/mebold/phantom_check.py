@@ -12,8 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mebold import affines, nifti, noiseceiling, phantom_truth, resample, runs
+from mebold import affines, nifti, noiseceiling, phantom_truth, resample, runs, sdc
 from mebold.errors import MeboldError
+
+#: Every how many-th volume is followed through the whole chain.
+_EVERY = 5
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def check(output: str | Path, truth: str | Path) -> list[Recovered]:
 
 
 def _geometry(output: Path, truth: Path) -> list[Recovered]:
-    motion, worst, field, chain = [], [], [], []
+    motion, worst, field, aligned, chain = [], [], [], [], []
     for stem, folder, known in _runs(output, truth):
         brain = known["brain"] > 0.5
         points = affines.grid_points(brain.shape, known["affine"], brain)
@@ -71,19 +74,42 @@ def _geometry(output: Path, truth: Path) -> list[Recovered]:
         ]
         motion.append(np.median(error))
         worst.append(np.max(error))
+        matrices = found
         hertz = nifti.load(folder / "fmap" / f"{stem}_desc-boldref_fieldmap.nii.gz")[0]
         field.append(np.sqrt(np.mean((hertz - known["field_hz"])[brain] ** 2)))
         name = f"{stem}_from-boldref_to-T1w_mode-image_desc-coreg_xfm.txt"
         to_boldref = known["t1w_to_boldref"]
         in_t1w = affines.apply(np.linalg.inv(to_boldref), points)
         found = nifti.load_xfm(folder / "func" / name)
-        chain.append(np.median(affines.displacements(found, to_boldref, in_t1w)))
+        aligned.append(np.median(affines.displacements(found, to_boldref, in_t1w)))
+        places = _places(known, in_t1w, to_boldref, known["motion"], known["field_hz"])
+        places += known["field_offset_hz"][::_EVERY, None, None] * _mm_per_hz(known)
+        errors = places - _places(known, in_t1w, found, matrices, hertz)
+        chain.append(np.median(np.linalg.norm(errors, axis=2)))
     return [
         Recovered("head motion, median error over brain and volumes", max(motion), "mm", 0.05),
         Recovered("head motion, largest error", max(worst), "mm", 0.2),
         Recovered("B0 field in the brain, rms error", max(field), "Hz", 2.0),
-        Recovered("BOLD to T1w alignment, median error", max(chain), "mm", 0.25),
+        Recovered("BOLD to T1w alignment, median error", max(aligned), "mm", 0.25),
+        Recovered("BOLD to T1w with motion and distortion, median error", max(chain), "mm", 0.25),
     ]
+
+
+def _mm_per_hz(known: dict) -> np.ndarray:
+    """Return the displacement (3,) in world mm that 1 Hz of field causes."""
+    axis, _ = sdc.pe_axis_sign(str(known["phase_encoding"]))
+    one = sdc.voxel_shift(
+        np.ones(1), direction=str(known["phase_encoding"]), readout_s=float(known["readout_s"])
+    )
+    return known["affine"][:3, axis] * float(one[0])
+
+
+def _places(known: dict, points, to_boldref, motion, field_hz) -> np.ndarray:
+    """Return where points of the T1w frame were acquired, (volumes, points, 3) in world mm."""
+    shift = {"matrix": to_boldref, "order": 1}
+    hertz = resample.resample_volume(field_hz, known["affine"], points, **shift)
+    moved = [affines.apply(matrix @ to_boldref, points) for matrix in motion[::_EVERY]]
+    return np.stack(moved) + hertz[:, None] * _mm_per_hz(known)
 
 
 def _runs(output: Path, truth: Path) -> Iterator[tuple[str, Path, dict]]:
