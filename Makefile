@@ -53,6 +53,7 @@ group: env group/raw/dataset_description.json
 	$(SNAKEMAKE) comparison --cores $(CORES) --quiet rules --config bids_dir=group/raw \
 	  output_dir=group/derivatives compare='{n_bootstrap: 200}' \
 	  variants='["standardSingle","standardOptcom","nordicSingle","nordicOptcom"]'
+	PYTHONPATH=workflow $(BIN)/python -m mebold.phantom_check group/derivatives group/truth
 	@echo; cat group/derivatives/comparison/desc-variants_summary.md; printf '%s\n' '' \
 	  '  figure       group/derivatives/comparison/figures/desc-variants_comparison.png' \
 	  '  p, floors    group/derivatives/comparison/desc-variants_group.tsv'

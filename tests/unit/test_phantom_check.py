@@ -6,13 +6,21 @@ import pytest
 from mebold import noiseceiling, phantom_check
 
 
+def responses_of(rng, labels, *, voxels=400, dimensions=4):
+    """Responses of a few dimensions in common, unit variance over images."""
+    images = rng.standard_normal((dimensions, labels.max() + 1))
+    weights = rng.standard_normal((voxels, dimensions))
+    found = weights @ images
+    return (found / found.std(axis=1, keepdims=True))[:, labels]
+
+
 @pytest.mark.parametrize(("strength", "repeats"), [(1.0, 2), (0.5, 4), (0.0, 2)])
 def test_ceiling_of_known_variances(rng, strength, repeats):
     labels = np.repeat(np.arange(150), repeats)
     rng.shuffle(labels)
     runs = np.arange(labels.size) * 4 // labels.size
-    responses = rng.standard_normal((400, 150))[:, labels] * (2.0 if strength else 0)
-    betas = strength / 2 * responses + rng.standard_normal((400, labels.size))
+    responses = responses_of(rng, labels)
+    betas = strength * responses + rng.standard_normal((400, labels.size))
     found = phantom_check.true_noise_ceiling(betas, responses, labels, runs)
     expected = 100 * strength**2 / (strength**2 + 1 / repeats)
     assert np.median(found) == pytest.approx(expected, abs=2)
@@ -24,6 +32,16 @@ def test_ceiling_of_known_variances(rng, strength, repeats):
 def test_what_repeats_without_being_a_response_is_noise(rng):
     labels = np.repeat(np.arange(100), 2)
     runs = np.tile([0, 1], 100)
-    responses = rng.standard_normal((200, 100))[:, labels]
     betas = rng.standard_normal((200, 100))[:, labels]
+    responses = responses_of(rng, labels, voxels=200)
     assert np.median(phantom_check.true_noise_ceiling(betas, responses, labels, runs)) < 3
+
+
+def test_the_response_of_a_neighbour_is_no_noise(rng):
+    labels = np.tile(np.arange(100), 3)
+    runs = np.repeat([0, 1, 2], 100)
+    responses = responses_of(rng, labels)
+    mixed = 0.6 * responses + 0.8 * np.roll(responses, 1, axis=0)
+    betas = mixed + mixed.std(axis=1, keepdims=True) * rng.standard_normal(mixed.shape)
+    found = phantom_check.true_noise_ceiling(betas, responses, labels, runs)
+    assert np.median(found) == pytest.approx(75, abs=2)

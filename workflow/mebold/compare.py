@@ -126,7 +126,8 @@ def evaluate(
     Parameters
     ----------
     betas : ndarray, (V, N)
-        Single-trial betas in percent signal change, trials in session order; memory maps welcome.
+        Single-trial betas in percent signal change, trials in session order; a memory map or a
+        dataset of an open file is read in chunks.
     labels, runs : array_like, (N,)
         Image and run of each trial.
     roi : ndarray, (V,), bool
@@ -170,7 +171,8 @@ def evaluate(
         rows = start + np.flatnonzero(used[start : start + chunk_voxels])
         if rows.size == 0:
             continue
-        block = np.asarray(betas[rows], np.float32)
+        # A slice, and then the rows: files read a slice fast, and scattered rows one by one.
+        block = np.asarray(betas[start : start + chunk_voxels], np.float32)[rows - start]
         in_roi = inside[rows]
         trial_means += np.nan_to_num(block[in_roi]).sum(0, dtype=np.float64)
         z = _zscore(block, runs, zscore)

@@ -131,7 +131,7 @@ def smoothness(
 
 
 def _unit_residuals(
-    series: np.ndarray, degree: int, regressors: np.ndarray | None
+    series: np.ndarray, degree: int, regressors: np.ndarray | None, chunk_voxels: int = 16384
 ) -> tuple[np.ndarray, np.ndarray]:
     """Remove drift and regressors, scale each series to unit length; flag usable voxels."""
     basis = polynomial_basis(series.shape[1], degree)
@@ -139,12 +139,18 @@ def _unit_residuals(
         columns = np.column_stack([basis, np.asarray(regressors, float)])
         u, s, _ = np.linalg.svd(columns, full_matrices=False)
         basis = u[:, s > 1e-8 * s[0]]
-    z = np.array(series, np.float32)
-    mean = np.abs(z.mean(1, keepdims=True))
-    z -= mean * np.sign(z.mean(1, keepdims=True))
     basis = basis.astype(np.float32)
-    z -= (z @ basis) @ basis.T
-    norm = np.linalg.norm(z, axis=1)
-    usable = np.isfinite(norm) & (norm > 1e-6 * mean[:, 0] * np.sqrt(z.shape[1])) & (norm > 0)
-    z /= np.where(usable, norm, 1)[:, None]
+    z = np.empty(series.shape, np.float32)
+    usable = np.empty(len(z), bool)
+    # By chunks, so that one copy of the run is in memory and not three.
+    for start in range(0, len(z), chunk_voxels):
+        part = slice(start, start + chunk_voxels)
+        block = np.array(series[part], np.float32)
+        mean = block.mean(1, keepdims=True)
+        block -= mean
+        block -= (block @ basis) @ basis.T
+        norm = np.linalg.norm(block, axis=1)
+        floor = 1e-6 * np.abs(mean[:, 0]) * np.sqrt(z.shape[1])
+        usable[part] = np.isfinite(norm) & (norm > floor) & (norm > 0)
+        z[part] = block / np.where(usable[part], norm, 1)[:, None]
     return z, usable

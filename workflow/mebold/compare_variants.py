@@ -23,7 +23,7 @@ def evaluate_variants(
     n_resamples: int,
     seed: int,
 ) -> dict[str, VariantMetrics]:
-    """Evaluate each variant of a session, one in memory at a time.
+    """Evaluate each variant of a session, read in chunks of voxels.
 
     Parameters
     ----------
@@ -52,10 +52,10 @@ def evaluate_variants(
     labels, runs = trials["label"].to_numpy(), trials["run"].astype(str).to_numpy()
     cells, resamples = compare.prepare(labels, runs, n_resamples=n_resamples, seed=seed)
     results = {}
-    for variant, dataset in betas.items():
+    for variant, values in betas.items():
         fallbacks = summaries[variant].get("IcaFallbacks")
         results[variant] = compare.evaluate(
-            dataset[:],
+            values,
             labels=labels,
             runs=runs,
             roi=roi,

@@ -10,10 +10,12 @@ rule quality:
         "<work>/quality/{folder}/{group}_desc-{glm}_quality.npz",
     log:
         "<logs>/quality/{glm}/{folder}/{group}.log",
+    benchmark:
+        "<benchmarks>/quality/{glm}/{folder}/{group}.tsv"
     conda:
         "../../envs/core.yaml"
     resources:
-        mem_mb=memory(6, 2000),
+        mem_mb=memory(1.5, 1000),
         runtime=minutes(30),
     params:
         runs=runs.group_parameters,
@@ -46,10 +48,12 @@ rule compare:
         ),
     log:
         "<logs>/compare/{folder}/{group}.log",
+    benchmark:
+        "<benchmarks>/compare/{folder}/{group}.tsv"
     conda:
         "../../envs/core.yaml"
     resources:
-        mem_mb=memory(8, 4000),
+        mem_mb=memory(0.4 * config["compare"]["n_bootstrap"] / 1000, 1500),
         runtime=minutes(60),
     params:
         variants=runs.group_variants,
