@@ -46,7 +46,7 @@ def start(folder, *arguments, **changes):
 def test_truth_is_recovered(finished):
     rows = phantom_check.check(finished / "out", finished / "truth")
     failed = [str(row) for row in rows if not row.ok]
-    assert len(rows) == 10
+    assert len(rows) == 11
     assert not failed, "\n".join(failed)
 
 

@@ -65,6 +65,21 @@ def test_chunks_do_not_change_the_result():
             np.testing.assert_allclose(values, parts.samples[method][metric], rtol=1e-4)
 
 
+def test_betas_of_a_file_are_read_in_slices():
+    class Dataset:
+        """Knows what a dataset of an open file knows, and refuses to be read at once."""
+
+        shape = betas().shape
+
+        def __getitem__(self, part):
+            assert isinstance(part, slice)
+            assert part.stop - part.start == 7
+            return betas()[part]
+
+    parts = evaluate(Dataset(), chunk_voxels=7)
+    assert parts.values == evaluate(betas(), chunk_voxels=7).values
+
+
 def test_voxels_outside_the_brain_do_not_count():
     data = betas()
     brain = np.arange(40) < 30

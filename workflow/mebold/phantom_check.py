@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mebold import affines, nifti, noiseceiling, phantom_truth, resample, runs, sdc
+from mebold import affines, nifti, noiseceiling, resample, runs, sdc
 from mebold.errors import MeboldError
 
 #: Every how many-th volume is followed through the whole chain.
