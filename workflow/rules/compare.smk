@@ -1,4 +1,7 @@
-"""The 2 x 3 variants side by side: one region for all, metrics, bootstrap, figure."""
+"""The 2 x 3 variants side by side: one region for all, metrics, bootstrap, figure.
+
+Memory: measured peaks and their dependence on the session are in ../../benchmarks/RESULTS.md.
+"""
 
 
 rule quality:
