@@ -78,6 +78,30 @@ def test_memory_layout_type_and_slice_axis_do_not_matter(rng):
     assert expected.flags.f_contiguous
 
 
+@pytest.mark.parametrize("method", stc.METHODS)
+def test_blocks_are_parts_of_the_whole(rng, method):
+    data = rng.normal(1000, 50, (3, 4, 6, 60)).astype(np.float32)
+    options = {"tr": TR, "tr_out": TR_OUT, "method": method}
+    whole = stc.correct(data, SLICE_TIMES, **options)
+    lazy = stc.Corrected(data, SLICE_TIMES, **options)
+    assert lazy.shape == whole.shape
+    for first, last in ((0, 7), (7, 50), (50, 114), (113, 114), (20, 20)):
+        part = lazy[..., first:last]
+        assert part.shape == (3, 4, 6, last - first)
+        np.testing.assert_allclose(part, whole[..., first:last], rtol=1e-6)
+    with pytest.raises(IndexError, match=r"only \[..., first:last\]"):
+        lazy[..., ::2]
+
+
+@pytest.mark.parametrize("method", stc.METHODS)
+def test_a_voxel_that_is_not_finite_once_is_so_throughout(rng, method):
+    data = rng.normal(1000, 50, (3, 4, 6, 60)).astype(np.float32)
+    data[1, 2, 3, 5] = np.nan
+    part = stc.Corrected(data, SLICE_TIMES, tr=TR, tr_out=TR_OUT, method=method)[..., 80:90]
+    assert np.isnan(part[1, 2, 3]).all()
+    assert np.isnan(part).sum() == 10
+
+
 def test_edges_are_held_and_flagged():
     ramp = np.arange(10.0)[np.newaxis, np.newaxis, np.newaxis] * np.ones((1, 1, 6, 1))
     result = stc.correct(ramp, SLICE_TIMES, tr=TR, tr_out=TR_OUT, method="pchip")

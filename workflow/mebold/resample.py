@@ -95,9 +95,11 @@ class _Worker:
     def block(self, first, last):
         """Interpolate volumes first..last-1 and write them to the output."""
         mapping = self.mapping
+        parts = [echo[..., first:last] for echo in self.echoes]
         for t in range(first, last):
-            for e, echo in enumerate(self.echoes):
-                bspline.coefficients(echo[..., t], order=self.order, out=self.coefficients[e])
+            for e, part in enumerate(parts):
+                volume = part[..., t - first]
+                bspline.coefficients(volume, order=self.order, out=self.coefficients[e])
             gather.gather(
                 self.coefficients, mapping.base, mapping.matrix(t), mapping.along,
                 mapping.shift(t), self.order, np.float32(0.0), self.values[t - first],
@@ -144,8 +146,9 @@ def resample_series(
 
     Parameters
     ----------
-    echoes : sequence of ndarray, shape (x, y, z, t)
-        Series of one run on one grid. Non-finite voxels count as 0.
+    echoes : sequence of ndarray or `mebold.stc.Corrected`, shape (x, y, z, t)
+        Series of one run on one grid, read a block of volumes at a time. Non-finite voxels count
+        as 0.
     affine : ndarray, shape (4, 4)
         Voxel to world of the echoes.
     points : ndarray, shape (V, 3)

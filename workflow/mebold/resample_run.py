@@ -97,7 +97,7 @@ def resample_run(
     corrected, timing = [], {"tr": run["tr"], "tr_out": run["tr_out"]}
     for echo in echoes:
         axis, offsets = slice_times(run, echo.shape)
-        corrected.append(stc.correct(echo, offsets, **timing, method=method, slice_axis=axis))
+        corrected.append(stc.Corrected(echo, offsets, **timing, method=method, slice_axis=axis))
     shape = corrected[0].shape
     motion = hmc_path.at_times(
         placement.motion,

@@ -22,6 +22,12 @@ REPLICATED = 3
 
 METHODS = ("cubic", "pchip")
 
+#: Weight of a volume in a sample below which it is left out.
+NEGLIGIBLE = 1e-8
+
+#: Samples computed by one matrix product: few, so that few volumes bear on them.
+_SAMPLES = 16
+
 
 def n_output_volumes(n: int, *, tr: float, tr_out: float) -> int:
     """Return the number of output samples that cover n volumes.
@@ -182,8 +188,10 @@ def _pchip(data: np.ndarray, slice_time: float, tr: float, times: np.ndarray, ou
     position = (times - slice_time) / tr
     index = np.floor(position).astype(np.int64)
     fraction = (position - index).astype(np.float32)
+    # Only the samples that these times see are copied; the ends of the run repeat as before.
+    low, high = np.clip([index.min() - 1, index.max() + 2], 0, len(data) - 1)
     result = np.empty(out.shape, np.float32)
-    _pchip_rows(np.ascontiguousarray(data), index, fraction, result)
+    _pchip_rows(np.ascontiguousarray(data[low : high + 1]), index - low, fraction, result)
     out[...] = result
 
 
@@ -202,16 +210,11 @@ def _checked_times(slice_times: np.ndarray, n_slices: int, tr: float) -> np.ndar
     return times
 
 
-def correct(
-    data: np.ndarray,
-    slice_times: np.ndarray,
-    *,
-    tr: float,
-    tr_out: float,
-    method: str = "cubic",
-    slice_axis: int = 2,
-) -> np.ndarray:
-    """Resample a series in time, each slice from its own acquisition times.
+class Corrected:
+    """A series resampled in time, computed where it is read.
+
+    ``corrected[..., first:last]`` returns the samples first..last-1; nothing else is held. Sample k
+    lies at ``k * tr_out`` after the start of volume 0.
 
     Parameters
     ----------
@@ -226,12 +229,10 @@ def correct(
     slice_axis : int
         Axis along which slices were acquired.
 
-    Returns
-    -------
-    ndarray, shape (x, y, z, n_output), float32
-        Every volume is contiguous, in Fortran order when slices are axis 2. Sample k lies at
-        ``k * tr_out`` after the start of volume 0. A voxel with a non-finite sample stays
-        non-finite.
+    Attributes
+    ----------
+    shape : tuple of int
+        (x, y, z, n_output).
 
     Raises
     ------
@@ -242,25 +243,99 @@ def correct(
     DataError
         If the series has fewer than two volumes.
     """
-    if method not in METHODS:
-        raise ConfigError(f"slice timing method {method!r}: expected one of {', '.join(METHODS)}")
-    if data.ndim != 4 or data.shape[3] < 2:
-        raise DataError(f"slice timing needs a series of at least 2 volumes, got {data.shape}")
-    times = _checked_times(slice_times, data.shape[slice_axis], tr)
-    n = data.shape[3]
-    n_out = n_output_volumes(n, tr=tr, tr_out=tr_out)
-    # Volumes as they are stored, slices second: matrix products read and write without copies.
-    sources = np.moveaxis(data.T, 3 - slice_axis, 1)
-    out = np.empty((n_out, *sources.shape[1:]), np.float32)
-    results = out.reshape(n_out, len(times), -1)
-    matrices: dict[float, np.ndarray] = {}
-    for s, time in enumerate(times):
-        source = sources[:, s].astype(np.float32, copy=False).reshape(n, -1)
-        if method == "pchip":
-            _pchip(source, time, tr, np.arange(n_out) * tr_out, results[:, s])
-            continue
-        key = round(float(time), 7)
-        if key not in matrices:
-            matrices[key] = operator(time, n_volumes=n, tr=tr, tr_out=tr_out).astype(np.float32)
-        np.matmul(matrices[key], source, out=results[:, s])
-    return np.moveaxis(out, 1, 3 - slice_axis).T
+
+    ndim = 4
+
+    def __init__(
+        self,
+        data: np.ndarray,
+        slice_times: np.ndarray,
+        *,
+        tr: float,
+        tr_out: float,
+        method: str = "cubic",
+        slice_axis: int = 2,
+    ) -> None:
+        if method not in METHODS:
+            expected = ", ".join(METHODS)
+            raise ConfigError(f"slice timing method {method!r}: expected one of {expected}")
+        if data.ndim != 4 or data.shape[3] < 2:
+            raise DataError(f"slice timing needs a series of at least 2 volumes, got {data.shape}")
+        self._slice_times = _checked_times(slice_times, data.shape[slice_axis], tr)
+        n = data.shape[3]
+        n_out = n_output_volumes(n, tr=tr, tr_out=tr_out)
+        self.shape = (*data.shape[:3], n_out)
+        self._tr, self._times = tr, np.arange(n_out) * tr_out
+        self._axis = 3 - slice_axis
+        # Volumes as they are stored, slices second: matrix products read and write without copies.
+        self._sources = np.moveaxis(data.T, self._axis, 1)
+        self._matrices = None
+        if method == "cubic":
+            self._matrices = {
+                time: operator(time, n_volumes=n, tr=tr, tr_out=tr_out).astype(np.float32)
+                for time in np.unique(self._slice_times)
+            }
+        self._spoilt = [~np.isfinite(self._source(s).sum(axis=0)) for s in self._slices()]
+
+    def _slices(self) -> range:
+        return range(len(self._slice_times))
+
+    def _source(self, s: int) -> np.ndarray:
+        """Return the time series of a slice, (t, pixels)."""
+        source = self._sources[:, s].astype(np.float32, copy=False)
+        return source.reshape(len(source), -1)
+
+    def __getitem__(self, key: tuple) -> np.ndarray:
+        """Return samples as (x, y, z, samples) float32; the key is ``[..., first:last]``."""
+        first, last, step = key[1].indices(self.shape[3])
+        if key[0] is not Ellipsis or len(key) != 2 or step != 1:
+            raise IndexError(f"{key}: only [..., first:last] can be read")
+        n = max(0, last - first)
+        out = np.empty((n, *self._sources.shape[1:]), np.float32)
+        results = out.reshape(n, len(self._slice_times), math.prod(out.shape[2:]))
+        for s in self._slices() if n else ():
+            self._resample(s, first, last, results[:, s])
+            if self._spoilt[s].any():
+                # What is not finite once is so throughout: half a series would look like signal.
+                results[:, s, self._spoilt[s]] = np.nan
+        return np.moveaxis(out, 1, self._axis).T
+
+    def _resample(self, s: int, first: int, last: int, out: np.ndarray) -> None:
+        """Write samples first..last-1 of a slice to out (last - first, pixels)."""
+        source, time = self._source(s), self._slice_times[s]
+        if self._matrices is None:
+            _pchip(source, time, self._tr, self._times[first:last], out)
+            return
+        for start in range(first, last, _SAMPLES):
+            end = min(start + _SAMPLES, last)
+            rows = self._matrices[time][start:end]
+            # Far from its time a spline sees nothing that single precision could hold.
+            seen = np.flatnonzero(np.abs(rows).max(axis=0) > NEGLIGIBLE)
+            low, high = seen[0], seen[-1] + 1
+            np.matmul(rows[:, low:high], source[low:high], out=out[start - first : end - first])
+
+
+def correct(
+    data: np.ndarray,
+    slice_times: np.ndarray,
+    *,
+    tr: float,
+    tr_out: float,
+    method: str = "cubic",
+    slice_axis: int = 2,
+) -> np.ndarray:
+    """Resample a series in time, each slice from its own acquisition times.
+
+    Parameters
+    ----------
+    data, slice_times, tr, tr_out, method, slice_axis
+        As in `Corrected`, whose errors it raises.
+
+    Returns
+    -------
+    ndarray, shape (x, y, z, n_output), float32
+        Every volume is contiguous, in Fortran order when slices are axis 2. A voxel with a
+        non-finite sample stays non-finite.
+    """
+    options = {"tr": tr, "tr_out": tr_out, "method": method, "slice_axis": slice_axis}
+    return Corrected(data, slice_times, **options)[..., :]
