@@ -51,6 +51,10 @@ SLICES = {
         {"mask": MASK, "field_hz": VOLUME - 40, "outlines": [(MASK, AFFINE)], "matrix": MATRIX},
         ["before", "after", "field", "Hz"],
     ),
+    "field_change": (
+        figures.field_change, (SERIES, AFFINE), {"mask": MASK, "tr": 1.9, "mm_per_hz": 0.04},
+        ["SD (Hz)", "rms in the brain", "mean of the brain", "Time (s)"],
+    ),
     "registration": (
         figures.registration, (VOLUME, AFFINE, VOLUME, AFFINE, MATRIX), {"mask": MASK}, ["edges"],
     ),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mebold import derivatives, fmap_phase, hmc, nifti, resample_run, sdc_dynamic
+from mebold import derivatives, figures, fmap_phase, hmc, nifti, regrid, resample_run, sdc_dynamic
 from mebold.jobs import job
 
 with job(snakemake) as log:
@@ -48,3 +48,7 @@ with job(snakemake) as log:
     about_change = about(Units="Hz", **found)
     nifti.save(snakemake.output.change, change, affine, tr=run["tr"], metadata=about_change)
     nifti.save_xfm(snakemake.output.motion, track.matrices)
+    brain = regrid.onto(mask, boldref_affine, change.shape[:3], affine, order=0) > 0
+    scale = {"tr": run["tr"], "mm_per_hz": found["MillimetresPerHertz"]}
+    figure = figures.field_change(change, affine, mask=brain, **scale, title=run["stem"])
+    figures.save(figure, snakemake.output.figure)
