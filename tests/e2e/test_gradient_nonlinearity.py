@@ -72,7 +72,7 @@ def test_the_reference_image_has_shrunk_and_its_sidecar_says_why(finished):
 def test_the_series_fills_the_brain_of_the_t1w_and_its_sidecar_names_the_warp(finished):
     name = "sub-01/ses-01/func/" + STEM + "_run-02_space-T1w_desc-optcom_bold.nii.gz"
     path = finished / "out/preproc-standardOptcom" / name
-    data, grid = nifti.load(path)
+    data = nifti.load(path)[0]
     about = nifti.read_json(nifti.sidecar(path))
     assert about["NonlinearGradientCorrection"] is True
     assert about["GradientWarp"] == "coil.nii.gz"
