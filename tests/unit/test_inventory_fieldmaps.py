@@ -245,6 +245,49 @@ def test_epi_images_are_a_pair_when_they_encode_opposite_directions(pair_of, kin
     )
 
 
+def scans(run_number, direction, *, readout_s=0.02):
+    """Return series and single-band reference of two echoes of a run."""
+    return [
+        image(
+            f"sub-01/func/sub-01_task-x_run-{run_number}_echo-{echo}_{suffix}.nii.gz",
+            PhaseEncodingDirection=direction,
+            TotalReadoutTime=readout_s,
+            EchoTime=0.01 * echo,
+        )
+        for suffix in ("bold", "sbref")
+        for echo in (2, 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"), [(None, "1"), ("func/sub-01_task-x_run-2_echo-1_bold.nii.gz", "2")]
+)
+def test_epi_images_of_one_direction_are_paired_with_the_reference_of_a_run(target, expected):
+    alone = epi_pair("j")[0]
+    alone["intended_for"] = [target] if target else None
+    rows = [*scans(1, "j-"), *scans(2, "j-"), *scans(3, "j"), alone]
+    identifier, how = paired(rows)
+    stem = f"sub-01_task-x_run-{expected}"
+    assert alone["fieldmap_opposed"] == f"sub-01/func/{stem}_echo-1_sbref.nii.gz"
+    assert alone["fieldmap_kind"] == "pepolar"
+    if target is None:
+        assert how == f"only one in the session, with the opposed image of {stem}"
+    else:  # the first run is not among those that the fieldmap is intended for
+        second = next(r for r in rows if r["stem"] == stem)
+        assert second["fieldmap_by"] == f"IntendedFor, with the opposed image of {stem}"
+    assert identifier == alone["fieldmap"]
+
+
+@pytest.mark.parametrize("runs", [scans(1, "j"), scans(1, "i"), scans(1, "j-", readout_s=None)])
+def test_epi_images_stay_alone_without_an_opposed_run(runs):
+    alone = epi_pair("j")[0]
+    for scan in runs:
+        if scan["total_readout_time"] is None:
+            assert scan["phase_encoding_direction"] == "j-"
+    paired([*runs, alone])
+    assert (alone["fieldmap_kind"], alone["fieldmap_opposed"]) == ("epi", None)
+
+
 def test_a_measured_field_is_preferred_to_opposite_phase_encoding():
     assert paired([run(), *epi_pair(), *phasediff()])[0] == "phasediff"
     assert paired([run(), *epi_pair()])[0] == "pepolar"

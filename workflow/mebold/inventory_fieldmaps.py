@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from mebold import bids
 from mebold.clock import earliest, elapsed
+from mebold.inventory_opposed import directions, opposed_image, opposite
 
 #: Suffix of a fieldmap image to the family of images that it is acquired with.
 _FAMILIES = {
@@ -33,8 +34,9 @@ class FieldEstimate:
         kind followed by the entities of the images.
     kind : str
         ``phasediff``, ``phases`` (phase1 and phase2), ``fieldmap`` (in Hz, rad/s or tesla),
-        ``pepolar`` (EPI images of opposite phase encoding), ``epi`` (EPI images that are no such
-        pair), or ``incomplete`` (magnitude only).
+        ``pepolar`` (EPI images of opposite phase encoding, or of one direction with the opposed
+        image of a run), ``epi`` (EPI images that are no such pair), or ``incomplete`` (magnitude
+        only).
     subject, session, folder : str
         Where the images lie; session is None without a session level.
     images : list of dict
@@ -43,6 +45,8 @@ class FieldEstimate:
         As written in the sidecars.
     time : float or None
         Start in seconds since midnight.
+    opposed : dict or None
+        Row of a run's image that completes EPI images of one direction.
     """
 
     identifier: str
@@ -53,6 +57,7 @@ class FieldEstimate:
     images: list[dict]
     b0_identifiers: set[str] = field(default_factory=set)
     time: float | None = None
+    opposed: dict | None = None
 
     @property
     def usable(self) -> bool:
@@ -125,12 +130,25 @@ def _estimate(images: list[dict]) -> FieldEstimate:
 
 def _opposite(images: list[dict]) -> bool:
     """Return whether EPI images encode two opposite directions with known readout times."""
-    known = {
-        image["phase_encoding_direction"]
-        for image in images
-        if image["component"] == "mag" and image["total_readout_time"]
-    }
-    return any(f"{axis}-" in known and axis in known for axis in "ijk")
+    known = directions(images)
+    return any(opposite(direction) in known for direction in known)
+
+
+def _complete_pairs(found: list[FieldEstimate], targets: list[set], rows: list[dict]) -> None:
+    """Give EPI images of one direction the opposed image of a run, in place."""
+    for estimate, intended in zip(found, targets, strict=True):
+        if estimate.kind != "epi":
+            continue
+
+        def corrected(row: dict, own=estimate, intended=intended) -> bool:
+            named = own.b0_identifiers & set(row["b0_source"] or ())
+            return bool(named) or (row["folder"], row["stem"]) in intended
+
+        estimate.opposed = opposed_image(estimate.images, rows, corrected)
+        if estimate.opposed:
+            estimate.kind = "pepolar"
+            for image in estimate.images:
+                image["fieldmap_opposed"] = estimate.opposed["path"]
 
 
 def _identifier(kind: str, path: str) -> str:
@@ -179,14 +197,16 @@ def pair(rows: list[dict], files: set[str]) -> None:
         Dataset-relative paths of all images, to resolve IntendedFor.
     """
     columns = ("fieldmap", "fieldmaps", "fieldmap_kind", "fieldmap_by", "fieldmap_folder")
+    columns += ("fieldmap_opposed",)
     for row in rows:
         row |= dict.fromkeys(columns)
         row["intended_missing"] = _missing_targets(row, files) or None
     found = [estimate for estimate in estimates(rows) if estimate.kind != "incomplete"]
+    targets = [_targets(estimate, files) for estimate in found]
+    _complete_pairs(found, targets, rows)
     for estimate in found:
         for image in estimate.images:
             _note(image, [estimate], None)
-    targets = [_targets(estimate, files) for estimate in found]
     runs: dict[tuple, list[dict]] = {}
     for row in rows:
         if row["datatype"] == "func":
@@ -203,6 +223,8 @@ def _note(row: dict, chosen: list[FieldEstimate], how: str | None) -> None:
     row["fieldmaps"] = [estimate.identifier for estimate in chosen]
     row["fieldmap_kind"] = chosen[0].kind
     row["fieldmap_folder"] = chosen[0].folder
+    if how and chosen[0].opposed:
+        how += f", with the opposed image of {chosen[0].opposed['stem']}"
     row["fieldmap_by"] = how
 
 

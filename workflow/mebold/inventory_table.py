@@ -67,6 +67,7 @@ COLUMNS = {
     "fieldmap_kind": "text",
     "fieldmap_by": "text",
     "fieldmap_folder": "text",
+    "fieldmap_opposed": "text",
     "b0_identifier": "json",
     "b0_source": "json",
     "intended_for": "json",

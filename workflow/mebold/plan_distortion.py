@@ -16,7 +16,8 @@ def field_decision(run: Run) -> Decision:
     if row["fieldmap_kind"] not in USABLE:
         return False, (
             f"the EPI images of the fieldmap {row['fieldmap']} do not encode two opposite "
-            "directions (PhaseEncodingDirection, TotalReadoutTime): no distortion correction"
+            "directions (PhaseEncodingDirection, TotalReadoutTime), nor does one of them with a "
+            "run of the session: no distortion correction"
         )
     for column, key in (
         ("phase_encoding_direction", "PhaseEncodingDirection"),

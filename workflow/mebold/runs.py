@@ -48,6 +48,7 @@ class RunIndex:
         self.config = config
         self._files = defaultdict(dict)  # stem -> (suffix, part) -> {echo index: row}
         self._fieldmaps = defaultdict(list)  # folder -> rows
+        self._images = {}  # path -> row of a functional image
         self._anatomy = defaultdict(lambda: defaultdict(list))  # subject -> suffix -> rows
         self._stems = {}  # stem -> row of its first magnitude echo
         for row in records(table):
@@ -67,6 +68,7 @@ class RunIndex:
 
     def _add(self, row: dict) -> None:
         if row["suffix"] in ("bold", "sbref", "noRF"):
+            self._images[row["path"]] = row
             part = row["component"]
             if part not in ("mag", "phase"):  # real, imaginary, labels outside the standard
                 return
@@ -189,7 +191,12 @@ class RunIndex:
             for name in self._stems[stem]["fieldmaps"]
             if self._stems[stem]["fieldmap_folder"] == folder
         }
-        return [row for row in self._fieldmaps[folder] if row["fieldmap"] in used]
+        rows = [row for row in self._fieldmaps[folder] if row["fieldmap"] in used]
+        opposed = {row["fieldmap_opposed"]: row for row in rows if row["fieldmap_opposed"]}
+        for path, row in opposed.items():
+            own = {key: row[key] for key in ("fieldmap", "fieldmap_kind", "suffix")}
+            rows.append(self._images[path] | own)
+        return rows
 
     def has_field(self, stem: str) -> bool:
         """Tell whether a run gets distortion correction."""
