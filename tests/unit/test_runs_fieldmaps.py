@@ -50,3 +50,18 @@ def test_maps_of_another_session_have_no_common_clock(tree):
     assert runs.acquisition(stem)["centre_s"] is None
     assert runs.row(stem)["fieldmap_folder"] == "sub-01/ses-01"
     assert runs.fieldmap_parameters(SimpleNamespace(folder="sub-01/ses-02")) == []
+
+
+def test_a_field_of_one_epi_image_reads_the_reference_of_the_run_too(tmp_path):
+    tree = Tree(tmp_path / "raw")
+    tree.image("sub-01/ses-01/anat/sub-01_ses-01_T1w.nii.gz", {})
+    epi = {"PhaseEncodingDirection": "j", "TotalReadoutTime": 0.02}
+    tree.run("sub-01_ses-01_task-images_run-01", "sub-01/ses-01/func", shape=SHAPE, **epi)
+    keys = {"PhaseEncodingDirection": "j-", "TotalReadoutTime": 0.02}
+    epi = "sub-01/ses-01/fmap/sub-01_ses-01_dir-AP_epi.nii.gz"
+    tree.image(epi, keys, shape=SHAPE[:3])
+    own, opposed = index(tree).fieldmap_parameters(SimpleNamespace(folder="sub-01/ses-01"))
+    assert (own["phase_encoding_direction"], opposed["phase_encoding_direction"]) == ("j-", "j")
+    assert own["fieldmap"] == opposed["fieldmap"]
+    assert {own["fieldmap_kind"], opposed["fieldmap_kind"]} == {"pepolar"}
+    assert opposed["suffix"] == "epi"

@@ -83,5 +83,5 @@ def field_change(
         axes.plot(time, mean, color=BLUE, lw=1, label="mean of the brain")
         axes.axhline(0, color=GREY, lw=0.5)
         axes.set(xlabel="Time (s)", ylabel="Change (Hz)", xlim=(0, max(time[-1], tr)))
-        axes.legend(loc="upper left", ncols=2)
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0)
     return figure
