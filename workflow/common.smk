@@ -6,7 +6,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 from mebold import inventory, nifti_warp, plan, plan_text, provenance, settings
-from mebold.derivatives import SPATIAL_REFERENCES
+from mebold.derivatives import spatial_reference_of
 from mebold.errors import MeboldError
 from mebold.job_parameters import JobParameters
 from mebold.runs import VARIANTS, datasets, variant_of
@@ -37,7 +37,7 @@ try:
             nifti_warp.check(config["gradient_nonlinearity"]["warp"])
         for notice in plan_text.notices(run_plan):
             logger.warning(f"Plan: {notice}")
-    spatial_reference = SPATIAL_REFERENCES[runs.space]
+    spatial_reference = spatial_reference_of(runs.space, config["template"]["image"])
 except MeboldError as error:
     raise WorkflowError(str(error)) from None
 

@@ -170,6 +170,21 @@ def sign_check(wildcards):
     }
 
 
+def template_files(wildcards):
+    """Template of the configuration; nothing for the one that comes with nilearn."""
+    chosen = config["template"]
+    if not chosen["image"]:
+        return {}
+    return {"template": chosen["image"], "template_mask": chosen["mask"]}
+
+
+def grid_displacement(wildcards):
+    """From the output grid to the T1w, where the grid is that of a template."""
+    if runs.grid_kind != "template":
+        return []
+    return of_subject(rules.grid.output.displacement)(wildcards)
+
+
 def of_subject(output):
     """Input function: a rule's output for the subject of a session, run or group."""
 
@@ -288,7 +303,10 @@ def anatomy_targets(wildcards):
     subjects = [
         s for s in runs.subjects if runs.anatomy(s, "T1w") or runs.anatomy(s, "UNIT1")
     ]
-    return collect(rules.anat.output, sub=subjects)
+    targets = collect(rules.anat.output, sub=subjects)
+    if runs.grid_kind == "template":
+        targets += collect(rules.template.output, sub=subjects)
+    return targets
 
 
 def of_session(output):

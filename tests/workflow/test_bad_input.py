@@ -149,3 +149,22 @@ def test_a_warp_that_cannot_be_read_without_guessing(tree, tmp_path):
     message = refused(tmp_path, "-n", **key)
     assert "intent code 0" in message
     assert "Accepted are a displacement field of ITK" in message
+
+
+def test_a_template_that_is_not_at_hand(tree, tmp_path, monkeypatch):
+    asked = {"output": "{space: MNI152NLin2009cAsym}"}
+    message = refused(tmp_path, "-n", **asked)
+    assert "`output.space`: 'MNI152NLin2009cAsym' is none of auto, T1w, boldref" in message
+    assert "`template.image` (T1-weighted) and `template.mask`" in message
+    folder = tmp_path / "flow/tpl-MNI152NLin2009cAsym"
+    folder.mkdir(parents=True)
+    for end in ("T1w", "desc-brain_mask"):
+        (folder / f"tpl-MNI152NLin2009cAsym_res-01_{end}.nii.gz").touch()
+    monkeypatch.setenv("TEMPLATEFLOW_HOME", str(tmp_path / "flow"))
+    assert "TEMPLATEFLOW_HOME holds" in refused(tmp_path, "-n", **asked)
+    image = folder / "tpl-MNI152NLin2009cAsym_res-01_T1w.nii.gz"
+    message = refused(tmp_path, "-n", **asked, template=f"{{image: {image}}}")
+    assert "`template.image` is given alone" in message
+    message = refused(tmp_path, "-n", **asked, template=f"{{image: {image}, mask: nowhere.nii}}")
+    assert "`template.mask`: nowhere.nii is no file" in message
+    assert "did you mean T1w?" in refused(tmp_path, "-n", output="{space: t1w}")

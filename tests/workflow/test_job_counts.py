@@ -179,6 +179,20 @@ def test_a_warp_costs_one_job_per_run_and_none_where_the_scanner_corrected(tmp_p
     assert "run-02" in next(line for line in done.stdout.splitlines() if "DIS3D" in line)
 
 
+def test_a_template_costs_one_job_per_subject(tmp_path):
+    plain = dry_run(tmp_path)
+    space = "MNI152NLin2009aSym"
+    asked = dry_run(tmp_path, output=f"{{space: {space}}}")
+    assert asked == plain | {"template": 1, "total": plain["total"] + 1}
+    done = snakemake(
+        "-n", cwd=tmp_path, bids_dir="raw", output_dir="out", run_table="runs-1-2.tsv",
+        output=f"{{space: {space}}}",
+    )  # fmt: skip
+    assert f"run-01_space-{space}_desc-optcom_bold.nii.gz" in done.stdout
+    assert f"sub-01_from-T1w_to-{space}_mode-image_xfm.nii.gz" in done.stdout
+    assert "space-T1w" not in done.stdout
+
+
 def test_dataset_names_of_variants_map_back():
     for variant in runs.VARIANTS:
         for name in runs.datasets(variant):

@@ -25,6 +25,12 @@ _IGNORED = (
     ("*_boldref.*", "reference images of BOLD runs", ("preproc",)),
     ("*_space-boldref_*", "grid, masks and maps of the output space", ("preproc",)),
     ("*_xfm.*", "transforms in ITK's text format", ("preproc",)),
+    (
+        "*_xfm.nii.gz",
+        "displacement fields between T1w and template, as ITK stores them",
+        ("anatomical",),
+    ),
+    ("*_xfm.json", "their sidecars", ("anatomical",)),
     ("xfm", "transforms of a subject or session", ("preproc",)),
     ("*_motion.*", "head motion of the acquired volumes", ("preproc",)),
     ("*_T2starmap.*", "T2* in the functional folder", ("preproc",)),
@@ -56,6 +62,21 @@ SPATIAL_REFERENCES = {
     "T1w": "T1w of the subject",
     "boldref": "Distortion-corrected reference image of the subject's first run",
 }
+
+
+def spatial_reference_of(space: str, template: str | None) -> str:
+    """Return what the label of an output space stands for.
+
+    Parameters
+    ----------
+    space : str
+        T1w, boldref or the label of a template.
+    template : str or None
+        File of the template; None for the one that comes with nilearn.
+    """
+    if space in SPATIAL_REFERENCES:
+        return SPATIAL_REFERENCES[space]
+    return f"Template {space}: {template or 'ICBM 152 2009a nonlinear symmetric, as in nilearn'}"
 
 
 class Sidecar:

@@ -32,7 +32,7 @@ def anatomy_decisions(table: pd.DataFrame) -> dict[str, Decision]:
 
 
 def output_space(config: dict, anatomy: dict[str, Decision]) -> str:
-    """Return the space of the output, T1w or boldref.
+    """Return the space of the output: T1w, boldref or the label of a template.
 
     Parameters
     ----------

@@ -92,8 +92,13 @@ class RunIndex:
 
     @property
     def space(self) -> str:
-        """Space of the output, as in the names of files: T1w or boldref."""
+        """Space of the output, as in the names of files: T1w, boldref or a template's label."""
         return output_space(self.config, dict.fromkeys(self.planned["anat"], (True, "")))
+
+    @property
+    def grid_kind(self) -> str:
+        """Kind of the output space: T1w, boldref or template."""
+        return self.space if self.space in ("T1w", "boldref") else "template"
 
     @property
     def anchor(self) -> str:

@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import difflib
+import os
 import string
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import yaml
 from mebold.errors import ConfigError
 
 _NOISE_MAP_FIELDS = ("folder", "stem", "echo")
+#: Values of `output.space` that need no files; the last is the template inside nilearn.
+_SPACES_WITHOUT_FILES = ("auto", "T1w", "boldref", "MNI152NLin2009aSym")
 _SCHEMA = Path(__file__).resolve().parents[1] / "schemas" / "config.schema.yaml"
 
 
@@ -119,6 +122,7 @@ def _cross_check(config: dict) -> None:
     if "primary_variant" not in config:
         return
     _check_noise_map(config["nordic"]["noise_map"])
+    _check_template(config["output"]["space"], config["template"])
     _check_file("gradient_nonlinearity.warp", config["gradient_nonlinearity"]["warp"])
     baseline = config["compare"]["baseline"]
     compared = config["variants"]
@@ -157,3 +161,42 @@ def _check_file(key: str, path: str | None) -> None:
             "directory)."
         )
         raise ConfigError(message)
+
+
+def _check_template(space: str, template: dict) -> None:
+    """Refuse an output space whose template is not at hand."""
+    for key in ("image", "mask"):
+        _check_file(f"template.{key}", template[key])
+    given = [key for key in ("image", "mask") if template[key]]
+    if len(given) == 1:
+        message = (
+            f"Configuration key `template.{given[0]}` is given alone: an image and the mask of its "
+            "brain are needed, `template.image` and `template.mask`."
+        )
+        raise ConfigError(message)
+    if given or space in _SPACES_WITHOUT_FILES:
+        return
+    close = [known for known in _SPACES_WITHOUT_FILES if known.lower() == space.lower()]
+    message = (
+        f"Configuration key `output.space`: {space!r} is none of "
+        f"{', '.join(_SPACES_WITHOUT_FILES)}"
+        + (f" (did you mean {close[0]}?)" if close else "")
+        + ". For another template give local files in `template.image` (T1-weighted) and "
+        f"`template.mask` (its brain); nothing is downloaded.{_in_templateflow(space)}"
+    )
+    raise ConfigError(message)
+
+
+def _in_templateflow(space: str) -> str:
+    """Name the files of a template that a local copy of TemplateFlow holds, if any."""
+    home = os.environ.get("TEMPLATEFLOW_HOME")
+    if not home:
+        return ""
+    folder = Path(home) / f"tpl-{space}"
+    found = [
+        next(iter(sorted(folder.glob(f"tpl-{space}*{end}.nii.gz"))), None)
+        for end in ("_res-01_T1w", "_res-01_desc-brain_mask")
+    ]
+    if None in found:
+        return ""
+    return f" TEMPLATEFLOW_HOME holds {found[0]} and {found[1]}."

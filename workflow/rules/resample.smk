@@ -12,6 +12,7 @@ rule series:
         change=run_field_change,
         warp=run_warp,
         mask=of_subject(rules.grid.output.series_mask),
+        displacement=grid_displacement,
     output:
         store=temp("<work>/series/{folder}/{stem}_desc-{thermal}_series.npy"),
         summary="<work>/series/{folder}/{stem}_desc-{thermal}_summary.npz",

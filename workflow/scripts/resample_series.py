@@ -10,6 +10,8 @@ with job(snakemake) as log:
     volumes = nifti.read_json(files.volumes)
     mask, grid = nifti.load_mask(files.mask)
     points = affines.grid_points(mask.shape, grid, mask)
+    if files.displacement:
+        points = points + nifti_warp.load(files.displacement)[0][mask]
     to_boldref = nifti.load_xfm(files.xfm)
     warp_mm, hertz = None, None
     if files.warp:

@@ -1,0 +1,70 @@
+"""A session in the space of the template that comes with nilearn."""
+
+import numpy as np
+import pytest
+from snakemake_runner import snakemake
+
+from mebold import affines, mni, nifti, nifti_warp, phantom, regrid
+
+pytestmark = pytest.mark.e2e
+
+STEM = "sub-01_ses-01_task-images"
+SPACE = "MNI152NLin2009aSym"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("template")
+    spec = phantom.make_spec("tiny", sessions=("01",))
+    phantom.write_dataset(folder / "raw", spec, truth=folder / "truth")
+    done = snakemake(
+        "preprocessing", "--cores", "2", cwd=folder, bids_dir="raw", output_dir="out",
+        variants='["standardOptcom"]', primary_variant="standardOptcom", compare_sessions="none",
+        output=f"{{space: {SPACE}}}", template="{registration_mm: 4}",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-5000:]
+    return folder
+
+
+def dice(one, other):
+    return 2 * (one & other).sum() / (one.sum() + other.sum())
+
+
+@pytest.mark.parametrize("run", ["01", "02"])
+def test_the_bold_fills_the_brain_of_the_template(finished, run):
+    func = finished / "out/preproc-standardOptcom/sub-01/ses-01/func"
+    path = func / f"{STEM}_run-{run}_space-{SPACE}_desc-optcom_bold.nii.gz"
+    data, affine = nifti.load(path)
+    maps, own = mni.load_template(1.0)
+    shape, grid = affines.rescaled_grid(maps["t1"].shape, own, affines.voxel_sizes(affine)[0])
+    assert affines.same_grid(data.shape, affine, shape, grid)
+    assert SPACE in nifti.read_json(nifti.sidecar(path))["SpatialReference"]
+    brain = regrid.onto(maps["brain"], own, shape, grid) > 0.5
+    mean = data.mean(axis=3)
+    bright = mean > 0.3 * np.median(mean[mean > 0])
+    assert dice(bright, brain) > 0.88  # the field of view of the BOLD ends above the cerebellum
+    covered = nifti.load_mask(str(path).replace("desc-optcom_bold", "desc-brain_mask"))[0]
+    fluid, white = (
+        regrid.onto(m, own, shape, grid) > 0.9
+        for m in (maps["brain"] - maps["gm"] - maps["wm"], maps["wm"])
+    )
+    assert mean[fluid & covered].mean() > 1.1 * mean[white & covered].mean()
+
+
+def test_fields_quality_and_names(finished):
+    anat = finished / "out/anatomical/sub-01/anat"
+    name = f"sub-01_from-T1w_to-{SPACE}_mode-image_xfm"
+    about = nifti.read_json(anat / f"{name}.json")
+    assert about["Warnings"] == []
+    assert about["Quality"]["correlation"] > 0.8
+    assert about["Quality"]["mask_dice"] > 0.95
+    nifti_warp.load(anat / f"{name}.nii.gz")
+    nifti_warp.load(anat / f"sub-01_from-{SPACE}_to-T1w_mode-image_xfm.nii.gz")
+    mask, grid = nifti.load_mask(anat / f"sub-01_space-{SPACE}_res-bold_desc-brain_mask.nii.gz")
+    maps, own = mni.load_template(1.0)
+    assert dice(mask, regrid.onto(maps["brain"], own, mask.shape, grid) > 0.5) > 0.95
+    assert (finished / f"out/anatomical/sub-01/figures/sub-01_space-{SPACE}_T1w.png").stat().st_size
+    assert not list(finished.glob("out/**/*space-T1w*"))
+    func = finished / "out/preproc/sub-01/ses-01/func"
+    assert (func / f"{STEM}_space-{SPACE}_T2starmap.nii.gz").is_file()
+    assert (func / f"{STEM}_run-01_from-boldref_to-T1w_mode-image_desc-coreg_xfm.txt").is_file()

@@ -1,0 +1,44 @@
+"""Make the output grid of a subject in a template: its field of view, voxels of the BOLD."""
+
+import numpy as np
+from scipy import ndimage
+
+from mebold import affines, derivatives, mni, nifti, nifti_warp, resample, warp
+from mebold.jobs import job
+
+with job(snakemake):
+    files, voxel_mm = snakemake.input, float(snakemake.params.voxel_mm)
+    if files.get("template"):
+        header = nifti.load_header(files.template)
+        whole, whole_affine = header.shape[:3], header.affine
+    else:
+        maps, whole_affine = mni.load_template(1.0)
+        whole = maps["t1"].shape
+    shape, grid = affines.rescaled_grid(whole, whole_affine, voxel_mm)
+    points = affines.grid_points(shape, grid)
+    to_t1w = warp.at_points(*nifti_warp.load(files.to_t1w), points).astype(np.float32)
+    there = points + to_t1w
+    t1w, affine = nifti.load(files.t1w)
+    # Averaging over the new voxel first keeps fine structure from folding into the coarse grid.
+    sigma = np.maximum(voxel_mm / affines.voxel_sizes(affine) - 1, 0) / 2.355
+    smooth = ndimage.gaussian_filter(t1w, sigma)
+    brain = ndimage.gaussian_filter(nifti.load(files.mask)[0], sigma)
+    image = resample.resample_volume(smooth, affine, there).reshape(shape)
+    mask = resample.resample_volume(brain, affine, there, order=1).reshape(shape) > 0.5
+    dseg = nifti.load(files.dseg)[0]
+    tissue = resample.resample_volume(dseg, affine, there, order=0).reshape(shape)
+    steps = snakemake.params.dilation
+    dilated = ndimage.binary_dilation(mask, iterations=steps) if steps else mask
+    about = derivatives.Sidecar(
+        snakemake,
+        packages=["nibabel", "numba", "numpy", "scipy"],
+        SpatialReference=snakemake.params.reference,
+        Resolution=f"Field of view of the template, {voxel_mm:g} mm isotropic, that of the BOLD.",
+    )
+    out = snakemake.output
+    nifti.save(out.underlay, image, grid, metadata=about(SkullStripped=False))
+    nifti.save(out.mask, mask, grid, dtype="uint8", metadata=about(Type="Brain"))
+    nifti.save(out.series_mask, dilated, grid, dtype="uint8", metadata=about(Type="Brain"))
+    labels = {"1": "CSF", "2": "GM", "3": "WM"}
+    nifti.save(out.dseg, tissue, grid, dtype="uint8", metadata=about(LabelMap=labels))
+    nifti_warp.save(out.displacement, to_t1w.reshape(*shape, 3), grid, metadata=about(Units="mm"))
