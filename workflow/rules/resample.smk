@@ -25,7 +25,7 @@ rule series:
         "../../envs/core.yaml"
     threads: 2
     resources:
-        mem_mb=memory(16 if config["sdc"] == "dynamic" else 10, 1500),
+        mem_mb=memory(12 if config["sdc"] == "dynamic" else 8, 1000),
         runtime=minutes(30),
     params:
         run=runs.run_parameters,
