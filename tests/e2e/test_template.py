@@ -68,3 +68,23 @@ def test_fields_quality_and_names(finished):
     func = finished / "out/preproc/sub-01/ses-01/func"
     assert (func / f"{STEM}_space-{SPACE}_T2starmap.nii.gz").is_file()
     assert (func / f"{STEM}_run-01_from-boldref_to-T1w_mode-image_desc-coreg_xfm.txt").is_file()
+
+
+def test_a_template_of_the_users_own_files(finished):
+    maps, affine = mni.load_template(4.0)
+    about = {"Name": "coarse"}
+    nifti.save(finished / "own_T1w.nii.gz", 50 + 900 * maps["t1"], affine, metadata=about)
+    nifti.save(finished / "own_mask.nii.gz", maps["brain"] > 0.5, affine, dtype="uint8")
+    done = snakemake(
+        "anatomy", "--cores", "2", cwd=finished, bids_dir="raw", output_dir="out",
+        variants='["standardOptcom"]', primary_variant="standardOptcom", compare_sessions="none",
+        output="{space: Coarse}",
+        template="{registration_mm: 6, image: own_T1w.nii.gz, mask: own_mask.nii.gz}",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-5000:]
+    name = finished / "out/anatomical/sub-01/anat/sub-01_from-T1w_to-Coarse_mode-image_xfm.json"
+    found = nifti.read_json(name)
+    assert found["SpatialReference"] == "Template Coarse: own_T1w.nii.gz"
+    assert any(uri.endswith("/own_mask.nii.gz") for uri in found["Sources"])
+    assert found["Quality"]["correlation"] > 0.8
+    assert found["Quality"]["mask_dice"] > 0.95
