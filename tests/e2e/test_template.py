@@ -41,14 +41,13 @@ def test_the_bold_fills_the_brain_of_the_template(finished, run):
     assert SPACE in nifti.read_json(nifti.sidecar(path))["SpatialReference"]
     brain = regrid.onto(maps["brain"], own, shape, grid) > 0.5
     mean = data.mean(axis=3)
-    bright = mean > 0.3 * np.median(mean[mean > 0])
-    assert dice(bright, brain) > 0.88  # the field of view of the BOLD ends above the cerebellum
-    covered = nifti.load_mask(str(path).replace("desc-optcom_bold", "desc-brain_mask"))[0]
-    fluid, white = (
-        regrid.onto(m, own, shape, grid) > 0.9
-        for m in (maps["brain"] - maps["gm"] - maps["wm"], maps["wm"])
-    )
-    assert mean[fluid & covered].mean() > 1.1 * mean[white & covered].mean()
+    # 0.90 when right, 0.84 with half the displacement; the field of view ends in the cerebellum.
+    assert dice(mean > 0.5 * np.percentile(mean[mean > 0], 75), brain) > 0.88
+    covered = nifti.load_mask(str(path).replace("desc-optcom_bold", "desc-brain_mask"))[0] & brain
+    gm, wm, whole = (regrid.onto(maps[k], own, shape, grid) for k in ("gm", "wm", "brain"))
+    contrast = gm + 0.72 * wm + 1.35 * np.clip(whole - gm - wm, 0, 1)
+    # 0.58 when right (voxels of 6 mm), 0.27 with half the displacement.
+    assert np.corrcoef(contrast[covered], mean[covered])[0, 1] > 0.45
 
 
 def test_fields_quality_and_names(finished):

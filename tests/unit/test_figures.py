@@ -55,6 +55,10 @@ SLICES = {
         figures.field_change, (SERIES, AFFINE), {"mask": MASK, "tr": 1.9, "mm_per_hz": 0.04},
         ["SD (Hz)", "rms in the brain", "mean of the brain", "Time (s)"],
     ),
+    "unwarping": (
+        figures.unwarping, (VOLUME, VOLUME, AFFINE), {"mask": MASK, "length_mm": VOLUME / 20},
+        ["before", "after", "displacement", "Gradient nonlinearity"],
+    ),
     "registration": (
         figures.registration, (VOLUME, AFFINE, VOLUME, AFFINE, MATRIX), {"mask": MASK}, ["edges"],
     ),
