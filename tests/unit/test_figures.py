@@ -261,6 +261,7 @@ def test_comparison_of_the_baseline_alone_has_no_differences():
     figure = figures.variant_comparison(long, paired[:0], baseline="standardSingle")
     assert not figure.axes[2].get_visible()
     assert figures.figure_bytes(figure, dpi=40)
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["no NORDIC"]
 
 
 def test_runs_without_ica_are_marked_with_their_number():

@@ -165,19 +165,23 @@ def variant_comparison(
         for axes, letter, left in ((a, "A", -26), (b, "B", -26), (c, "C", -128)):
             panel_letter(axes, letter, left=left)
 
-        _legends(figure, a, n, wanted)
+        _legends(figure, a, table, wanted)
         note = _legend_text(table, n, confidence) + _fallback_text(marked)
         footnote(figure, note, y=0.06 / height)
     return figure
 
 
-def _legends(figure: Figure, axes: Axes, n: int, wanted: pd.DataFrame) -> None:
-    """Explain colours, subjects and interval markers at the top."""
+def _legends(figure: Figure, axes: Axes, table: pd.DataFrame, wanted: pd.DataFrame) -> None:
+    """Explain the colours shown, subjects and interval markers at the top."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    handles = [Patch(color=c, alpha=0.75, label=t) for t, c in THERMAL.values()]
-    if n > 1:
+    handles = [
+        Patch(color=colour, alpha=0.75, label=label)
+        for level, (label, colour) in THERMAL.items()
+        if table["variant"].str.startswith(level).any()
+    ]
+    if table["subject"].nunique() > 1:
         handles += axes.get_legend_handles_labels()[0][: len(MARKERS)]
     elif not wanted.empty:
         handles += [
@@ -185,7 +189,7 @@ def _legends(figure: Figure, axes: Axes, n: int, wanted: pd.DataFrame) -> None:
             for m, f, t in (("o", INK, "C: over images"), ("s", "white", "C: over runs"))
         ]
     figure.legend(
-        handles=handles, loc="upper center", ncols=len(handles), handletextpad=0.4,
+        handles=handles, loc="upper center", ncols=max(len(handles), 1), handletextpad=0.4,
         columnspacing=1.2, bbox_to_anchor=(0.53, 1.0),
     )  # fmt: skip
 
@@ -263,7 +267,7 @@ def variant_metrics(table: pd.DataFrame, *, confidence: float = 0.95) -> Figure:
             axes.tick_params(axis="x", labelsize=6.5)
         for axes in panels[len(shown) :]:
             axes.set_visible(False)
-        _legends(figure, panels[0], max(n, 1), table[:0])
+        _legends(figure, panels[0], table, table[:0])
         what = (
             f"n = {n} subjects: mean ± SEM, subjects as markers."
             if n > 1
