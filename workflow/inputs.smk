@@ -116,6 +116,13 @@ def run_motion(wildcards):
     return of_run(made_by.output.motion, wildcards.stem)
 
 
+def run_native_field(wildcards):
+    """Field of every volume where another program has made it."""
+    if config["sdc"] != "medic":
+        return []
+    return of_run(rules.sdc.output.native, wildcards.stem)
+
+
 def run_field_change(wildcards):
     if not runs.has_changing_field(wildcards.stem):
         return []

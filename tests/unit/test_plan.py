@@ -166,6 +166,38 @@ def test_a_field_stays_static_with_a_reason_that_is_told(rows, left, reason):
     assert any(reason in line for line in notices(make_plan(frame(rows), config=DYNAMIC)))
 
 
+def test_medic_needs_no_fieldmap(rows):
+    medic = CONFIG | {"sdc": "medic"}
+    for row in rows:
+        row |= {"fieldmap": None, "fieldmaps": None, "fieldmap_kind": None, "fieldmap_folder": None}
+    expected = (True, "from the phase of the run, by MEDIC (warpkit)")
+    assert decide(rows, "fmap", config=medic) == expected
+    assert decide(rows, "sdc_dynamic", config=medic) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"n_volumes": 1}, "`sdc: medic` needs several volumes, the run has one"),
+        ({"phase_encoding_direction": None}, "no PhaseEncodingDirection in the sidecar"),
+        ({"total_readout_time": None}, "no TotalReadoutTime or EffectiveEchoSpacing"),
+    ],
+)
+def test_medic_says_what_a_run_lacks(rows, changes, reason):
+    for row in pick(rows, "func"):
+        row |= changes
+    planned, found = decide(rows, "fmap", config=CONFIG | {"sdc": "medic"})
+    assert not planned
+    assert found.startswith(reason)
+    assert found.endswith("no distortion correction")
+
+
+def test_medic_without_phase_does_not_correct(rows):
+    left = [row for row in rows if row["component"] != "phase"]
+    reason = "`sdc: medic` needs phase images: no distortion correction"
+    assert decide(left, "fmap", config=CONFIG | {"sdc": "medic"}) == (False, reason)
+
+
 def test_no_fieldmap_no_distortion_correction(rows):
     for row in rows:
         row |= {"fieldmap": None, "fieldmaps": None, "fieldmap_kind": None}

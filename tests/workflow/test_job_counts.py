@@ -157,6 +157,9 @@ def test_a_changing_field_costs_one_job_per_run(tmp_path):
     static = dry_run(tmp_path)
     dynamic = dry_run(tmp_path, sdc="dynamic")
     assert dynamic == static | {"sdc_dynamic": 2, "total": static["total"] + 2}
+    medic = dry_run(tmp_path, sdc="medic")  # no fieldmap is read
+    del dynamic["fmap"]
+    assert medic == dynamic | {"total": static["total"] + 1}
 
 
 def test_a_warp_costs_one_job_per_run_and_none_where_the_scanner_corrected(tmp_path):

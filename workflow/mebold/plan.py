@@ -10,7 +10,12 @@ from mebold.errors import MetadataError
 from mebold.inventory_runs import Run, collect
 from mebold.inventory_table import ABSENT, records
 from mebold.plan_anatomy import Decision, anatomy_decisions, output_space
-from mebold.plan_distortion import change_decision, field_decision, warp_decision
+from mebold.plan_distortion import (
+    change_decision,
+    field_decision,
+    medic_decision,
+    warp_decision,
+)
 
 #: Stages in the order of the science.
 STAGES = ("anat", "fmap", "nordic", "stc", "hmc", "coreg", "resample", "optcom", "ica",
@@ -41,6 +46,7 @@ class _Context:
     noise_map: bool
     anatomy: dict[str, Decision]
     space: str
+    medic: bool = False
     fieldmaps: dict[tuple, set] = field(default_factory=dict)
     lacking: set[str] = field(default_factory=set)
     done: dict[str, Decision] = field(default_factory=dict)
@@ -90,7 +96,8 @@ def make_plan(table: pd.DataFrame, *, config: dict | None = None) -> pd.DataFram
     )
     context.lacking = _require_labels(runs, context.label_column)
     run_stages = [*RUN_STAGES]
-    if config.get("sdc") == "dynamic":
+    context.medic = config.get("sdc") == "medic"
+    if config.get("sdc") in ("dynamic", "medic"):
         run_stages.insert(run_stages.index("fmap") + 1, DYNAMIC)
     if (config.get("gradient_nonlinearity") or {}).get("warp"):
         run_stages.insert(run_stages.index("fmap") + 1, WARP)
@@ -266,9 +273,11 @@ def _singletrial(run: Run, context: _Context) -> Decision:
 
 
 _RULES = {
-    "fmap": lambda run, context: field_decision(run),  # noqa: ARG005
+    "fmap": lambda run, context: (medic_decision if context.medic else field_decision)(run),
     WARP: _warp,
-    DYNAMIC: lambda run, context: change_decision(run, context.done["fmap"]),
+    DYNAMIC: lambda run, context: (
+        context.done["fmap"] if context.medic else change_decision(run, context.done["fmap"])
+    ),
     "nordic": _nordic,
     "stc": _stc,
     "hmc": _hmc,

@@ -19,13 +19,36 @@ def field_decision(run: Run) -> Decision:
             "directions (PhaseEncodingDirection, TotalReadoutTime), nor does one of them with a "
             "run of the session: no distortion correction"
         )
+    lacking = _lacks_encoding(row)
+    if lacking:
+        return False, lacking
+    return True, f"{', '.join(sorted(row['fieldmaps']))}: {row['fieldmap_by']}"
+
+
+def _lacks_encoding(row: dict) -> str:
+    """Say what the sidecar lacks to turn a field into a shift; empty if nothing."""
     for column, key in (
         ("phase_encoding_direction", "PhaseEncodingDirection"),
         ("total_readout_time", "TotalReadoutTime or EffectiveEchoSpacing"),
     ):
         if row[column] is None:
-            return False, f"no {key} in the sidecar: no distortion correction"
-    return True, f"{', '.join(sorted(row['fieldmaps']))}: {row['fieldmap_by']}"
+            return f"no {key} in the sidecar: no distortion correction"
+    return ""
+
+
+def medic_decision(run: Run) -> Decision:
+    """Decide whether MEDIC makes the field of a run, which needs no fieldmap."""
+    if run.refusal:
+        return False, run.refusal
+    for lacks, what in (
+        (run.n_echoes == 1, "two echoes, the run has one"),
+        ("phase" not in run.bold, "phase images"),
+        (run.first["n_volumes"] == 1, "several volumes, the run has one"),
+    ):
+        if lacks:
+            return False, f"`sdc: medic` needs {what}: no distortion correction"
+    lacking = _lacks_encoding(run.first)
+    return (False, lacking) if lacking else (True, "from the phase of the run, by MEDIC (warpkit)")
 
 
 def change_decision(run: Run, field: Decision) -> Decision:

@@ -25,7 +25,7 @@ rule series:
         "../../envs/core.yaml"
     threads: 2
     resources:
-        mem_mb=memory(12 if config["sdc"] == "dynamic" else 8, 1000),
+        mem_mb=memory(8 if config["sdc"] == "static" else 12, 1000),
         runtime=minutes(30),
     params:
         run=runs.run_parameters,

@@ -2,33 +2,46 @@
 
 import numpy as np
 
-from mebold import derivatives, figures, fmap_phase, hmc, nifti, regrid, resample_run, sdc_dynamic
+from mebold import (
+    derivatives,
+    figures,
+    fmap_phase,
+    hmc,
+    medic,
+    nifti,
+    regrid,
+    resample_run,
+    sdc_dynamic,
+)
 from mebold.jobs import job
 
 with job(snakemake) as log:
     files, run, hmc_options = snakemake.input, snakemake.params.run, snakemake.params.hmc
     settings, volumes = snakemake.params.settings, nifti.read_json(files.volumes)["Volumes"]
     magnitudes = [nifti.load(path)[0][..., :volumes] for path in files.magnitude]
-    wanted = None if settings["phase_range"] == "auto" else settings["phase_range"]
-    phases = []
-    for path in files.phase:
-        stored = nifti.load(path)[0][..., :volumes]
-        phases.append(fmap_phase.series_to_radians(stored, value_range=wanted, name=path))
     affine = nifti.load_header(files.magnitude[0]).affine
     field, boldref_affine = nifti.load(files.field)
     mask = nifti.load_mask(files.mask)[0]
     epi = {key: run[key] for key in ("direction", "readout_s")}
     static = sdc_dynamic.Static(field, mask, boldref_affine, **epi)
-    axis, _ = resample_run.slice_times(run, magnitudes[0].shape)
-    change = sdc_dynamic.field_change(
-        magnitudes, phases, affine,
-        motion=nifti.load_xfm(files.motion).reshape(-1, 4, 4), static=static,
-        echo_times_s=run["echo_times"], fwhm_mm=settings["change_smoothing_mm"], slice_axis=axis,
-    )  # fmt: skip
-    del phases
+    motion = nifti.load_xfm(files.motion).reshape(-1, 4, 4)
+    if files.native:
+        change = medic.change(nifti.load(files.native)[0], affine, motion=motion, static=static)
+    else:
+        wanted = None if settings["phase_range"] == "auto" else settings["phase_range"]
+        phases = []
+        for path in files.phase:
+            stored = nifti.load(path)[0][..., :volumes]
+            phases.append(fmap_phase.series_to_radians(stored, value_range=wanted, name=path))
+        axis, _ = resample_run.slice_times(run, magnitudes[0].shape)
+        change = sdc_dynamic.field_change(
+            magnitudes, phases, affine, motion=motion, static=static, slice_axis=axis,
+            echo_times_s=run["echo_times"], fwhm_mm=settings["change_smoothing_mm"],
+        )  # fmt: skip
+        del phases
     found = sdc_dynamic.summary(change, affine, static, run["echo_times"])
     log.info("change of the field: %s", found)
-    if found["LargestMeanChange"] > 0.5 * found["AmbiguousFrom"]:
+    if not files.native and found["LargestMeanChange"] > 0.5 * found["AmbiguousFrom"]:
         log.warning("the field changes so much that its phase may have turned: %s", found)
     raw = magnitudes[run["hmc_echo"]]
     widths = {key: hmc_options[key] for key in ("fwhm_mm", "fwhm_voxels", "coarse_mm")}

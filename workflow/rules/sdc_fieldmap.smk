@@ -1,0 +1,34 @@
+"""The field of a run at its reference image, from the fieldmaps, and that image undistorted."""
+
+
+rule sdc:
+    input:
+        boldref=rules.hmc.output.boldref,
+        mask=rules.hmc.output.mask,
+        field=of_field(rules.fmap.output.field),
+        magnitude=of_field(rules.fmap.output.magnitude),
+        info=of_field(rules.fmap.output.info),
+    output:
+        boldref="<out>/preproc/{folder}/func/{stem}_desc-sdc_boldref.nii.gz",
+        field="<out>/preproc/{folder}/fmap/{stem}_desc-boldref_fieldmap.nii.gz",
+        figure=report(
+            "<out>/preproc/{folder}/figures/{stem}_desc-sdc_boldref.png",
+            caption="../report/sdc.rst",
+            category="Preprocessing",
+            subcategory="{folder}",
+            labels={"run": "{stem}", "figure": "distortion correction"},
+        ),
+    log:
+        "<logs>/sdc/{folder}/{stem}.log",
+    conda:
+        "../../envs/ants.yaml"
+    resources:
+        mem_mb=memory(0, 2000),
+        runtime=minutes(10),
+    params:
+        run=runs.run_parameters,
+        settings=config["fmap"],
+        hmc=config["hmc"],
+        code=code("sdc_boldref"),
+    script:
+        "../scripts/sdc_boldref.py"
