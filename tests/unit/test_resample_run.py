@@ -127,3 +127,11 @@ def test_without_slice_timing_and_field_nothing_but_motion_is_applied(placement,
     once = ndimage.map_coordinates(echo[..., 5], voxel, order=3, mode="mirror")
     np.testing.assert_allclose(data[0, :, 5], once, atol=0.05)
     assert about["EdgeSamples"] == []
+
+
+def test_the_intensity_factor_reaches_every_echo(rng, placement):
+    echoes = [rng.normal(1000, 50, (*SHAPE, 8)).astype(np.float32) for _ in range(2)]
+    plain = run_it(echoes, placement)[0]
+    factor = rng.uniform(0.5, 1.5, len(placement.points)).astype(np.float32)
+    scaled = run_it(echoes, replace(placement, jacobian=factor))[0]
+    np.testing.assert_allclose(scaled, plain * factor[:, None], rtol=1e-6)

@@ -30,6 +30,8 @@ class Placement:
         Change of the field at the voxels as acquired, from `sdc_dynamic.field_change`.
     warp_mm : (V, 3) array, optional
         Displacement of gradient nonlinearity, mm, at the points in the EPI reference.
+    jacobian : (V,) array, optional
+        Intensity factor of the points, from `sdc.jacobian`.
     """
 
     affine: np.ndarray
@@ -40,6 +42,7 @@ class Placement:
     field_hz: np.ndarray | None = None
     change_hz: np.ndarray | None = None
     warp_mm: np.ndarray | None = None
+    jacobian: np.ndarray | None = None
 
 
 def slice_times(run: dict, shape: tuple[int, ...]) -> tuple[int, np.ndarray]:
@@ -117,9 +120,8 @@ def resample_run(
         change = stc.correct(placement.change_hz, offsets, **timing, **resampling)
         chain["field_hz"] = sdc_dynamic.at_points(change, *where, **chain)
     data = store((len(corrected), len(placement.points), shape[3]))
-    resample.resample_series(
-        corrected, *where, **chain, out=data, clip_negative=True, n_threads=n_threads
-    )
+    options = {"jacobian": placement.jacobian, "clip_negative": True, "n_threads": n_threads}
+    resample.resample_series(corrected, *where, **chain, out=data, **options)
     covered = resample.coverage(shape, *where, **chain)
     kept = covered >= least_coverage
     data[:, ~kept] = 0.0

@@ -104,7 +104,7 @@ def jacobian(
     field_affine: np.ndarray,
     *,
     boldref_affine: np.ndarray,
-    to_boldref: np.ndarray,
+    to_boldref: np.ndarray | None = None,
     direction: str,
     readout_s: float,
 ) -> np.ndarray:
@@ -118,8 +118,9 @@ def jacobian(
         Voxel to world of that grid.
     boldref_affine : ndarray, shape (4, 4)
         Voxel to world of the EPI reference.
-    to_boldref : ndarray, shape (4, 4)
-        Rigid point map from the world of the field's grid to that of the EPI reference.
+    to_boldref : ndarray, shape (4, 4), optional
+        Rigid point map from the world of the field's grid to that of the EPI reference; identity
+        when absent.
     direction : str
         PhaseEncodingDirection of the EPI.
     readout_s : float
@@ -131,6 +132,7 @@ def jacobian(
         ``1 + d(shift)/d(voxel along the phase-encoding axis)``; 0 where the signal folds over.
     """
     axis, _ = pe_axis_sign(direction)
+    to_boldref = np.eye(4) if to_boldref is None else to_boldref
     step = np.linalg.inv(np.asarray(field_affine, dtype=np.float64))[:3, :3] @ (
         np.linalg.inv(np.asarray(to_boldref, dtype=np.float64))[:3, :3]
         @ np.asarray(boldref_affine, dtype=np.float64)[:3, axis]

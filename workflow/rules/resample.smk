@@ -31,6 +31,7 @@ rule series:
         run=runs.run_parameters,
         slice_timing=config["slice_timing"],
         least_coverage=config["output"]["least_coverage"],
+        jacobian=config["output"]["jacobian"],
         code=code("resample_series"),
     script:
         "../scripts/resample_series.py"

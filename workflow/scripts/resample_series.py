@@ -2,7 +2,17 @@
 
 import numpy as np
 
-from mebold import affines, echo_summary, nifti, nifti_warp, resample, resample_run, series, warp
+from mebold import (
+    affines,
+    echo_summary,
+    nifti,
+    nifti_warp,
+    resample,
+    resample_run,
+    sdc,
+    series,
+    warp,
+)
 from mebold.jobs import job
 
 with job(snakemake) as log:
@@ -13,12 +23,19 @@ with job(snakemake) as log:
     if files.displacement:
         points = points + nifti_warp.load(files.displacement)[0][mask]
     to_boldref = nifti.load_xfm(files.xfm)
-    warp_mm, hertz = None, None
+    warp_mm, hertz, factor = None, None, None
     if files.warp:
         warp_mm = warp.at_points(*nifti_warp.load(files.warp), affines.apply(to_boldref, points))
     if files.field:  # known where the scanner put each point
         where = {"matrix": to_boldref, "warp_mm": warp_mm}
-        hertz = resample.resample_volume(*nifti.load(files.field), points, **where, order=1)
+        field, field_affine = nifti.load(files.field)
+        hertz = resample.resample_volume(field, field_affine, points, **where, order=1)
+        if snakemake.params.jacobian:
+            epi = {key: snakemake.params.run[key] for key in ("direction", "readout_s")}
+            change_of_size = sdc.jacobian(field, field_affine, boldref_affine=field_affine, **epi)
+            factor = resample.resample_volume(
+                change_of_size, field_affine, points, **where, order=1
+            )
     change = nifti.load(files.change)[0] if files.change else None
     placement = resample_run.Placement(
         affine=nifti.load_header(files.bold[0]).affine,
@@ -29,6 +46,7 @@ with job(snakemake) as log:
         field_hz=hertz,
         change_hz=change,
         warp_mm=warp_mm,
+        jacobian=factor,
     )
     store, samples = resample_run.resample_run(
         (nifti.load(path)[0][..., : volumes["Volumes"]] for path in files.bold),
@@ -42,6 +60,8 @@ with job(snakemake) as log:
     store.flush()
     log.info("samples: %s", samples)
     np.savez(snakemake.output.summary, **vars(echo_summary.summarise(store)))
+    if factor is not None:
+        samples |= {"IntensityCorrectedForDistortion": True}
     if files.warp:
         samples |= {"NonlinearGradientCorrection": True, "GradientWarp": files.warp}
     nifti.write_json(snakemake.output.samples, samples)
