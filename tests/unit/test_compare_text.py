@@ -41,7 +41,8 @@ def describe(subjects, **options):
 def test_one_subject_best_difference_and_sureness():
     text = describe(["01"])
     assert "3 variants compared in subject 01" in text
-    assert "that of nordicIca, 14.5 %; the lowest that of standardSingle, 8.0 %" in text
+    assert "that of nordicIca, 14.5 %; the next that of nordicOptcom, 14.0 %; the lowest" in text
+    assert "the lowest that of standardSingle, 8.0 %" in text
     assert "nordicOptcom differs from standardSingle by +6.0 points (+75 %)" in text
     assert "+4.0 to +8.0 over images and +4.0 to +8.0 over runs: clearly different" in text
     assert "nordicIca differs from nordicOptcom by +0.5 points" in text
@@ -63,6 +64,25 @@ def test_five_subjects_name_p_and_its_floor():
     assert "clearly higher in 5 and clearly lower in 0 of 5 subject sessions" in text
     assert "higher than standardSingle in 5 of 5 (difference 6.5 ± 0.0 points" in text
     assert "sign-flip p = 0.0625 (5 subjects cannot give less than 0.0625)" in text
+
+
+def test_a_lead_of_the_primary_is_held_against_the_next_variant():
+    names = {"nordicOptcom": "standardOptcom", "nordicIca": "nordicOptcom"}
+    long, paired = (t.replace({c: names for c in ("variant", "reference") if c in t}) for t in
+                    tables([f"{i:02d}" for i in range(5)]))  # fmt: skip
+    # Of the pairs against the best only one direction is in the tables.
+    turned = paired["reference"] == "standardOptcom"
+    paired.loc[turned, ["variant", "reference"]] = paired.loc[
+        turned, ["reference", "variant"]
+    ].to_numpy()
+    group = compare_stats.group_table(long, references=["standardSingle", "nordicOptcom"])
+    text = compare_text.describe(
+        long, paired, baseline="standardSingle", primary="nordicOptcom", group=group
+    )
+    assert "that of nordicOptcom, 16.5 %; the next that of standardOptcom, 16.0 %" in text
+    assert "standardOptcom differs from nordicOptcom by -0.5 points (-3 %)" in text
+    assert "standardOptcom is higher than nordicOptcom in 0 of 5" in text
+    assert text.count("cannot give less") == 1
 
 
 def test_runs_without_ica_are_told():

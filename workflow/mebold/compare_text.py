@@ -51,22 +51,27 @@ def describe(
     per_subject = part.groupby(["subject", "variant"], sort=False)["value"].mean().unstack()
     mean = per_subject.mean().reindex(part["variant"].unique())
     best, worst = mean.idxmax(), mean.idxmin()
+    second = mean.drop(best).idxmax() if len(mean) > 2 else None
     n, level = len(per_subject), f"{100 * confidence:g} %"
     who = f"subject {per_subject.index[0]}" if n == 1 else f"{n} subjects (means over subjects)"
     sentences = [
         f"{len(mean)} variant{'s' * (len(mean) > 1)} compared in {who}. The highest median noise "
-        f"ceiling in the visually responsive voxels was that of {best}, {mean[best]:.1f} %; the "
-        f"lowest that of {worst}, {mean[worst]:.1f} %."
+        f"ceiling in the visually responsive voxels was that of {best}, {mean[best]:.1f} %"
+        + (f"; the next that of {second}, {mean[second]:.1f} %" if second else "")
+        + f"; the lowest that of {worst}, {mean[worst]:.1f} %."
     ]
     if n == 1 and len(part[part["variant"] == best]) == 1:
         row = part[part["variant"] == best].iloc[0]
         sentences.append(
             f"The {level} interval of {best} is {row['ci_low']:.1f} to {row['ci_high']:.1f} %."
         )
-    for variant, reference in _wanted_pairs(best, baseline, primary):
-        if variant in mean and reference in mean:
-            sentences.append(_pair_sentence(paired, mean, variant, reference, level))
-    sentences += _group_sentences(group, best, baseline, n)
+    pairs = [
+        (variant, reference)
+        for variant, reference in _wanted_pairs(best, second, baseline, primary)
+        if variant in mean and reference in mean
+    ]
+    sentences += [_pair_sentence(paired, mean, *pair, level) for pair in pairs]
+    sentences += _group_sentences(group, pairs, n)
     sentences += _quality_sentences(table, baseline, primary)
     sentences += [
         f"ICA was not used in {count} run{'s' * (count > 1)} of {variant}, which hold"
@@ -76,9 +81,16 @@ def describe(
     return " ".join(s for s in sentences if s)
 
 
-def _wanted_pairs(best: str, baseline: str, primary: str) -> list[tuple[str, str]]:
-    """List the pairs to speak of: primary and best against the baseline, best against primary."""
+def _wanted_pairs(
+    best: str, second: str | None, baseline: str, primary: str
+) -> list[tuple[str, str]]:
+    """List the pairs to speak of: primary and best against the baseline, best against primary.
+
+    Where the primary is best, the next one against it: its lead may be none.
+    """
     pairs = [(primary, baseline), (best, baseline), (best, primary)]
+    if best == primary and second not in (None, baseline):
+        pairs.append((second, primary))
     return [p for p in dict.fromkeys(pairs) if p[0] != p[1]]
 
 
@@ -113,24 +125,26 @@ def _pair_sentence(
     )
 
 
-def _group_sentences(group: pd.DataFrame | None, best: str, baseline: str, n: int) -> list[str]:
-    """State the test across subjects with its floor."""
+def _group_sentences(group: pd.DataFrame | None, pairs: list[tuple[str, str]], n: int) -> list[str]:
+    """State the tests across subjects with their floor."""
     if n < 2:
         return ["With one subject nothing is tested across subjects."]
-    if group is None or best == baseline:
+    if group is None:
         return []
-    rows = group[
-        (group["metric"] == METRIC) & (group["variant"] == best) & (group["reference"] == baseline)
-    ]
-    if rows.empty:
-        return []
-    row = rows.iloc[0]
-    floor = f"{int(row['n'])} subjects cannot give less than {row['p_floor']:.3g}"
-    return [
-        f"Across subjects {best} is higher than {baseline} in {int(row['n_positive'])} of "
-        f"{int(row['n'])} (difference {row['mean_difference']:.1f} ± {row['sem_difference']:.1f} "
-        f"points, mean ± SEM); exact two-sided sign-flip p = {row['p']:.3g} ({floor})."
-    ]
+    rows = group[group["metric"] == METRIC].set_index(["variant", "reference"])
+    sentences = []
+    for variant, reference in pairs:
+        if (variant, reference) not in rows.index:
+            continue
+        row = rows.loc[variant, reference]
+        floor = f" ({int(row['n'])} subjects cannot give less than {row['p_floor']:.3g})"
+        sentences.append(
+            f"Across subjects {variant} is higher than {reference} in {int(row['n_positive'])} of "
+            f"{int(row['n'])} (difference {row['mean_difference']:.1f} ± "
+            f"{row['sem_difference']:.1f} points, mean ± SEM); exact two-sided sign-flip "
+            f"p = {row['p']:.3g}{'' if sentences else floor}."
+        )
+    return sentences
 
 
 def _quality_sentences(table: pd.DataFrame, baseline: str, primary: str) -> list[str]:
