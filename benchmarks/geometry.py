@@ -192,7 +192,7 @@ def motion_simpleitk(case):
         method.SetMetricSamplingStrategy(method.REGULAR)
         method.SetMetricSamplingPercentage(0.3, 1)
         method.SetInterpolator(SimpleITK.sitkLinear)
-        method.SetOptimizerAsGradientDescentLineSearch(1.0, 50, 1e-6, 10)
+        method.SetOptimizerAsRegularStepGradientDescent(0.5, 1e-4, 60)
         method.SetOptimizerScalesFromPhysicalShift()
         method.SetShrinkFactorsPerLevel([2, 1])
         method.SetSmoothingSigmasPerLevel([1.5, 0.8])
