@@ -33,7 +33,10 @@ pathvars:
     anchor=runs.anchor,
 
 
-include: "workflow/inputs.smk"
+include: "workflow/inputs/raw.smk"
+include: "workflow/inputs/geometry.smk"
+include: "workflow/inputs/series.smk"
+include: "workflow/inputs/targets.smk"
 include: "workflow/rules/inventory.smk"
 include: "workflow/rules/anat.smk"
 include: "workflow/rules/hmc.smk"

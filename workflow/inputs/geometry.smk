@@ -1,0 +1,172 @@
+"""Input functions: references, fields, motion and alignments. File names come from the rules."""
+
+
+def of_run(rule_output, stem, **wildcards):
+    """Name of a rule's output for one run."""
+    return expand(rule_output, stem=stem, folder=runs.folder(stem), **wildcards)[0]
+
+
+def corrected_boldref(stem):
+    """Reference image of a run, corrected with its warp and field where there are any."""
+    if runs.warp(stem):
+        return of_run(rules.gradunwarp.output.boldref, stem)
+    made_by = rules.sdc if runs.has_field(stem) else rules.hmc
+    return of_run(made_by.output.boldref, stem)
+
+
+def boldref_mask(stem):
+    """Brain mask of a run, in the true geometry where there is a warp."""
+    made_by = rules.gradunwarp if runs.warp(stem) else rules.hmc
+    return of_run(made_by.output.mask, stem)
+
+
+def run_boldref_mask(wildcards):
+    return boldref_mask(wildcards.stem)
+
+
+def run_warp(wildcards):
+    return runs.warp(wildcards.stem) or []
+
+
+def run_boldref(wildcards):
+    return corrected_boldref(wildcards.stem)
+
+
+def session_boldref(wildcards):
+    return corrected_boldref(runs.session_reference(wildcards.folder))
+
+
+def subject_boldref(wildcards):
+    return corrected_boldref(runs.subject_reference(wildcards.folder.split("/")[0]))
+
+
+def session_boldref_mask(wildcards):
+    return boldref_mask(runs.session_reference(wildcards.folder))
+
+
+def subject_boldref_mask(wildcards):
+    return boldref_mask(runs.subject_reference(wildcards.folder.split("/")[0]))
+
+
+def t1w_boldref(wildcards):
+    return corrected_boldref(runs.subject_reference(wildcards.sub))
+
+
+def run_field(wildcards):
+    if not runs.has_field(wildcards.stem):
+        return []
+    return of_run(rules.sdc.output.field, wildcards.stem)
+
+
+def run_motion(wildcards):
+    """Head motion of a run, estimated anew where the change of its field is undone."""
+    dynamic = runs.has_changing_field(wildcards.stem)
+    made_by = rules.sdc_dynamic if dynamic else rules.hmc
+    return of_run(made_by.output.motion, wildcards.stem)
+
+
+def run_native_field(wildcards):
+    """Field of every volume where another program has made it."""
+    if config["sdc"] != "medic":
+        return []
+    return of_run(rules.sdc.output.native, wildcards.stem)
+
+
+def run_field_change(wildcards):
+    if not runs.has_changing_field(wildcards.stem):
+        return []
+    return of_run(rules.sdc_dynamic.output.change, wildcards.stem)
+
+
+def reference_mask(wildcards):
+    return boldref_mask(runs.subject_reference(wildcards.sub))
+
+
+def anatomy_in_boldref(wildcards):
+    """Brain and tissue of the T1w and the way to them, for a grid that is not the T1w's."""
+    if wildcards.sub not in runs.planned["anat"]:
+        return {}
+    names = {
+        "xfm": rules.coreg_subject.output.xfm,
+        "brain": rules.anat.output.mask,
+        "dseg": rules.anat.output.dseg,
+    }
+    return {key: expand(output, sub=wildcards.sub)[0] for key, output in names.items()}
+
+
+def anchor(wildcards):
+    """The image that all alignments of a subject lead to, its mask, and the way there."""
+    if runs.anchor != "T1w":
+        return {
+            "anchor": subject_boldref(wildcards),
+            "anchor_mask": subject_boldref_mask(wildcards),
+        }
+    sub = wildcards.folder.split("/")[0]
+    return {
+        "anchor": expand(rules.anat.output.t1w, sub=sub)[0],
+        "anchor_mask": expand(rules.anat.output.mask, sub=sub)[0],
+    }
+
+
+def subject_to_anchor(wildcards):
+    if runs.anchor != "T1w":
+        return []
+    return of_subject(rules.coreg_subject.output.xfm)(wildcards)
+
+
+def sign_check(wildcards):
+    """What the sign of a run's field is checked with; nothing without a field or a T1w."""
+    wanted = config["fmap"]["sign_check"] and runs.anchor == "T1w"
+    if not (wanted and runs.has_field(wildcards.stem)):
+        return {}
+    return {
+        "field": run_field(wildcards),
+        "distorted": of_run(rules.hmc.output.boldref, wildcards.stem),
+        "warp": run_warp(wildcards),
+    }
+
+
+def template_files(wildcards):
+    """Template of the configuration; nothing for the one that comes with nilearn."""
+    chosen = config["template"]
+    if not chosen["image"]:
+        return {}
+    return {"template": chosen["image"], "template_mask": chosen["mask"]}
+
+
+def grid_displacement(wildcards):
+    """From the output grid to the T1w, where the grid is that of a template."""
+    if runs.grid_kind != "template":
+        return []
+    return of_subject(rules.grid.output.displacement)(wildcards)
+
+
+def of_subject(output):
+    """Input function: a rule's output for the subject of a session, run or group."""
+
+    def function(wildcards):
+        names = dict(wildcards.items())
+        name = names.get("sub") or names["folder"]
+        return expand(output, sub=name.split("/")[0])[0]
+
+    return function
+
+
+def of_session(output):
+    """Input function: a per-session output for the session of a run."""
+
+    def function(wildcards):
+        ses = "_".join(Path(wildcards.folder).parts)
+        return expand(output, folder=wildcards.folder, ses=ses)[0]
+
+    return function
+
+
+def of_field(output):
+    """Input function: the field of a run, which may have been measured in another session."""
+
+    def function(wildcards):
+        folder = runs.row(wildcards.stem)["fieldmap_folder"]
+        return expand(output, folder=folder, ses="_".join(Path(folder).parts))[0]
+
+    return function

@@ -1,0 +1,132 @@
+"""Input functions: series of a variant, groups of runs for the fits, comparison and regions."""
+
+
+def echoes_of_level(wildcards):
+    stem = wildcards.stem
+    if wildcards.thermal == "standard":
+        return runs.bold(stem)
+    return [
+        of_run(rules.nordic.output.magnitude, stem, echo=echo)
+        for echo in runs.echo_entities(stem)
+    ]
+
+
+def decay_summaries(wildcards):
+    stems = runs.pooled_stems(wildcards.pooled)
+    return [
+        of_run(rules.series.output.summary, stem, thermal="standard") for stem in stems
+    ]
+
+
+def decay_of_run(wildcards):
+    pooled = runs.pooled_with(wildcards.stem)
+    return expand(rules.decay.output.fit, pooled=pooled, folder=wildcards.folder)[0]
+
+
+def variant_series(stem, variant):
+    """Masked series of a variant; one echo of the store for the single-echo variants."""
+    thermal, echoes = VARIANTS[variant]
+    made_by = {"single": rules.series, "optcom": rules.optcom, "ica": rules.ica}[echoes]
+    return of_run(made_by.output.store, stem, thermal=thermal)
+
+
+def series_of_variant(wildcards):
+    return variant_series(wildcards.stem, variant_of(wildcards.dataset))
+
+
+def samples_of_variant(wildcards):
+    thermal, _ = VARIANTS[variant_of(wildcards.dataset)]
+    return of_run(rules.series.output.samples, wildcards.stem, thermal=thermal)
+
+
+def group_series(wildcards):
+    stems = runs.glm_stems(wildcards.group)
+    return [variant_series(stem, variant_of(wildcards.glm)) for stem in stems]
+
+
+def ica_outcome(wildcards):
+    thermal = VARIANTS[variant_of(wildcards.dataset)][0]
+    return of_run(rules.ica.output.info, wildcards.stem, thermal=thermal)
+
+
+def group_ica_outcomes(wildcards):
+    """Outcomes of ICA of the runs of a group; none for the other variants."""
+    thermal, echoes = VARIANTS[variant_of(wildcards.glm)]
+    stems = runs.glm_stems(wildcards.group) if echoes == "ica" else []
+    return [of_run(rules.ica.output.info, stem, thermal=thermal) for stem in stems]
+
+
+def group_events(wildcards):
+    return [
+        runs.path(runs.row(stem)["events"]) for stem in runs.glm_stems(wildcards.group)
+    ]
+
+
+def of_group_variants(output):
+    """Input function: a per-variant output for all variants of a group."""
+
+    def function(wildcards):
+        names = [datasets(variant)[1] for variant in runs.variants(wildcards.group)]
+        return collect(
+            output, glm=names, group=wildcards.group, folder=wildcards.folder
+        )
+
+    return function
+
+
+def of_compared_groups(output):
+    """Input function: an output for every group in which variants are compared."""
+
+    def function(wildcards):
+        groups = [g for g in runs.groups() if len(runs.variants(g)) > 1]
+        return [
+            f
+            for g in groups
+            for f in expand(output, group=g, folder=runs.group_folder(g))
+        ]
+
+    return function
+
+
+def of_subject_task(output):
+    """Input function: a per-session output for all sessions of a subject's task."""
+
+    def function(wildcards):
+        groups = runs.subject_tasks()[wildcards.subtask]
+        return [
+            f
+            for g in groups
+            for f in expand(
+                output, group=g, folder=runs.group_folder(g), glm=wildcards.glm
+            )
+        ]
+
+    return function
+
+
+def roi_maps(wildcards):
+    """Noise-ceiling maps that the ROI table of a subject summarises."""
+    groups = runs.subject_tasks()[wildcards.subtask]
+    maps = []
+    for group in [g for g in groups if g in runs.planned["noiseceiling"]]:
+        names = [datasets(variant)[1] for variant in runs.variants(group)]
+        folder = runs.group_folder(group)
+        maps += expand(
+            rules.noiseceiling_session.output.nc, glm=names, group=group, folder=folder
+        )
+    primary = datasets(runs.primary(runs.glm_stems(groups[0])[0]))[1]
+    subject = rules.noiseceiling_subject.output.groups
+    return maps + expand(
+        subject, glm=primary, sub=wildcards.sub, subtask=wildcards.subtask
+    )
+
+
+def roi_masks(wildcards):
+    """Derived region of the compared sessions; masks of the user come from the ROI list."""
+    groups = [
+        g for g in runs.subject_tasks()[wildcards.subtask] if len(runs.variants(g)) > 1
+    ]
+    roi = rules.compare.output.roi
+    return [
+        f for g in groups for f in expand(roi, group=g, folder=runs.group_folder(g))
+    ]
