@@ -60,7 +60,11 @@ with job(snakemake) as log:
     )
     curve = figures.component_curve(result.xval_trend, chosen=result.pc_num)
     figures.save(curve, out.components)
+    # Voxels of the mask that no run has seen have no model.
+    fitted = series.unmask(np.isfinite(fields["r2"]), mask) > 0
     figures.save(
-        figures.model_maps(maps["hrf_index"], maps["frac_value"], affine, mask=mask, r2=maps["r2"]),
+        figures.model_maps(
+            maps["hrf_index"], maps["frac_value"], affine, mask=fitted, r2=maps["r2"]
+        ),
         out.maps,
     )
