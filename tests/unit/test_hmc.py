@@ -54,7 +54,7 @@ def test_coarse_voxels_are_smoothed_more():
     sizes = {2.0: (3.0, 8.0), 4.0: (6.0, 8.0), 6.0: (9.0, 9.0)}
     for size, (fine, coarse) in sizes.items():
         affine = np.diag([1.0, -size, 2.0, 1.0])  # the longest side counts
-        assert hmc.smoothing(affine, **wanted) == {"fwhm_mm": fine, "coarse_mm": coarse}
+        assert hmc.smoothing(affine, wanted) == {"fwhm_mm": fine, "coarse_mm": coarse}
 
 
 def test_intensity_scale_is_free_and_reported(run):

@@ -8,6 +8,7 @@ import numpy as np
 from mebold import fmap, fmap_phase, hmc, pepolar
 from mebold.errors import DataError, GridMismatchError, MetadataError
 from mebold.fmap_session import Map
+from mebold.sdc import opposite
 
 _DILATION_MM = 3.0  # phase beyond the object's edge is still measured, with low weight
 _SAME_MM = 0.01  # affines that differ by less in any element are one grid
@@ -108,9 +109,8 @@ def _pepolar(images: Sequence[Image], stiffness: float) -> Map:
     known = [i for i in images if i.row["component"] == "mag" and i.row["total_readout_time"]]
     known.sort(key=lambda image: image.row["echo_time"] or 0.0)
     first = known[0].row["phase_encoding_direction"]
-    other = first.removesuffix("-") if first.endswith("-") else f"{first}-"
     pair = []
-    for direction in (first, other):
+    for direction in (first, opposite(first)):
         image = next(i for i in known if i.row["phase_encoding_direction"] == direction)
         if not np.any(np.nan_to_num(image.data) > 0):
             message = f"{image.row['path']} holds no positive value: there is no image in it."

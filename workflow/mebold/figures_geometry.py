@@ -24,6 +24,14 @@ def _one_colour(colour: str) -> ListedColormap:
     return ListedColormap([colour])
 
 
+def _before_after(axis: int, where: np.ndarray, grey: list[Layer], lines: list[Contour]):
+    """Return the rows of an image without and with a correction."""
+    return [
+        Row(axis, where, [layer], contours=lines, label=name)
+        for layer, name in zip(grey, ("before", "after"), strict=True)
+    ]
+
+
 def distortion(
     before: np.ndarray,
     after: np.ndarray,
@@ -80,10 +88,7 @@ def distortion(
     rows = []
     for axis in (2, 0):
         where = spread(mask, affine, axis=axis, n=n_slices)
-        rows += [
-            Row(axis, where, [layer], contours=lines, label=name)
-            for layer, name in zip(grey, ("before", "after"), strict=True)
-        ]
+        rows += _before_after(axis, where, grey, lines)
         if axis == 2 and field_hz is not None:
             field = np.where(mask, field_hz, np.nan)
             limit = round_up(float(np.nanpercentile(np.abs(field), 99)))
@@ -186,10 +191,7 @@ def unwarping(
     rows = []
     for axis in (2, 0):
         where = spread(mask, affine, axis=axis, n=n_slices)
-        rows += [
-            Row(axis, where, [layer], contours=lines, label=name)
-            for layer, name in zip(grey, ("before", "after"), strict=True)
-        ]
+        rows += _before_after(axis, where, grey, lines)
         rows.append(Row(axis, where, [moved], label="displacement", bar=(moved, "mm")))
     box = bounding_box(mask, affine, margin_mm=12)
     figure, _ = row_figure(rows, box=box, title=title, subtitle=subtitle)

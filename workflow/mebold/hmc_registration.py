@@ -3,6 +3,8 @@
 Only the geometry of a single registration lives here; series are the business of `mebold.hmc`.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 from scipy import ndimage
 
@@ -30,9 +32,7 @@ _QUICK_EVERY = 6
 _MAX_NON_FINITE = 0.01
 
 
-def smoothing(
-    affine: np.ndarray, *, fwhm_mm: float, fwhm_voxels: float, coarse_mm: float
-) -> dict[str, float]:
+def smoothing(affine: np.ndarray, settings: Mapping[str, float]) -> dict[str, float]:
     """Return the smoothing of both fits for the voxels of an image.
 
     A volume sampled more coarsely than it is smoothed holds structure that a spline misplaces when
@@ -42,20 +42,19 @@ def smoothing(
     ----------
     affine : ndarray, shape (4, 4)
         Voxel to world of the reference.
-    fwhm_mm : float
-        Smoothing of the final fit, mm.
-    fwhm_voxels : float
-        The same in units of the largest voxel size; the wider of the two holds.
-    coarse_mm : float
-        Smoothing of the first fit, mm; never less than that of the final fit.
+    settings : mapping
+        Section ``hmc`` of the configuration; ``fwhm_mm``: smoothing of the final fit, mm,
+        ``fwhm_voxels``: the same in units of the largest voxel size, the wider of the two holds,
+        ``coarse_mm``: smoothing of the first fit, mm, never less than that of the final fit.
 
     Returns
     -------
     dict
         ``fwhm_mm`` and ``coarse_mm`` of `register` and `mebold.hmc.track`.
     """
-    fine = max(fwhm_mm, fwhm_voxels * float(affines.voxel_sizes(affine).max()))
-    return {"fwhm_mm": fine, "coarse_mm": max(coarse_mm, fine)}
+    largest = float(affines.voxel_sizes(affine).max())
+    fine = max(settings["fwhm_mm"], settings["fwhm_voxels"] * largest)
+    return {"fwhm_mm": fine, "coarse_mm": max(settings["coarse_mm"], fine)}
 
 
 def reference_mask(reference: np.ndarray, mask: np.ndarray | None) -> np.ndarray:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from mebold import bids
 from mebold.clock import earliest, elapsed
-from mebold.inventory_opposed import directions, opposed_image, opposite
+from mebold.inventory_opposed import directions, opposed_image
+from mebold.sdc import opposite
 
 #: Suffix of a fieldmap image to the family of images that it is acquired with.
 _FAMILIES = {

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable
 
+from mebold.sdc import opposite
+
 
 def directions(images: Iterable[dict]) -> set[str]:
     """Return the phase encodings of magnitude images whose readout time is known."""
@@ -10,11 +12,6 @@ def directions(images: Iterable[dict]) -> set[str]:
         for image in images
         if image["component"] == "mag" and image["total_readout_time"]
     } - {None}
-
-
-def opposite(direction: str) -> str:
-    """Return the phase encoding that displaces the other way."""
-    return direction.removesuffix("-") if direction.endswith("-") else f"{direction}-"
 
 
 def opposed_image(

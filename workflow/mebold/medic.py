@@ -17,7 +17,7 @@ import numpy as np
 
 from mebold import affines, resample
 from mebold.errors import ConfigError, DataError
-from mebold.sdc import voxel_shift
+from mebold.sdc import mm_per_hz
 from mebold.sdc_dynamic import Static
 
 INSTALL = (
@@ -144,11 +144,10 @@ def change(
     """
     points = affines.grid_points(native.shape[:3], affine)
     out = np.empty(native.shape, np.float32, order="F")
-    axis = "ijk".index(static.direction[0])
+    per_hz = mm_per_hz(affine, **static.epi)
     for t, matrix in enumerate(motion):
         hertz = native[..., t].ravel()
-        shift = voxel_shift(hertz, direction=static.direction, readout_s=static.readout_s)
-        true = points - shift[:, np.newaxis] * affine[:3, axis]
+        true = points - hertz[:, np.newaxis] * per_hz
         known = resample.resample_volume(
             static.field_hz, static.affine, true, matrix=np.linalg.inv(matrix), order=1
         )

@@ -103,11 +103,8 @@ def _geometry(output: Path, truth: Path) -> list[Recovered]:
 
 def _mm_per_hz(known: dict) -> np.ndarray:
     """Return the displacement (3,) in world mm that 1 Hz of field causes."""
-    axis, _ = sdc.pe_axis_sign(str(known["phase_encoding"]))
-    one = sdc.voxel_shift(
-        np.ones(1), direction=str(known["phase_encoding"]), readout_s=float(known["readout_s"])
-    )
-    return known["affine"][:3, axis] * float(one[0])
+    epi = {"direction": str(known["phase_encoding"]), "readout_s": float(known["readout_s"])}
+    return sdc.mm_per_hz(known["affine"], **epi)
 
 
 def _places(known: dict, points, to_boldref, motion, field_hz) -> np.ndarray:

@@ -77,6 +77,17 @@ def readout_time(metadata: Mapping, *, source: str = "sidecar") -> float:
     return value
 
 
+def opposite(direction: str) -> str:
+    """Return the phase encoding that displaces the other way."""
+    return direction.removesuffix("-") if direction.endswith("-") else f"{direction}-"
+
+
+def mm_per_hz(affine: np.ndarray, *, direction: str, readout_s: float) -> np.ndarray:
+    """Return the displacement (3,) in world mm that 1 Hz causes on a grid with this affine."""
+    axis, sign = pe_axis_sign(direction)
+    return np.asarray(affine, dtype=np.float64)[:3, axis] * (sign * readout_s)
+
+
 def voxel_shift(field_hz: np.ndarray, *, direction: str, readout_s: float) -> np.ndarray:
     """Turn an off-resonance into a displacement along the phase-encoding axis.
 

@@ -315,20 +315,12 @@ class Corrected:
             np.matmul(rows[:, low:high], source[low:high], out=out[start - first : end - first])
 
 
-def correct(
-    data: np.ndarray,
-    slice_times: np.ndarray,
-    *,
-    tr: float,
-    tr_out: float,
-    method: str = "cubic",
-    slice_axis: int = 2,
-) -> np.ndarray:
+def correct(data: np.ndarray, slice_times: np.ndarray, **options: object) -> np.ndarray:
     """Resample a series in time, each slice from its own acquisition times.
 
     Parameters
     ----------
-    data, slice_times, tr, tr_out, method, slice_axis
+    data, slice_times, **options
         As in `Corrected`, whose errors it raises.
 
     Returns
@@ -337,5 +329,4 @@ def correct(
         Every volume is contiguous, in Fortran order when slices are axis 2. A voxel with a
         non-finite sample stays non-finite.
     """
-    options = {"tr": tr, "tr_out": tr_out, "method": method, "slice_axis": slice_axis}
     return Corrected(data, slice_times, **options)[..., :]

@@ -1,9 +1,8 @@
 """Make the output grid of a subject: the T1w frame at the resolution of the BOLD."""
 
-import numpy as np
 from scipy import ndimage
 
-from mebold import affines, derivatives, nifti, resample
+from mebold import affines, derivatives, nifti, output_grid
 from mebold.jobs import job
 
 with job(snakemake):
@@ -11,14 +10,10 @@ with job(snakemake):
     voxel_mm = float(snakemake.params.voxel_mm)
     shape, grid = affines.rescaled_grid(t1w.shape, affine, voxel_mm)
     points = affines.grid_points(shape, grid)
-    # Averaging over the new voxel first keeps fine structure from folding into the coarse grid.
-    sigma = np.maximum(voxel_mm / affines.voxel_sizes(affine) - 1, 0) / 2.355
-    smooth = ndimage.gaussian_filter(t1w, sigma)
-    brain = ndimage.gaussian_filter(nifti.load(snakemake.input.mask)[0], sigma)
-    dseg = nifti.load(snakemake.input.dseg)[0]
-    image = resample.resample_volume(smooth, affine, points).reshape(shape)
-    mask = resample.resample_volume(brain, affine, points, order=1).reshape(shape) > 0.5
-    tissue = resample.resample_volume(dseg, affine, points, order=0).reshape(shape)
+    anatomy = [nifti.load(snakemake.input[name])[0] for name in ("mask", "dseg")]
+    image, mask, tissue = output_grid.from_t1w(
+        t1w, *anatomy, affine, points=points, shape=shape, voxel_mm=voxel_mm
+    )
     steps = snakemake.params.dilation
     dilated = ndimage.binary_dilation(mask, iterations=steps) if steps else mask
     about = derivatives.Sidecar(

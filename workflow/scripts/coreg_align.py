@@ -22,7 +22,6 @@ with job(snakemake) as log:
     files, settings = snakemake.input, snakemake.params.hmc
     moving, affine = nifti.load(files.boldref)
     matrix = nifti.load_xfm(files.to_anchor) if files.to_anchor else np.eye(4)
-    widths = {key: settings[key] for key in ("fwhm_mm", "fwhm_voxels", "coarse_mm")}
     quality = {}
     if files.boldref != files.reference:
         reference, reference_affine = nifti.load(files.reference)
@@ -33,7 +32,7 @@ with job(snakemake) as log:
             moving_affine=affine,
             reference_affine=reference_affine,
             mask=mask,
-            **hmc.smoothing(reference_affine, **widths),
+            **hmc.smoothing(reference_affine, settings),
         )
         matrix = fit.matrix @ matrix
         quality = {name: getattr(fit, name) for name in ("correlation", "overlap", "converged")}

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from mebold import affines, derivatives, mni, nifti, nifti_warp, resample, warp
+from mebold import affines, derivatives, mni, nifti, nifti_warp, output_grid, warp
 from mebold.jobs import job
 
 with job(snakemake):
@@ -19,14 +19,10 @@ with job(snakemake):
     to_t1w = warp.at_points(*nifti_warp.load(files.to_t1w), points).astype(np.float32)
     there = points + to_t1w
     t1w, affine = nifti.load(files.t1w)
-    # Averaging over the new voxel first keeps fine structure from folding into the coarse grid.
-    sigma = np.maximum(voxel_mm / affines.voxel_sizes(affine) - 1, 0) / 2.355
-    smooth = ndimage.gaussian_filter(t1w, sigma)
-    brain = ndimage.gaussian_filter(nifti.load(files.mask)[0], sigma)
-    image = resample.resample_volume(smooth, affine, there).reshape(shape)
-    mask = resample.resample_volume(brain, affine, there, order=1).reshape(shape) > 0.5
-    dseg = nifti.load(files.dseg)[0]
-    tissue = resample.resample_volume(dseg, affine, there, order=0).reshape(shape)
+    anatomy = [nifti.load(files[name])[0] for name in ("mask", "dseg")]
+    image, mask, tissue = output_grid.from_t1w(
+        t1w, *anatomy, affine, points=there, shape=shape, voxel_mm=voxel_mm
+    )
     steps = snakemake.params.dilation
     dilated = ndimage.binary_dilation(mask, iterations=steps) if steps else mask
     about = derivatives.Sidecar(

@@ -12,8 +12,7 @@ with job(snakemake) as log:
     log.info("noise volumes at the end: %d (%s)", noise, origin)
     series = series[..., : series.shape[3] - noise]
     sbref = snakemake.input.sbref
-    wanted = {key: settings[key] for key in ("fwhm_mm", "fwhm_voxels", "coarse_mm")}
-    widths = hmc.smoothing(affine, **wanted)
+    widths = hmc.smoothing(affine, settings)
     fine = {"fwhm_mm": widths["fwhm_mm"]}
     if sbref:
         reference, reference_affine = nifti.load(sbref[run["hmc_echo"]])

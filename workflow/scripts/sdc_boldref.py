@@ -14,8 +14,7 @@ with job(snakemake) as log:
     log.info("weights of the field maps: %s", weights)
     field = fmap_session.weighted(maps, info["Fieldmaps"], weights)
     session = fmap_session.Map(field, nifti.load(snakemake.input.magnitude)[0], map_affine)
-    widths = {key: snakemake.params.hmc[key] for key in ("fwhm_mm", "fwhm_voxels", "coarse_mm")}
-    smoothing = hmc.smoothing(affine, **widths)
+    smoothing = hmc.smoothing(affine, snakemake.params.hmc)
     epi = {key: run[key] for key in ("direction", "readout_s")}
     hertz, to_fieldmap = boldref_field.at_boldref(
         session, boldref, affine, mask=mask, **epi, **smoothing

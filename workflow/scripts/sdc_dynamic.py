@@ -16,10 +16,11 @@ from mebold import (
 from mebold.jobs import job
 
 with job(snakemake) as log:
-    files, run, hmc_options = snakemake.input, snakemake.params.run, snakemake.params.hmc
+    files, run = snakemake.input, snakemake.params.run
     settings, volumes = snakemake.params.settings, nifti.read_json(files.volumes)["Volumes"]
-    magnitudes = [nifti.load(path)[0][..., :volumes] for path in files.magnitude]
-    affine = nifti.load_header(files.magnitude[0]).affine
+    own = files.magnitude[run["hmc_echo"]]
+    raw, affine = nifti.load(own)
+    raw = raw[..., :volumes]
     field, boldref_affine = nifti.load(files.field)
     mask = nifti.load_mask(files.mask)[0]
     epi = {key: run[key] for key in ("direction", "readout_s")}
@@ -29,23 +30,24 @@ with job(snakemake) as log:
         change = medic.change(nifti.load(files.native)[0], affine, motion=motion, static=static)
     else:
         wanted = None if settings["phase_range"] == "auto" else settings["phase_range"]
+        magnitudes = [
+            raw if path == own else nifti.load(path)[0][..., :volumes] for path in files.magnitude
+        ]
         phases = []
         for path in files.phase:
             stored = nifti.load(path)[0][..., :volumes]
             phases.append(fmap_phase.series_to_radians(stored, value_range=wanted, name=path))
-        axis, _ = resample_run.slice_times(run, magnitudes[0].shape)
+        axis, _ = resample_run.slice_times(run, raw.shape)
         change = sdc_dynamic.field_change(
             magnitudes, phases, affine, motion=motion, static=static, slice_axis=axis,
             echo_times_s=run["echo_times"], fwhm_mm=settings["change_smoothing_mm"],
         )  # fmt: skip
-        del phases
+        del magnitudes, phases
     found = sdc_dynamic.summary(change, affine, static, run["echo_times"])
     log.info("change of the field: %s", found)
     if not files.native and found["LargestMeanChange"] > 0.5 * found["AmbiguousFrom"]:
         log.warning("the field changes so much that its phase may have turned: %s", found)
-    raw = magnitudes[run["hmc_echo"]]
-    widths = {key: hmc_options[key] for key in ("fwhm_mm", "fwhm_voxels", "coarse_mm")}
-    smoothing = hmc.smoothing(affine, **widths)
+    smoothing = hmc.smoothing(affine, snakemake.params.hmc)
     if files.sbref:
         reference, reference_affine = nifti.load(files.sbref[run["hmc_echo"]])
     else:
