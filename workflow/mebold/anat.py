@@ -159,6 +159,7 @@ def tissue_segmentation(
         i="Kmeans[3]",
         m="[0.2,1x1x1]",
         c="[5,0]",
+        r=0,  # one constant seed; by default Atropos takes the clock
     )
     posteriors = np.stack([from_ants(p)[0] for p in result["probabilityimages"]])
     means = [np.average(cropped, weights=p + 1e-12) for p in posteriors]

@@ -64,6 +64,14 @@ def load_ants() -> ModuleType:
     return ants
 
 
+def seed_arguments(seed: int) -> list[str]:
+    """Spell a seed, 0 or more, for antsRegistration, which takes 0 for "seed me by the clock"."""
+    if seed < 0:
+        message = f"the seed is {seed}; accepted: 0 or more."
+        raise DataError(message)
+    return ["--random-seed", str(int(seed) + 1)]
+
+
 def to_ants(volume: np.ndarray, affine: np.ndarray) -> "ants.ANTsImage":
     """Make an ANTs image of a volume.
 
@@ -172,7 +180,7 @@ def register_linear(
     stages : sequence of Stage
         Run in order; every stage starts where the one before ended.
     seed : int
-        Of the sampling; one seed and one thread give one result.
+        Of the sampling, 0 or more; one seed and one thread give one result.
     fixed_mask, moving_mask : (x, y, z) bool array, optional
         Voxels that the metric may read.
     initial : (4, 4) array, optional
@@ -199,7 +207,7 @@ def register_linear(
         centre = affines.apply(fixed[1], (np.asarray(fixed[0].shape) - 1) / 2)
         matrix_to_file(start, np.eye(4) if initial is None else initial, centre)
         prefix = str(Path(folder) / "out")
-        arguments = ["--dimensionality", "3", "--float", "0", "--random-seed", str(int(seed))]
+        arguments = ["--dimensionality", "3", "--float", "0", *seed_arguments(seed)]
         arguments += ["--output", prefix, "--initial-moving-transform", f"[{start},0]"]
         arguments += ["--collapse-output-transforms", "1", "--winsorize-image-intensities"]
         arguments += ["[0.005,0.995]"]
@@ -255,7 +263,7 @@ def carry_over(
         start = Path(folder) / "start.mat"
         matrix_to_file(start, initial)
         prefix = str(Path(folder) / "out")
-        arguments = ["--dimensionality", "3", "--float", "1", "--random-seed", str(int(seed))]
+        arguments = ["--dimensionality", "3", "--float", "1", *seed_arguments(seed)]
         arguments += ["--output", prefix, "--initial-moving-transform", f"[{start},0]"]
         arguments += ["--collapse-output-transforms", "0", "--transform", "SyN[0.2,3,0]"]
         arguments += ["--metric", f"CC[{names[0]},{names[1]},1,2]"]

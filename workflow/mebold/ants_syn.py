@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mebold.ants_bridge import load_ants, matrix_to_file, to_ants
+from mebold.ants_bridge import load_ants, matrix_to_file, seed_arguments, to_ants
 
 _LPS_TO_RAS = np.array([-1.0, -1.0, 1.0], np.float32)
 
@@ -57,7 +57,7 @@ def register_syn(
     with tempfile.TemporaryDirectory() as folder:
         start, prefix = Path(folder) / "start.mat", str(Path(folder) / "out")
         matrix_to_file(start, initial)
-        arguments = ["--dimensionality", "3", "--float", "1", "--random-seed", str(int(seed))]
+        arguments = ["--dimensionality", "3", "--float", "1", *seed_arguments(seed)]
         arguments += ["--output", prefix, "--initial-moving-transform", f"[{start},0]"]
         arguments += ["--collapse-output-transforms", "0", "--transform", "SyN[0.2,3,0]"]
         arguments += ["--metric", f"CC[{names[0]},{names[1]},1,{radius}]"]

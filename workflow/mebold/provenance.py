@@ -48,9 +48,9 @@ def _source(path: Path) -> str:
 def code_hash(path: str | Path) -> str:
     """Hash a script together with every module of the library that it uses, however indirectly.
 
-    Snakemake reruns a job when its script changes, but does not see the modules that the script
-    imports. A parameter with this hash makes an edit of a module rerun the jobs that use it, and
-    no others.
+    A parameter with this hash makes an edit of the script or of a module rerun the jobs that use
+    it, and no others. Snakemake's own trigger for code sees no imported modules, and goes by the
+    date of the script, which a fresh clone changes.
 
     Parameters
     ----------
@@ -62,8 +62,9 @@ def code_hash(path: str | Path) -> str:
     str
         Hexadecimal digest, 16 characters.
     """
+    script = _source(Path(path))
     found: dict[str, str] = {}
-    waiting = set(_imports(_source(Path(path))))
+    waiting = set(_imports(script))
     while waiting:
         name = waiting.pop()
         module = _PACKAGE / f"{name}.py"
@@ -71,7 +72,7 @@ def code_hash(path: str | Path) -> str:
             continue
         found[name] = _source(module)
         waiting |= _imports(found[name])
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(script.encode())
     for name in sorted(found):
         digest.update(f"{name}\n{found[name]}\n".encode())
     return digest.hexdigest()[:16]
