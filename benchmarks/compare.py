@@ -23,7 +23,7 @@ import pandas as pd
 import peak
 from glmsingle import N_RUNS, N_VOLUMES, TRIALS_PER_RUN, make_design
 
-from mebold import compare_quality, compare_variants, visual_roi
+from mebold import compare_quality, compare_variants, glm_blocks, visual_roi
 
 BLOCK = 10_000
 # Visual voxels per voxel of the mask: more than visual cortex has.
@@ -60,15 +60,15 @@ def quality(folder: Path) -> None:
     data = [np.load(folder / f"run{run}.npy", mmap_mode="r") for run in range(N_RUNS)]
     mask = np.load(folder / "mask.npy")
     regressors = [design.sum(axis=1) for design in np.load(folder / "design.npy")]
-    degree = visual_roi.drift_degree(N_VOLUMES, tr=1)
+    degree = glm_blocks.degree(N_VOLUMES, tr=1)
     degrees = [degree] * N_RUNS
     score = visual_roi.visual_response(data, regressors, degrees=degrees, lags=10).score
-    tsnr, fwhm = [], []
+    ratio, fwhm = [], []
     for series, x in zip(data, regressors, strict=True):
-        tsnr.append(compare_quality.tsnr(series, degree=degree))
+        ratio.append(compare_quality.tsnr(series, degree=degree))
         options = {"voxel_mm": (1.8, 1.8, 1.8), "degree": degree, "regressors": x[:, None]}
         fwhm.append(compare_quality.smoothness(series, mask, **options).fwhm)
-    np.savez(folder / "quality.npz", score=score, tsnr=np.stack(tsnr), fwhm=np.array(fwhm))
+    np.savez(folder / "quality.npz", score=score, tsnr=np.stack(ratio), fwhm=np.array(fwhm))
 
 
 def compare(folder: Path) -> None:

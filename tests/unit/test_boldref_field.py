@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from geometry_cases import grid, head
 
-from mebold import affines, boldref_field
+from mebold import affines, boldref_field, warp
 from mebold.fmap_session import Map
 
 SHAPE = (34, 38, 30)
@@ -54,7 +54,7 @@ def test_the_correction_restores_the_image(scene):
     known = hertz(affines.grid_points(SHAPE, EPI)).reshape(SHAPE)
     mask = true > 300
     options = {"readout_s": READOUT_S}
-    right = boldref_field.undistorted(distorted, EPI, known, direction="j-", **options)
-    wrong = boldref_field.undistorted(distorted, EPI, known, direction="j", **options)
+    right = warp.undistorted(distorted, EPI, field_hz=known, direction="j-", **options)
+    wrong = warp.undistorted(distorted, EPI, field_hz=known, direction="j", **options)
     error = [np.abs(image - true)[mask].mean() for image in (right, distorted, wrong)]
     assert error[0] < 0.1 * error[1] < 0.1 * error[2]

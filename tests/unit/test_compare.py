@@ -1,7 +1,5 @@
 """Metrics of a variant, tables and their failures."""
 
-import io
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -125,22 +123,6 @@ def test_inputs_stay_as_they_are():
     before = data.copy()
     evaluate(data)
     np.testing.assert_array_equal(data, before)
-
-
-def test_results_survive_a_file():
-    result = evaluate(betas(), fwhm=[2.0, 2.2, 2.1, 2.0, 2.3], n_components=2)
-    file = io.BytesIO()
-    np.savez(file, **result.to_arrays())
-    file.seek(0)
-    with np.load(file) as saved:
-        back = compare.VariantMetrics.from_arrays(saved)
-    assert back.values == pytest.approx(result.values)
-    assert back.draws_key == result.draws_key
-    assert back.n_units == {"images": 20, "runs": 5}
-    tables = [
-        compare_tables.comparison_table({"a": r}, subject="1", session="2") for r in (result, back)
-    ]
-    np.testing.assert_allclose(*[t["ci_low"] for t in tables])
 
 
 def test_response_has_the_standard_error_of_run_means():

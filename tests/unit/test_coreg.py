@@ -62,10 +62,10 @@ def test_one_seed_gives_one_result_and_refusal_keeps_the_start(scene, aligned):
 def test_far_apart_scanner_coordinates_start_from_the_mask_centres(scene):
     far = np.eye(4)
     far[:3, 3] = [0.0, 60.0, -80.0]
-    starts = coreg._starts(
+    found = coreg._starts(
         (None, scene.t1w_affine, None, scene.t1w_mask), scene.epi_mask, far @ scene.epi_affine
     )
-    errors = [affines.displacements(s, far @ scene.truth, np.zeros((1, 3)))[0] for s in starts]
+    errors = [affines.displacements(s, far @ scene.truth, np.zeros((1, 3)))[0] for s in found]
     assert errors[0] > 80.0
     assert errors[1] < 15.0
 

@@ -23,7 +23,7 @@ def judged(scene, matrix):
         boldref_mask=scene.epi_mask,
         t1w_mask=scene.t1w_mask,
     )
-    return quality, coreg_quality.warnings(quality, LIMITS)
+    return quality, coreg_quality.of(quality, LIMITS, coreg_quality.COREG)
 
 
 def test_the_true_alignment_raises_no_doubt(scene):
@@ -54,13 +54,16 @@ def test_a_wrong_alignment_is_named(scene, wrong):
     ],
 )
 def test_each_low_number_gives_one_sentence(change, key):
-    assert coreg_quality.warnings(GOOD, LIMITS) == []
-    (sentence,) = coreg_quality.warnings(GOOD | change, LIMITS)
+    assert coreg_quality.of(GOOD, LIMITS, coreg_quality.COREG) == []
+    (sentence,) = coreg_quality.of(GOOD | change, LIMITS, coreg_quality.COREG)
     assert key in sentence
 
 
 def test_what_was_not_measured_is_not_judged():
-    assert coreg_quality.warnings({"bbr_accepted": False, "bbr_shift_mm": None}, LIMITS) == []
+    assert (
+        coreg_quality.of({"bbr_accepted": False, "bbr_shift_mm": None}, LIMITS, coreg_quality.COREG)
+        == []
+    )
 
 
 def test_the_caption_holds_numbers_and_the_first_doubt():

@@ -167,11 +167,11 @@ def test_one_bad_sample_ends_the_good_echoes_unless_tolerated(rng):
     data, _, _ = make_echoes(rng, n_times=100)
     data[1, 8, 50] = np.nan
     data[0, 9, :2] = 0
-    summary = echo_summary.summarise(data)
-    np.testing.assert_array_equal(decay.adaptive_mask(summary)[8:11], [1, 0, 3])
-    tolerant = decay.adaptive_mask(summary, tolerated_nonpositive=0.01)
+    moments = echo_summary.summarise(data)
+    np.testing.assert_array_equal(decay.adaptive_mask(moments)[8:11], [1, 0, 3])
+    tolerant = decay.adaptive_mask(moments, tolerated_nonpositive=0.01)
     np.testing.assert_array_equal(tolerant[8:11], [3, 0, 3])
-    result = decay.fit(summary, TE)
+    result = decay.fit(moments, TE)
     assert result.t2star[9] == result.s0[9] == result.rmse[9] == 0
     assert result.t2star[8] > 0
     assert np.isnan(result.r_squared[8])
@@ -190,30 +190,30 @@ def test_goodness_falls_where_the_decay_is_not_exponential(rng):
 def test_inputs_stay_as_they_are(rng):
     data = make_difficult_echoes(rng)
     before = data.copy()
-    summary = echo_summary.summarise(data)
-    mean = summary.mean.copy()
-    decay.fit(summary, TE)
+    moments = echo_summary.summarise(data)
+    mean = moments.mean.copy()
+    decay.fit(moments, TE)
     np.testing.assert_array_equal(data, before)
-    np.testing.assert_array_equal(summary.mean, mean)
+    np.testing.assert_array_equal(moments.mean, mean)
 
 
 def test_bad_requests_are_named(rng):
     data, _, _ = make_echoes(rng)
-    summary = echo_summary.summarise(data)
+    moments = echo_summary.summarise(data)
     with pytest.raises(MetadataError, match=r"in seconds, got \[11.0, 28.82, 46.62\]"):
-        decay.fit(summary, [11.0, 28.82, 46.62])
+        decay.fit(moments, [11.0, 28.82, 46.62])
     with pytest.raises(MetadataError, match="2 echo times given for 3 echoes"):
-        decay.fit(summary, TE[:2])
+        decay.fit(moments, TE[:2])
     with pytest.raises(MetadataError, match="must be positive and ascend"):
-        decay.fit(summary, TE[::-1])
+        decay.fit(moments, TE[::-1])
     with pytest.raises(ConfigError, match="at least 2 are needed"):
         decay.fit(echo_summary.summarise(data[:1]), TE[:1])
     with pytest.raises(ConfigError, match="'quadratic' is unknown"):
-        decay.fit(summary, TE, method="quadratic")
+        decay.fit(moments, TE, method="quadratic")
     with pytest.raises(ConfigError, match=r"\['snr'\]: choose from"):
-        decay.fit(summary, TE, mask_methods=["snr"])
+        decay.fit(moments, TE, mask_methods=["snr"])
     with pytest.raises(ConfigError, match=r"tolerated_nonpositive is 1.5"):
-        decay.fit(summary, TE, tolerated_nonpositive=1.5)
+        decay.fit(moments, TE, tolerated_nonpositive=1.5)
     with pytest.raises(DataError, match="zero in every voxel"):
         decay.fit(echo_summary.summarise(np.zeros_like(data)), TE)
     with pytest.raises(DataError, match="None of 60 voxels has a good first echo"):
@@ -223,4 +223,4 @@ def test_bad_requests_are_named(rng):
     with pytest.raises(DataError, match="No run to pool"):
         echo_summary.pool([])
     with pytest.raises(GridMismatchError, match="all must share one mask"):
-        echo_summary.pool([summary, echo_summary.summarise(data[:, :5])])
+        echo_summary.pool([moments, echo_summary.summarise(data[:, :5])])

@@ -51,8 +51,8 @@ SLICES = {
         {"mask": MASK, "field_hz": VOLUME - 40, "outlines": [(MASK, AFFINE)], "matrix": MATRIX},
         ["before", "after", "field", "Hz"],
     ),
-    "field_change": (
-        figures.field_change, (SERIES, AFFINE), {"mask": MASK, "tr": 1.9, "mm_per_hz": 0.04},
+    "changing_field": (
+        figures.changing_field, (SERIES, AFFINE), {"mask": MASK, "tr": 1.9, "mm_per_hz": 0.04},
         ["SD (Hz)", "rms in the brain", "mean of the brain", "Time (s)"],
     ),
     "unwarping": (

@@ -32,7 +32,7 @@ def register(scanner, reference, moving):
 
 def doubts(fit):
     quality = {"correlation": fit.correlation, "converged": fit.converged}
-    return coreg_quality.warnings(quality, LIMITS)
+    return coreg_quality.of(quality, LIMITS, coreg_quality.COREG)
 
 
 @pytest.mark.parametrize("turn", [(5, 0, 0), (0, -15, 0), (0, 0, 30), (-15, 5, 15), (30, 0, -15)])

@@ -39,10 +39,10 @@ def test_volume_by_volume_writes_the_same_image(tmp_path, rng, name):
 
 
 def test_missing_or_misshapen_volumes_leave_no_image(tmp_path):
-    volumes = [np.zeros((2, 3, 4), np.float32)] * 2
+    flat = [np.zeros((2, 3, 4), np.float32)] * 2
     for shape, message in [((2, 3, 4, 3), "2 volumes were given"), ((2, 3, 5, 2), "needed is")]:
         with pytest.raises(DataError, match=message):
-            nifti.save_volumes(tmp_path / "a.nii", volumes, AFFINE, shape=shape)
+            nifti.save_volumes(tmp_path / "a.nii", flat, AFFINE, shape=shape)
     assert list(tmp_path.iterdir()) == []
 
 

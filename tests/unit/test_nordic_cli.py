@@ -140,6 +140,6 @@ def test_module_can_be_run(folder):
         capture_output=True,
         text=True,
         check=True,
-        cwd=Path(nordic_cli.__file__).parents[1],
+        cwd=Path(__file__).parents[2] / "workflow",
     )
     assert "--noise-volumes" in done.stdout

@@ -141,21 +141,21 @@ def test_record_and_summary(series, save):
     result = nordic(echo.magnitude, echo.phase, noise_volumes=2, trim_noise_volumes=True)
     before, head = nordic_record.before_and_head(echo, result)
     assert before.shape == (*SHAPE, N - 2)
-    record = nordic_record.record(echo, result, ["odd"], head, noise_map="estimated")
-    assert record["Warnings"] == ["odd"]
-    assert record["NoiseVolumes"]["Count"] == 2
-    assert record["Result"]["threshold"] == result.threshold
-    assert record["Result"]["median_noise_sd"] == pytest.approx(SIGMA, rel=0.05)
-    assert record["Result"]["absolute_scale"] == result.absolute_scale
-    assert not any(isinstance(value, np.ndarray) for value in record["Result"].values())
-    first, second, third = nordic_record.summary(echo, record).splitlines()
+    about = nordic_record.record(echo, result, ["odd"], head, noise_map="estimated")
+    assert about["Warnings"] == ["odd"]
+    assert about["NoiseVolumes"]["Count"] == 2
+    assert about["Result"]["threshold"] == result.threshold
+    assert about["Result"]["median_noise_sd"] == pytest.approx(SIGMA, rel=0.05)
+    assert about["Result"]["absolute_scale"] == result.absolute_scale
+    assert not any(isinstance(value, np.ndarray) for value in about["Result"].values())
+    first, second, third = nordic_record.summary(echo, about).splitlines()
     assert "2 at the end of the series (by their drop in intensity)" in first
     assert "Noise map: estimated. Measured noise: " in second
     assert third.startswith(f"Threshold {result.threshold:.4g}, ")
     free = nordic(echo.magnitude, echo.phase, method="mppca")
-    record = nordic_record.record(echo, free, [], head, noise_map="estimated")
-    assert record["Result"]["threshold"] is None
-    assert "Marchenko-Pastur" in nordic_record.summary(echo, record)
+    about = nordic_record.record(echo, free, [], head, noise_map="estimated")
+    assert about["Result"]["threshold"] is None
+    assert "Marchenko-Pastur" in nordic_record.summary(echo, about)
 
 
 def test_values_that_are_not_finite_do_not_reach_the_figure(series, save):

@@ -12,7 +12,7 @@ CONFIG = {"bids_dir": "raw", "hmc": {"echo": 1, "reference_echo": 2},
           "output": {"repetition_time_s": "keep"}}  # fmt: skip
 
 
-def index(tree):
+def indexed(tree):
     table = inventory.index(tree.root)
     return JobParameters(table, plan.make_plan(table), CONFIG)
 
@@ -30,7 +30,7 @@ def tree(tmp_path):
 
 
 def test_only_the_maps_that_correct_a_run_are_read(tree):
-    runs = index(tree)
+    runs = indexed(tree)
     rows = runs.fieldmap_rows("sub-01/ses-01")
     assert {row["fieldmap"] for row in rows} == {"gre2"}
     assert len(rows) == 3
@@ -38,14 +38,14 @@ def test_only_the_maps_that_correct_a_run_are_read(tree):
 
 
 def test_a_run_knows_its_maps_and_when_it_wants_them(tree):
-    run = index(tree).acquisition("sub-01_ses-01_task-images_run-01")
+    run = indexed(tree).acquisition("sub-01_ses-01_task-images_run-01")
     assert run["fieldmaps"] == ["gre2"]
     assert run["centre_s"] == pytest.approx(36000 + SHAPE[3] * 1.9 / 2)
 
 
 def test_maps_of_another_session_have_no_common_clock(tree):
     tree.session("01", "02", shape=SHAPE, AcquisitionTime="10:00:00", B0FieldSource="gre2")
-    runs = index(tree)
+    runs = indexed(tree)
     stem = "sub-01_ses-02_task-images_run-01"
     assert runs.acquisition(stem)["centre_s"] is None
     assert runs.row(stem)["fieldmap_folder"] == "sub-01/ses-01"
@@ -60,7 +60,7 @@ def test_a_field_of_one_epi_image_reads_the_reference_of_the_run_too(tmp_path):
     keys = {"PhaseEncodingDirection": "j-", "TotalReadoutTime": 0.02}
     epi = "sub-01/ses-01/fmap/sub-01_ses-01_dir-AP_epi.nii.gz"
     tree.image(epi, keys, shape=SHAPE[:3])
-    own, opposed = index(tree).fieldmap_parameters(SimpleNamespace(folder="sub-01/ses-01"))
+    own, opposed = indexed(tree).fieldmap_parameters(SimpleNamespace(folder="sub-01/ses-01"))
     assert (own["phase_encoding_direction"], opposed["phase_encoding_direction"]) == ("j-", "j")
     assert own["fieldmap"] == opposed["fieldmap"]
     assert {own["fieldmap_kind"], opposed["fieldmap_kind"]} == {"pepolar"}

@@ -92,26 +92,7 @@ def test_shift_of_the_published_protocol():
     np.testing.assert_allclose(back, [-2.15])
 
 
-def test_readout_time_from_either_key():
-    assert sdc.readout_time({"TotalReadoutTime": 0.03}) == 0.03
-    spacing = {"EffectiveEchoSpacing": 0.59e-3 / 3, "ReconMatrixPE": 110}
-    assert sdc.readout_time(spacing) == pytest.approx(0.02144, abs=1e-5)
-
-
 @pytest.mark.parametrize("direction", ["", "y", "j+", "jj", None, "AP"])
 def test_refuses_other_directions(direction):
     with pytest.raises(MetadataError, match="expected i, j or k"):
         sdc.pe_axis_sign(direction)
-
-
-@pytest.mark.parametrize(
-    ("metadata", "message"),
-    [
-        ({}, "run.json: no TotalReadoutTime"),
-        ({"TotalReadoutTime": 21.5}, "21.5 s; expected seconds"),
-        ({"EffectiveEchoSpacing": 0.59, "ReconMatrixPE": 110}, "EffectiveEchoSpacing"),
-    ],
-)
-def test_refuses_readout_times(metadata, message):
-    with pytest.raises(MetadataError, match=message):
-        sdc.readout_time(metadata, source="run.json")

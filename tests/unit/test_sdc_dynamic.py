@@ -106,7 +106,7 @@ class Scan:
         return found - found.mean(axis=1, keepdims=True), np.all(inside, axis=0)
 
 
-def track(scan, series):
+def motion_of(scan, series):
     mask = scan.static.mask
     return hmc.track(series, scan.sbref, AFFINE, mask=mask).matrices
 
@@ -138,7 +138,7 @@ def scan():
 
 @pytest.fixture(scope="module")
 def tracked(scan):
-    return track(scan, scan.magnitudes[0])
+    return motion_of(scan, scan.magnitudes[0])
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +160,7 @@ def test_breathing_is_recovered_in_a_head_that_moves(scan, change):
 
 def test_displacement_is_smaller_than_with_the_static_field(scan, tracked, change):
     epi = {"direction": DIRECTION, "readout_s": READOUT}
-    motion = track(scan, sdc_dynamic.without_change(scan.magnitudes[0], change, AFFINE, **epi))
+    motion = motion_of(scan, sdc_dynamic.without_change(scan.magnitudes[0], change, AFFINE, **epi))
     static = displacement_error(scan, tracked, None)
     assert displacement_error(scan, motion, change) < 0.75 * static
     # Motion has taken up most of the change: adding it there corrects twice.

@@ -8,7 +8,7 @@ from scipy import sparse
 
 from mebold import glm_stream
 from mebold.errors import ConfigError, DataError
-from mebold.glm_blocks import polynomial_basis
+from mebold.glm_blocks import polynomials
 from mebold.singletrial import fit_glmsingle
 
 TR, STIMDUR, N_VOXELS = 1.5, 1.0, 40
@@ -87,7 +87,7 @@ def test_pages_of_a_memory_map_are_given_back_only_when_that_is_safe(tmp_path):
 
 
 def test_detrending_keeps_the_mean_and_silences_rounding(rng):
-    basis = polynomial_basis(200, 2).astype(np.float32)
+    basis = polynomials(200, 2).astype(np.float32)
     times = np.linspace(-1, 1, 200)
     wave = np.sin(40 * times)
     series = np.array([900 + 30 * times**2, 900 + 30 * times + wave, np.zeros(200), wave + 900])

@@ -4,7 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mebold import affines, ants_bridge, mni, nifti_warp, regrid, resample, template, warp
+from mebold import (
+    affines,
+    ants_bridge,
+    coreg_quality,
+    mni,
+    nifti_warp,
+    regrid,
+    resample,
+    template,
+    warp,
+)
 from mebold.errors import DataError, GridMismatchError
 
 VOXEL_MM = 4.0
@@ -71,16 +81,16 @@ def test_the_quality_tells_right_from_wrong(target, subject, found):
     assert numbers["mask_dice"] > 0.96
     assert numbers["round_trip_mm"] < 1.0
     assert moved.shape == found.to_t1w.shape[:3]
-    assert template.doubts(numbers, LIMITS) == []
-    assert "WARNING" not in template.caption(numbers, [])
+    assert coreg_quality.of(numbers, LIMITS, coreg_quality.TEMPLATE) == []
+    assert "WARNING" not in coreg_quality.caption(numbers, [])
     off = template.Alignment(
         found.to_t1w + np.float32(6.0), found.template_affine, found.to_template, found.t1w_affine
     )
     numbers, _ = template.quality(target, subject, off)
-    doubts = template.doubts(numbers, LIMITS)
-    assert len(doubts) == 2
-    assert "template.least_correlation" in doubts[0]
-    assert "WARNING: correlation" in template.caption(numbers, doubts)
+    doubtful = coreg_quality.of(numbers, LIMITS, coreg_quality.TEMPLATE)
+    assert len(doubtful) == 2
+    assert "template.least_correlation" in doubtful[0]
+    assert "WARNING: correlation" in coreg_quality.caption(numbers, doubtful)
     assert numbers["round_trip_mm"] > 6.0
 
 

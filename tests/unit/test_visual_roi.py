@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mebold import visual_roi
+from mebold import glm_blocks, visual_roi
 from mebold.errors import ConfigError, DataError
 
 
@@ -116,8 +116,8 @@ def test_consensus_is_the_mean_of_the_variants():
 
 
 def test_drift_degree_is_one_per_two_minutes():
-    assert visual_roi.drift_degree(150, tr=1.0) == 1
-    assert visual_roi.drift_degree(310, tr=1.0) == 3
+    assert glm_blocks.degree(150, tr=1.0) == 1
+    assert glm_blocks.degree(310, tr=1.0) == 3
 
 
 def test_bad_input_is_named():
@@ -139,4 +139,4 @@ def test_bad_input_is_named():
     with pytest.raises(DataError, match="one shape"):
         visual_roi.consensus([np.ones(2), np.ones(3)])
     with pytest.raises(ConfigError, match="needs more than 3 volumes"):
-        visual_roi.polynomial_basis(3, 2)
+        glm_blocks.polynomials(3, 2)

@@ -79,7 +79,7 @@ def test_a_known_displacement_is_undone(affine, field):
         chain = {"field_hz": on_grid, "direction": DIRECTION, "readout_s": READOUT}
 
     def error(shift):
-        found = warp.undistorted(image, affine, shift, **chain).ravel()
+        found = warp.undistorted(image, affine, warp_mm=shift, **chain).ravel()
         return np.sqrt(np.mean((found - head(points))[inner] ** 2))
 
     right = error(shift_mm(points))
@@ -122,10 +122,10 @@ def test_points_and_images_move_as_with_ants(affine, coarse_affine, tmp_path):
     image = as_acquired(affine)
     epi = ants_bridge.to_ants(image, affine)
     pulled = ants.apply_transforms(epi, epi, [path], interpolator="linear").numpy()
-    found = warp.undistorted(image, affine, shift, order=1)
+    found = warp.undistorted(image, affine, warp_mm=shift, order=1)
     inner = within(affine, points).reshape(SHAPE)
     np.testing.assert_allclose(found[inner], pulled[inner], atol=0.5)  # of 1500
-    wrong = warp.undistorted(image, affine, -shift, order=1)
+    wrong = warp.undistorted(image, affine, warp_mm=-shift, order=1)
     assert np.abs(wrong - pulled)[inner].max() > 100
 
 
@@ -186,4 +186,4 @@ def test_brain_beyond_the_field_is_refused_and_other_points_take_the_edge(affine
 
 def test_displacements_of_another_grid_are_refused(affine):
     with pytest.raises(GridMismatchError, match="5 displacements for an image of"):
-        warp.undistorted(np.zeros(SHAPE), affine, np.zeros((5, 3)))
+        warp.undistorted(np.zeros(SHAPE), affine, warp_mm=np.zeros((5, 3)))

@@ -4,7 +4,7 @@ import logging
 
 import numpy as np
 
-from mebold import affines, hmc, regrid, resample
+from mebold import hmc, regrid, warp
 from mebold.fmap_session import Map
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ def at_boldref(
         return read(np.eye(4)), np.eye(4)
     seen = boldref
     for _ in range(_PASSES):
-        to_fieldmap = hmc.align(
+        to_fieldmap = hmc.register(
             field.magnitude,
             seen,
             moving_affine=field.affine,
@@ -70,43 +70,9 @@ def at_boldref(
             mask=mask,
             fwhm_mm=fwhm_mm,
             coarse_mm=coarse_mm,
-        )
+        ).matrix
         hertz = read(to_fieldmap)
-        seen = undistorted(boldref, affine, hertz, direction=direction, readout_s=readout_s)
+        seen = warp.undistorted(
+            boldref, affine, field_hz=hertz, direction=direction, readout_s=readout_s
+        )
     return hertz, to_fieldmap
-
-
-def undistorted(
-    boldref: np.ndarray,
-    affine: np.ndarray,
-    field_hz: np.ndarray,
-    *,
-    direction: str,
-    readout_s: float,
-) -> np.ndarray:
-    """Undo the distortion of a reference image.
-
-    Parameters
-    ----------
-    boldref, field_hz : (x, y, z) array
-        On one grid; the field in Hz at undistorted places.
-    affine : (4, 4) array
-        Voxel to world, mm.
-    direction : str
-        PhaseEncodingDirection.
-    readout_s : float
-        Total readout time in seconds.
-
-    Returns
-    -------
-    (x, y, z) float32 array
-    """
-    points = affines.grid_points(boldref.shape, affine)
-    return resample.resample_volume(
-        boldref,
-        affine,
-        points,
-        field_hz=field_hz.ravel(),
-        direction=direction,
-        readout_s=readout_s,
-    ).reshape(boldref.shape)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -51,30 +50,6 @@ class VariantMetrics:
     samples: dict[str, dict[str, np.ndarray]]
     n_units: dict[str, int]
     draws_key: str = field(repr=False)
-
-    def to_arrays(self) -> dict[str, np.ndarray]:
-        """Return everything as named arrays, for ``numpy.savez``."""
-        arrays = {f"value/{k}": np.asarray(v) for k, v in self.values.items()}
-        arrays |= {f"units/{k}": np.asarray(v) for k, v in self.n_units.items()}
-        for method, found in self.samples.items():
-            arrays |= {f"samples/{method}/{k}": np.asarray(v) for k, v in found.items()}
-        return arrays | {"draws_key": np.asarray(self.draws_key)}
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> VariantMetrics:
-        """Rebuild the metrics from the arrays of :meth:`to_arrays`."""
-        samples: dict[str, dict[str, np.ndarray]] = {m: {} for m in METHODS}
-        values, units = {}, {}
-        for name in arrays:
-            head, _, tail = name.partition("/")
-            if head == "value":
-                values[tail] = float(arrays[name])
-            elif head == "units":
-                units[tail] = int(arrays[name])
-            elif head == "samples":
-                method, metric = tail.split("/")
-                samples[method][metric] = np.asarray(arrays[name])
-        return cls(values, samples, units, str(arrays["draws_key"]))
 
 
 def prepare(

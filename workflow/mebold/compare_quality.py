@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mebold import glm_blocks
 from mebold.errors import DataError
-from mebold.visual_roi import polynomial_basis
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def tsnr(series: np.ndarray, *, degree: int, chunk_voxels: int = 16384) -> np.nd
     ndarray, (V,), float32
         Mean over standard deviation (degrees of freedom corrected); 0 for constant voxels.
     """
-    basis = polynomial_basis(series.shape[1], degree)
+    basis = glm_blocks.polynomials(series.shape[1], degree)
     dof = series.shape[1] - basis.shape[1]
     out = np.zeros(series.shape[0], np.float32)
     for start in range(0, series.shape[0], chunk_voxels):
@@ -134,7 +134,7 @@ def _unit_residuals(
     series: np.ndarray, degree: int, regressors: np.ndarray | None, chunk_voxels: int = 16384
 ) -> tuple[np.ndarray, np.ndarray]:
     """Remove drift and regressors, scale each series to unit length; flag usable voxels."""
-    basis = polynomial_basis(series.shape[1], degree)
+    basis = glm_blocks.polynomials(series.shape[1], degree)
     if regressors is not None:
         columns = np.column_stack([basis, np.asarray(regressors, float)])
         u, s, _ = np.linalg.svd(columns, full_matrices=False)

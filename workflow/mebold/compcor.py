@@ -9,7 +9,7 @@ import pandas as pd
 
 from mebold.errors import ConfigError
 
-_LOGGER = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 # Column prefix, mask name in the sidecar, and method of each decomposition.
 _KINDS = {
     "c": ("CSF", "aCompCor"),
@@ -195,7 +195,7 @@ def compcor(
         values = values[values.std(axis=1) > 0]
         if len(values) < options.min_voxels:
             if prefix in "cwat":
-                _LOGGER.warning("No %s components: mask of %d voxels", mask_name, len(values))
+                logger.warning("No %s components: mask of %d voxels", mask_name, len(values))
             continue
         components, table = _decompose(values, tr=tr, options=options)
         stem = "edge_comp" if prefix == "edge" else f"{prefix}_comp_cor"

@@ -1,38 +1,91 @@
 """Whether an alignment can be trusted: numbers against limits, and what a user is told."""
 
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
 import numpy as np
 
-#: Quality number -> (key of the limits, what is low, what to look at).
-_LOW = {
-    "correlation": (
-        "least_correlation",
+
+class Floor(NamedTuple):
+    """A number that must not be low: its name, the key of its limit, and words for both.
+
+    Attributes
+    ----------
+    number : str
+        Of the quality.
+    key : str
+        Of the limit, with its section of the configuration.
+    what, meaning : str
+        What the number is, and what a low one says.
+    """
+
+    number: str
+    key: str
+    what: str
+    meaning: str
+
+
+#: Of alignments of reference images with each other and with the anatomy.
+COREG = (
+    Floor(
+        "correlation",
+        "coreg.least_correlation",
         "correlation of the aligned reference images",
         "the head turned further than was found, or the runs differ in contrast or coverage",
     ),
-    "mutual_information": (
-        "least_mutual_information",
+    Floor(
+        "mutual_information",
+        "coreg.least_mutual_information",
         "mutual information with the anatomy (nats)",
         "the alignment with the anatomy may be wrong",
     ),
-    "mask_dice": (
-        "least_dice",
+    Floor(
+        "mask_dice",
+        "coreg.least_dice",
         "Dice overlap of the brain masks",
         "the alignment or one of the masks may be wrong",
     ),
-}
+)
+
+#: Of the alignment of a T1w image with a template.
+TEMPLATE = (
+    Floor(
+        "correlation",
+        "template.least_correlation",
+        "correlation of T1w and template in the brain",
+        "the alignment with the template, or the brain mask of the T1w, may be wrong",
+    ),
+    Floor(
+        "mask_dice",
+        "template.least_dice",
+        "Dice overlap of the brain masks",
+        "the alignment with the template, or the brain mask of the T1w, may be wrong",
+    ),
+)
+
+#: Numbers of a caption, in this order.
+_IN_WORDS = (
+    ("correlation", "correlation {:.3f}"),
+    ("mutual_information", "mutual information {:.2f}"),
+    ("mask_dice", "Dice {:.3f}"),
+    ("round_trip_mm", "there and back {:.2f} mm"),
+    ("shift_mm", "moved {:.1f} mm"),
+    ("rotation_deg", "turned {:.1f}°"),
+)
 
 
-def warnings(quality: dict, limits: dict) -> list[str]:
+def of(quality: Mapping, limits: Mapping[str, float], rules: Sequence[Floor]) -> list[str]:
     """Judge an alignment.
 
     Parameters
     ----------
-    quality : dict
-        Any of ``correlation``, ``mutual_information``, ``mutual_information_nearby``,
-        ``mask_dice``, ``converged``, ``bbr_accepted`` and ``bbr_shift_mm``; what is None or absent
-        is not judged.
-    limits : dict
-        ``least_correlation``, ``least_mutual_information`` (nats) and ``least_dice``.
+    quality : mapping
+        Any of the numbers of the rules, ``mutual_information_nearby``, ``converged``,
+        ``bbr_accepted`` and ``bbr_shift_mm``; what is None or absent is not judged.
+    limits : mapping
+        The section of the configuration that the rules name.
+    rules : sequence of Floor
+        `COREG` or `TEMPLATE`.
 
     Returns
     -------
@@ -40,10 +93,10 @@ def warnings(quality: dict, limits: dict) -> list[str]:
         One sentence per doubt; empty when nothing speaks against the alignment.
     """
     found = []
-    for name, (key, what, meaning) in _LOW.items():
-        value = quality.get(name)
-        if value is not None and not value >= limits[key]:
-            found.append(f"{what} is {value:.2f}, below {limits[key]:g} (coreg.{key}): {meaning}.")
+    for number, key, what, meaning in rules:
+        value, limit = quality.get(number), limits[key.partition(".")[2]]
+        if value is not None and not value >= limit:
+            found.append(f"{what} is {value:.2f}, below {limit:g} ({key}): {meaning}.")
     nearby = quality.get("mutual_information_nearby")
     if nearby is not None and nearby >= quality["mutual_information"]:
         found.append(
@@ -60,18 +113,11 @@ def warnings(quality: dict, limits: dict) -> list[str]:
     return found
 
 
-def caption(quality: dict, doubts: list[str]) -> str:
-    """Return the line under a registration figure: the numbers, and whether to look closely."""
-    names = (
-        ("correlation", "correlation {:.3f}"),
-        ("mutual_information", "mutual information {:.2f}"),
-        ("mask_dice", "Dice {:.3f}"),
-        ("shift_mm", "moved {:.1f} mm"),
-        ("rotation_deg", "turned {:.1f}°"),
-    )
+def caption(quality: Mapping, found: Sequence[str]) -> str:
+    """Return the line under a registration figure: the numbers, and the first doubt."""
     known = [
         text.format(quality[name])
-        for name, text in names
+        for name, text in _IN_WORDS
         if quality.get(name) is not None and np.isfinite(quality[name])
     ]
-    return ", ".join(known) + (f"; WARNING: {doubts[0]}" if doubts else "")
+    return ", ".join(known) + (f"; WARNING: {found[0]}" if found else "")

@@ -5,7 +5,7 @@ Figures belong to no global state of matplotlib. Scripts write them with :func:`
 
 from mebold.figures_ceiling import noise_ceiling, visual_roi
 from mebold.figures_compare import variant_comparison, variant_metrics
-from mebold.figures_field import field_change
+from mebold.figures_field import changing_field
 from mebold.figures_geometry import distortion, registration, unwarping
 from mebold.figures_maps import (
     model_maps,
@@ -19,9 +19,9 @@ from mebold.figures_style import figure_bytes, save
 
 __all__ = [
     "beta_carpet",
+    "changing_field",
     "component_curve",
     "distortion",
-    "field_change",
     "figure_bytes",
     "model_maps",
     "motion_traces",

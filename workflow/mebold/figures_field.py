@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def field_change(
+def changing_field(
     change_hz: np.ndarray,
     affine: np.ndarray,
     *,

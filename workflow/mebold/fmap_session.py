@@ -52,13 +52,13 @@ def on_first_grid(maps: Mapping[str, Map]) -> tuple[np.ndarray, Map]:
         mask = epi_mask(first.magnitude, first.affine)
     for name in names[1:]:
         one, shape = maps[name], first.magnitude.shape
-        to_own = hmc.align(
+        to_own = hmc.register(
             one.magnitude,
             first.magnitude,
             moving_affine=one.affine,
             reference_affine=first.affine,
             mask=mask,
-        )
+        ).matrix
         logger.info("fieldmap %s moved by %s", name, affines.rigid_parameters(to_own, np.zeros(3)))
         pull = {"matrix": to_own}
         fields.append(

@@ -15,22 +15,57 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg
 
+from mebold.errors import ConfigError
+
 #: Columns (or eigenvalues) below this part of the largest carry no information.
 NEGLIGIBLE = 1e-12
 #: A nuisance regressor that keeps less than this part of its length is already explained.
 COLLINEAR = 1e-8
 
 
-def polynomial_degree(n_volumes: int, tr: float) -> int:
-    """Return the default degree of the slow drifts: half the run length in minutes, rounded."""
-    return int(np.floor(n_volumes * tr / 60 / 2 + 0.5))
+def degree(n_volumes: int, *, tr: float) -> int:
+    """Return the usual degree of the slow drifts of a run: one per two minutes, rounded half up.
+
+    Parameters
+    ----------
+    n_volumes : int
+        Length of the run.
+    tr : float
+        Sampling interval, s.
+
+    Returns
+    -------
+    int
+    """
+    return int(np.floor(n_volumes * tr / 120 + 0.5))
 
 
-def polynomial_basis(n_volumes: int, degree: int) -> np.ndarray:
-    """Return orthonormal polynomials of degree 0 to `degree`, shape (T, degree + 1), float64."""
+def polynomials(n_volumes: int, degree: int) -> np.ndarray:
+    """Return an orthonormal basis of the polynomials of degree 0 to `degree`.
+
+    Parameters
+    ----------
+    n_volumes : int
+        Length of the run.
+    degree : int
+        Highest degree; -1 gives no columns.
+
+    Returns
+    -------
+    (n_volumes, degree + 1) float64 array
+
+    Raises
+    ------
+    ConfigError
+        When the run has too few volumes for the degree.
+    """
+    if degree + 1 >= n_volumes:
+        raise ConfigError(
+            f"polynomial degree {degree} needs more than {degree + 1} volumes, "
+            f"the run has {n_volumes}"
+        )
     times = np.linspace(-1, 1, n_volumes)
-    basis, _ = np.linalg.qr(np.polynomial.legendre.legvander(times, degree))
-    return basis
+    return np.linalg.qr(np.polynomial.legendre.legvander(times, max(degree, 0)))[0][:, : degree + 1]
 
 
 def trial_regressors(onsets: np.ndarray, response: np.ndarray, n_volumes: int) -> np.ndarray:

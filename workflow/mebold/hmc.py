@@ -28,7 +28,7 @@ from mebold.hmc_registration import (
 from mebold.resample import resample_volume
 
 __all__ = [
-    "Motion", "align", "at_times", "estimate", "parameters", "register", "robust_mean",
+    "Motion", "at_times", "parameters", "register", "robust_mean",
     "smoothing", "track",
 ]  # fmt: skip
 
@@ -74,34 +74,6 @@ class Motion:
     scale: np.ndarray
     usable: np.ndarray
     doubtful: np.ndarray
-
-
-def align(
-    moving: np.ndarray,
-    reference: np.ndarray,
-    *,
-    moving_affine: np.ndarray,
-    reference_affine: np.ndarray,
-    mask: np.ndarray | None = None,
-    fwhm_mm: float = 3.0,
-    coarse_mm: float = 8.0,
-) -> np.ndarray:
-    """Return the rigid point map from one EPI reference to another; see `register`.
-
-    Returns
-    -------
-    ndarray, shape (4, 4), float64
-        Point map from reference to moving, world mm.
-    """
-    return register(
-        moving,
-        reference,
-        moving_affine=moving_affine,
-        reference_affine=reference_affine,
-        mask=mask,
-        fwhm_mm=fwhm_mm,
-        coarse_mm=coarse_mm,
-    ).matrix
 
 
 def _fit_block(job: Registration, series, mask, first: int, last: int) -> list[Fit | None]:
@@ -221,45 +193,6 @@ def _motion(fits: list[Fit | None]) -> Motion:
         usable=usable,
         doubtful=doubtful,
     )
-
-
-def estimate(
-    series: np.ndarray,
-    reference: np.ndarray,
-    affine: np.ndarray,
-    *,
-    reference_affine: np.ndarray | None = None,
-    mask: np.ndarray | None = None,
-    fwhm_mm: float = 3.0,
-    n_threads: int = 1,
-) -> np.ndarray:
-    """Return the motion of a series in which every volume must be usable; see `track`.
-
-    Returns
-    -------
-    ndarray, shape (t, 4, 4), float64
-        Point maps from the reference to each volume, world mm.
-
-    Raises
-    ------
-    DataError
-        If a volume holds no image; the message names its index.
-    """
-    motion = track(
-        series,
-        reference,
-        affine,
-        reference_affine=reference_affine,
-        mask=mask,
-        fwhm_mm=fwhm_mm,
-        n_threads=n_threads,
-    )
-    if not motion.usable.all():
-        raise DataError(
-            f"volumes {np.flatnonzero(~motion.usable).tolist()} are constant or not finite; "
-            "remove them, or use hmc.track, which repeats the volume before and flags them"
-        )
-    return motion.matrices
 
 
 def robust_mean(

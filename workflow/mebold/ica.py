@@ -21,7 +21,7 @@ from mebold import nifti, tedana_files, tedana_logging
 from mebold.decay import check_echo_times
 from mebold.errors import ConfigError, GridMismatchError
 
-_LOGGER = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _ORDERS = ("aic", "kic", "mdl", "kundu", "kundu-stabilize")
 _TREES = ("tedana_orig", "meica", "minimal")
 _DATA_ERRORS = (ValueError, ArithmeticError, RuntimeError, LookupError)
@@ -139,7 +139,7 @@ def _counts(metrics: pd.DataFrame) -> dict[str, Any]:
 
 def _fallback(outcome: dict[str, Any], reason: str) -> IcaResult:
     """Return a result without data, and say so in the log."""
-    _LOGGER.warning("ICA denoising not used: %s", reason)
+    logger.warning("ICA denoising not used: %s", reason)
     return IcaResult(None, {**outcome, "status": "fallback", "reason": reason}, None, None)
 
 
@@ -174,13 +174,13 @@ def _run_tedana(arguments: dict[str, Any], n_threads: int) -> tuple[str | None, 
             if not isinstance(error, _DATA_ERRORS) and not _complete(_result_files(arguments)):
                 raise
             failure = f"tedana stopped with {type(error).__name__}: {error}"
-            _LOGGER.warning("%s", failure, exc_info=True)
+            logger.warning("%s", failure, exc_info=True)
         finally:
             mpl.use(backend)
     for text in record.warnings:
-        _LOGGER.warning("tedana: %s", text)
+        logger.warning("tedana: %s", text)
     for text in record.python_warnings:
-        _LOGGER.info("Python warning in tedana: %s", text)
+        logger.info("Python warning in tedana: %s", text)
     return failure, record
 
 

@@ -23,7 +23,7 @@ from mebold.nifti import read_json, write_json
 
 __all__ = ["check", "index", "read_table", "refresh", "table_text", "write_table"]
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 # Entities that select images, and the datatypes that the selection leaves alone.
 _SELECTED = {"subject": (), "session": ("anat",), "task": ("anat", "fmap")}
 _NO_SIDECARS = ("dataset_description.json", "participants.json", "participants.tsv")
@@ -100,7 +100,7 @@ def refresh(
     kept_folders = {folder for folder, print_ in prints.items() if before.get(folder) == print_}
     new = [file for file in chosen if file.part_of not in kept_folders]
     kept = [r for r in records(old) if r["folder"] in kept_folders] if kept_folders else []
-    _LOG.info("Indexing %d images; %d rows are up to date.", len(new), len(kept))
+    logger.info("Indexing %d images; %d rows are up to date.", len(new), len(kept))
     table = frame(_derive(root, files, kept + _index_rows(root, files, new)))
     write_table(table, table_path)
     write_json(listing, state | {"listing": prints})
@@ -236,7 +236,7 @@ def _pybids_metadata(root: Path, images: list[File]) -> dict[str, dict]:
         except (OSError, TypeError, AttributeError, KeyError, ValueError) as error:
             # pybids stops at the first sidecar it does not understand, such as a damaged one (our
             # own reader then names it) or one with a null in IntendedFor.
-            _LOG.info("pybids: %s; sidecars are merged without it.", error)
+            logger.info("pybids: %s; sidecars are merged without it.", error)
             return {}
         found = layout.get(extension=[".nii", ".nii.gz"])
         return {Path(file.path).relative_to(root).as_posix(): file.get_metadata() for file in found}

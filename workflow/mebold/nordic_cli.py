@@ -178,14 +178,14 @@ def _denoise(options: argparse.Namespace) -> tuple:
         )
     origin = f"given: {Path(options.gfactor).name}" if options.gfactor else "estimated"
     head = nordic_record.before_and_head(echo, result)[1]
-    record = nordic_record.record(echo, result, notes, head, noise_map=origin)
+    about = nordic_record.record(echo, result, notes, head, noise_map=origin)
     files = (options.magnitude, options.phase, options.gfactor, *(options.norf or ()))
-    record |= {
+    about |= {
         "RawSources": [Path(file).name for file in files if file],
         "Parameters": parameters,
         "GeneratedBy": [provenance.generated_by(nordic_record.PACKAGES)],
     }
-    return echo, result, record
+    return echo, result, about
 
 
 def _output(name: str) -> tuple[Path, str]:
@@ -204,14 +204,14 @@ def _run(options: argparse.Namespace) -> None:
         raise ConfigError("--norf needs a magnitude, and a phase exactly when the series has one.")
     if options.save_phase and not options.phase:
         raise ConfigError("--save-phase needs a phase series beside the magnitude.")
-    echo, result, record = _denoise(options)
+    echo, result, about = _denoise(options)
     tr, affine = _repetition_time(options.magnitude), echo.affine
-    nifti.save(options.output, result.magnitude, affine, tr=tr, metadata=record)
+    nifti.save(options.output, result.magnitude, affine, tr=tr, metadata=about)
     if result.phase is not None:
         nifti.save(f"{stem}_phase{suffix}", result.phase, affine, tr=tr)
     for name, label in _MAPS.items():
         nifti.save(f"{stem}_{label}{suffix}", getattr(result, name), affine)
-    _say(nordic_record.summary(echo, record))
+    _say(nordic_record.summary(echo, about))
     _say(nordic.PATENT)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from mebold.errors import ConfigError, DataError, GridMismatchError
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _BRIGHT_QUANTILE = 0.75
 _FEWEST_VOLUMES = 6
 #: How noise volumes are known.
@@ -50,7 +50,7 @@ def detect_noise_volumes(magnitude: np.ndarray, *, drop: float = 0.5) -> int:
     if n >= n_volumes / 2:
         return 0
     if n:
-        _LOG.info("The last %d of %d volumes are taken as noise volumes.", n, n_volumes)
+        logger.info("The last %d of %d volumes are taken as noise volumes.", n, n_volumes)
     return n
 
 
@@ -194,7 +194,7 @@ def smallest_magnitude(magnitude: np.ndarray) -> float:
         usable = volume[(volume > 0) & np.isfinite(volume)]
         if usable.size:
             if t:
-                _LOG.warning("%d volumes at the start are empty.", t)
+                logger.warning("%d volumes at the start are empty.", t)
             return float(usable.min())
     raise DataError(
         f"All {magnitude.shape[3]} volumes of the magnitude are zero or not finite; accepted are "

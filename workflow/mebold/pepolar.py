@@ -258,10 +258,10 @@ class _Pair:
     def realign(self) -> None:
         """Estimate how the head moved between the images, now that both can be corrected."""
         corrected = [self.read(w, self.seen[w][0]) * self.factor(w) for w in (0, 1)]
-        matrix = hmc.align(
+        matrix = hmc.register(
             corrected[1], corrected[0], moving_affine=self.affine,
             reference_affine=self.affine, mask=self.head,
-        )  # fmt: skip
+        ).matrix  # fmt: skip
         self.between = self.between @ matrix
         # What moves the head's centre along the phase encoding is a constant field.
         centre = affines.apply(self.affine, np.argwhere(self.head).mean(axis=0))

@@ -6,8 +6,6 @@ total readout time in seconds, and the sign is +1 for "i", "j", "k" and -1 for "
 To undo it, each undistorted point is read at its displaced place, so nothing has to be inverted.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from mebold.errors import MetadataError
@@ -40,41 +38,6 @@ def pe_axis_sign(direction: str) -> tuple[int, int]:
     raise MetadataError(
         f"PhaseEncodingDirection {direction!r}: expected i, j or k, with - for the reverse"
     )
-
-
-def readout_time(metadata: Mapping, *, source: str = "sidecar") -> float:
-    """Return the total readout time of an EPI series.
-
-    Parameters
-    ----------
-    metadata : mapping
-        BIDS keys: TotalReadoutTime, or EffectiveEchoSpacing with ReconMatrixPE.
-    source : str
-        File the keys come from, named in errors.
-
-    Returns
-    -------
-    float
-        Seconds between the centres of the first and the last reconstructed phase-encoding line.
-
-    Raises
-    ------
-    MetadataError
-        If neither is given or the value is not a plausible time in seconds.
-    """
-    if "TotalReadoutTime" in metadata:
-        key, value = "TotalReadoutTime", float(metadata["TotalReadoutTime"])
-    elif "EffectiveEchoSpacing" in metadata and "ReconMatrixPE" in metadata:
-        key = "EffectiveEchoSpacing * (ReconMatrixPE - 1)"
-        value = float(metadata["EffectiveEchoSpacing"]) * (int(metadata["ReconMatrixPE"]) - 1)
-    else:
-        raise MetadataError(
-            f"{source}: no TotalReadoutTime and no EffectiveEchoSpacing with ReconMatrixPE; "
-            "distortion correction needs one of them"
-        )
-    if not 0 < value < 1:
-        raise MetadataError(f"{source}: {key} is {value:g} s; expected seconds between 0 and 1")
-    return value
 
 
 def opposite(direction: str) -> str:

@@ -130,7 +130,7 @@ def collect(
         session=_sessions(session, len(onsets)),
         folds=_folds(xval_groups, len(onsets)),
         extra=_extra(extra_regressors, lengths),
-        basis=[glm_blocks.polynomial_basis(*pair) for pair in zip(lengths, degrees, strict=True)],
+        basis=[glm_blocks.polynomials(*pair) for pair in zip(lengths, degrees, strict=True)],
         library=library,
         assumed=assumed,
     )
@@ -188,7 +188,7 @@ def _trials_of_run(run: int, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray
 def _degrees(wanted: int | Sequence[int] | None, lengths: list[int], tr: float) -> list[int]:
     """Return the polynomial degree of every run."""
     if wanted is None:
-        return [glm_blocks.polynomial_degree(length, tr) for length in lengths]
+        return [glm_blocks.degree(length, tr=tr) for length in lengths]
     degrees = [int(degree) for degree in np.atleast_1d(np.asarray(wanted)).ravel()]
     degrees = degrees * len(lengths) if len(degrees) == 1 else degrees
     if len(degrees) != len(lengths) or min(degrees) < 0:

@@ -1,6 +1,5 @@
 """Alignment of a T1w image with a template: rigid, affine and nonlinear, in both directions."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -162,43 +161,6 @@ def quality(template: Brain, t1w: Brain, alignment: Alignment) -> tuple[dict, np
         "round_trip_mm": float(np.percentile(off, 95)),
         "displacement_mm": float(np.median(np.linalg.norm(there - points, axis=1)[inside])),
     }, moved
-
-
-def doubts(numbers: Mapping[str, float], limits: Mapping[str, float]) -> list[str]:
-    """Judge an alignment with a template.
-
-    Parameters
-    ----------
-    numbers : mapping
-        As from `quality`.
-    limits : mapping
-        ``least_correlation`` and ``least_dice``.
-
-    Returns
-    -------
-    list of str
-        One sentence per doubt; empty when nothing speaks against the alignment.
-    """
-    found = []
-    for name, key, what in (
-        ("correlation", "least_correlation", "correlation of T1w and template in the brain"),
-        ("mask_dice", "least_dice", "Dice overlap of the brain masks"),
-    ):
-        if not numbers[name] >= limits[key]:
-            found.append(
-                f"{what} is {numbers[name]:.2f}, below {limits[key]:g} (template.{key}): the "
-                "alignment with the template, or the brain mask of the T1w, may be wrong."
-            )
-    return found
-
-
-def caption(numbers: Mapping[str, float], found: Sequence[str]) -> str:
-    """Return the line under the figure: the numbers, and the first doubt."""
-    text = (
-        f"Orange: edges of the template. Correlation {numbers['correlation']:.3f}, Dice "
-        f"{numbers['mask_dice']:.3f}, there and back {numbers['round_trip_mm']:.2f} mm"
-    )
-    return text + (f"; WARNING: {found[0]}" if found else "")
 
 
 def require_one_grid(

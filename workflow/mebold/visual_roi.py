@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import toeplitz
 
+from mebold import glm_blocks
 from mebold.errors import ConfigError, DataError
 
 
@@ -31,51 +32,6 @@ class VisualResponse:
     effect: np.ndarray
     fold_effect: np.ndarray
     fold_t: np.ndarray
-
-
-def polynomial_basis(n_volumes: int, degree: int) -> np.ndarray:
-    """Return an orthonormal basis of the polynomials of degree 0..``degree``.
-
-    Parameters
-    ----------
-    n_volumes : int
-        Length of the run.
-    degree : int
-        Highest degree; -1 gives no columns.
-
-    Returns
-    -------
-    ndarray, (n_volumes, degree + 1), float64
-
-    Raises
-    ------
-    ConfigError
-        When the run has too few volumes for the degree.
-    """
-    if degree + 1 >= n_volumes:
-        raise ConfigError(
-            f"polynomial degree {degree} needs more than {degree + 1} volumes, "
-            f"the run has {n_volumes}"
-        )
-    powers = np.linspace(-1, 1, n_volumes)[:, None] ** np.arange(degree + 1)
-    return np.linalg.qr(powers)[0]
-
-
-def drift_degree(n_volumes: int, *, tr: float) -> int:
-    """Return the usual drift degree of a run: one per two minutes, rounded half up.
-
-    Parameters
-    ----------
-    n_volumes : int
-        Length of the run.
-    tr : float
-        Sampling interval in seconds.
-
-    Returns
-    -------
-    int
-    """
-    return int(np.floor(n_volumes * tr / 120 + 0.5))
 
 
 def run_response(
@@ -128,7 +84,7 @@ def run_response(
             "expected (voxels, volumes) and (volumes,)"
         )
     n_volumes = regressor.size
-    basis = polynomial_basis(n_volumes, degree)
+    basis = glm_blocks.polynomials(n_volumes, degree)
     x = regressor - basis @ (basis.T @ regressor)
     power = x @ x
     if power <= 1e-8 * max(regressor @ regressor, 1e-30):
@@ -192,7 +148,7 @@ def visual_response(
     regressors : sequence of ndarray, (T_r,)
         Image trials against baseline, convolved with an assumed response.
     degrees : sequence of int
-        Degree of the drift polynomials per run, see :func:`drift_degree`.
+        Degree of the drift polynomials per run, see `drifts.degree`.
     lags : int
         Samples over which noise may be correlated, see :func:`run_response`.
     statistic : {"t", "percent"}

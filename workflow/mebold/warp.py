@@ -84,13 +84,13 @@ def require_inside(
 def undistorted(
     image: np.ndarray,
     affine: np.ndarray,
-    warp_mm: np.ndarray,
     *,
     field_hz: np.ndarray | None = None,
+    warp_mm: np.ndarray | None = None,
     order: int = 3,
     **epi: object,
 ) -> np.ndarray:
-    """Undo gradient nonlinearity and B0 distortion of a reference image in one interpolation.
+    """Undo B0 distortion and gradient nonlinearity of a reference image in one interpolation.
 
     Parameters
     ----------
@@ -98,11 +98,11 @@ def undistorted(
         As acquired.
     affine : (4, 4) array
         Its voxel to world, mm.
-    warp_mm : (V, 3) array
-        Displacement of gradient nonlinearity at the voxels of the image, in C order.
     field_hz : (x, y, z) array, optional
-        Off-resonance in Hz on the same grid, in the frame of the image as acquired: it is read
-        where the scanner put each point.
+        Off-resonance in Hz on the same grid. With a warp it is in the frame of the image as
+        acquired, and read where the scanner put each point.
+    warp_mm : (V, 3) array, optional
+        Displacement of gradient nonlinearity at the voxels of the image, in C order.
     order : {3, 1, 0}
         Of the interpolation; 0 for masks.
     **epi
@@ -113,12 +113,14 @@ def undistorted(
     (x, y, z) float32 array
         Same grid, true geometry.
     """
-    if len(warp_mm) != image.size:
+    if warp_mm is not None and len(warp_mm) != image.size:
         message = f"{len(warp_mm)} displacements for an image of {image.size} voxels."
         raise GridMismatchError(message)
     points = affines.grid_points(image.shape, affine)
-    chain = {"warp_mm": warp_mm, "order": order}
+    chain = {"order": order} if warp_mm is None else {"order": order, "warp_mm": warp_mm}
     if field_hz is not None:
-        hertz = resample.resample_volume(field_hz, affine, points, warp_mm=warp_mm, order=1)
+        hertz = field_hz.ravel()
+        if warp_mm is not None:
+            hertz = resample.resample_volume(field_hz, affine, points, warp_mm=warp_mm, order=1)
         chain |= {"field_hz": hertz, **epi}
     return resample.resample_volume(image, affine, points, **chain).reshape(image.shape)

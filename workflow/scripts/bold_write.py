@@ -1,6 +1,6 @@
 """Write a variant's series as the BOLD image that users read."""
 
-from mebold import compare_quality, derivatives, figures, ica_outcome, nifti, series, visual_roi
+from mebold import compare_quality, derivatives, figures, glm_blocks, ica_outcome, nifti, series
 from mebold.jobs import job
 
 with job(snakemake):
@@ -28,7 +28,7 @@ with job(snakemake):
     )
     covered = series.unmask(data.std(axis=1) > 0, mask, fill=False)
     nifti.save(out.mask, covered, affine, dtype="uint8", metadata=about(Type="Brain"))
-    degree = visual_roi.drift_degree(data.shape[1], tr=run["tr_out"])
-    tsnr = series.unmask(compare_quality.tsnr(data, degree=degree), mask)
+    degree = glm_blocks.degree(data.shape[1], tr=run["tr_out"])
+    ratio = series.unmask(compare_quality.tsnr(data, degree=degree), mask)
     title = f"Temporal signal-to-noise ratio, {run['stem']}"
-    figures.save(figures.tsnr(tsnr, affine, mask=mask, title=title), out.figure)
+    figures.save(figures.tsnr(ratio, affine, mask=mask, title=title), out.figure)

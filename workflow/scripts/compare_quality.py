@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mebold import affines, compare_quality, glm_session, hrf, nifti, series, visual_roi
+from mebold import affines, compare_quality, glm_blocks, glm_session, hrf, nifti, series, visual_roi
 from mebold.jobs import job
 
 with job(snakemake):
@@ -20,9 +20,9 @@ with job(snakemake):
     response = hrf.assumed(session.tr, session.stimulus_duration_s)
     onsets = [design.sum(axis=1) for design in session.design]
     regressors = [np.convolve(onset, response)[: len(onset)] for onset in onsets]
-    degrees = [visual_roi.drift_degree(len(r), tr=session.tr) for r in regressors]
+    degrees = [glm_blocks.degree(len(r), tr=session.tr) for r in regressors]
     lags = round(snakemake.params.correlation_s / session.tr)
-    visual = visual_roi.visual_response(session.data, regressors, degrees=degrees, lags=lags)
+    found = visual_roi.visual_response(session.data, regressors, degrees=degrees, lags=lags)
     size = affines.voxel_sizes(affine)
     tsnr, fwhm = [], []
     for data, regressor, degree in zip(session.data, regressors, degrees, strict=True):
@@ -31,4 +31,4 @@ with job(snakemake):
             data, mask, voxel_mm=size, degree=degree, regressors=regressor[:, None]
         )
         fwhm.append(smooth.fwhm)
-    np.savez(snakemake.output[0], score=visual.score, tsnr=np.stack(tsnr), fwhm=np.array(fwhm))
+    np.savez(snakemake.output[0], score=found.score, tsnr=np.stack(tsnr), fwhm=np.array(fwhm))

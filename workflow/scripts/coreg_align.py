@@ -43,14 +43,14 @@ with job(snakemake) as log:
     masks["t1w_mask"] = nifti.load_mask(files.anchor_mask)[0]
     if snakemake.params.anatomy:  # without it the correlation with the reference has to do
         quality |= coreg.agreement(matrix, moving, affine, anchor, anchor_affine, **masks)
-    doubts = coreg_quality.warnings(quality, snakemake.params.coreg)
+    found = coreg_quality.of(quality, snakemake.params.coreg, coreg_quality.COREG)
     if files.get("field"):
         run, epi = snakemake.params.run, nifti.load(files.distorted)[0]
         hertz = nifti.load(files.field)[0]
         if files.warp:
             shift = affines.grid_points(epi.shape, affine)
             shift = warp.at_points(*nifti_warp.load(files.warp), shift)
-            epi, hertz = (warp.undistorted(image, affine, shift) for image in (epi, hertz))
+            epi, hertz = (warp.undistorted(image, affine, warp_mm=shift) for image in (epi, hertz))
         encoding = {key: run[key] for key in ("direction", "readout_s")}
         sign = sdc_check.field_sign_evidence(
             epi, affine, hertz, anchor, anchor_affine, **encoding,
@@ -59,13 +59,13 @@ with job(snakemake) as log:
         )  # fmt: skip
         quality["field_sign"] = asdict(sign)
         names = {"run": run["stem"], "fieldmaps": run["fieldmaps"]}
-        doubts += sdc_check.require_right_sign(sign, direction=run["direction"], **names)
-    for doubt in doubts:
+        found += sdc_check.require_right_sign(sign, direction=run["direction"], **names)
+    for doubt in found:
         log.warning("%s: %s", snakemake.output.xfm, doubt)
     nifti.save_xfm(snakemake.output.xfm, matrix)
     about = derivatives.Sidecar(snakemake, packages=["antspyx", "numba", "numpy"])
-    nifti.write_json(snakemake.output.info, about(Quality=quality, Warnings=doubts))
-    text = coreg_quality.caption(quality, doubts)
+    nifti.write_json(snakemake.output.info, about(Quality=quality, Warnings=found))
+    text = coreg_quality.caption(quality, found)
     figure = figures.registration(
         moving, affine, anchor, anchor_affine, matrix, mask=masks["t1w_mask"], subtitle=text
     )

@@ -22,14 +22,14 @@ with job(snakemake) as log:
     )
     nifti.save_xfm(snakemake.output.xfm, matrix)
     about = derivatives.Sidecar(snakemake, packages=["antspyx", "numpy", "scipy"])
-    doubts = coreg_quality.warnings(quality, snakemake.params.settings)
-    for doubt in doubts:
+    found = coreg_quality.of(quality, snakemake.params.settings, coreg_quality.COREG)
+    for doubt in found:
         log.warning("%s: %s", snakemake.output.xfm, doubt)
-    nifti.write_json(snakemake.output.info, about(Quality=quality, Warnings=doubts))
+    nifti.write_json(snakemake.output.info, about(Quality=quality, Warnings=found))
     log.info(
         "aligned with the %s first (boundary costs: %s)", quality["image"], quality["image_costs"]
     )
-    text = coreg_quality.caption(quality, doubts)
+    text = coreg_quality.caption(quality, found)
     figure = figures.registration(
         boldref, affine, t1w, t1w_affine, matrix, mask=mask, subtitle=text
     )

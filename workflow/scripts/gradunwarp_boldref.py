@@ -13,8 +13,8 @@ with job(snakemake) as log:
     warp_mm = warp.at_points(field, field_affine, affines.grid_points(boldref.shape, affine))
     chain = {"field_hz": nifti.load(files.field)[0]} if files.field else {}
     chain |= {key: run[key] for key in ("direction", "readout_s")}
-    corrected = warp.undistorted(boldref, affine, warp_mm, **chain)
-    mask = warp.undistorted(acquired, affine, warp_mm, **chain, order=0) > 0
+    corrected = warp.undistorted(boldref, affine, warp_mm=warp_mm, **chain)
+    mask = warp.undistorted(acquired, affine, warp_mm=warp_mm, **chain, order=0) > 0
     warp.require_inside(mask, affine, field, field_affine, name=files.warp)
     length = np.linalg.norm(warp_mm, axis=1).reshape(mask.shape)
     within = length[mask]

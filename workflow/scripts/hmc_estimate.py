@@ -22,7 +22,7 @@ with job(snakemake) as log:
         reference, reference_affine = hmc.robust_mean(series, affine, **fine), affine
         boldref = hmc.robust_mean(other[..., : series.shape[3]], affine, **fine)
     mask = anat.epi_mask(boldref, reference_affine)
-    track = hmc.track(
+    motion = hmc.track(
         series,
         reference,
         affine,
@@ -33,14 +33,14 @@ with job(snakemake) as log:
     )
     centre = affines.grid_points(mask.shape, reference_affine, mask).mean(axis=0)
     limit = settings["outlier_mm"]
-    table, flags = hmc_record.motion_record(track, centre, outlier_mm=limit)
+    table, flags = hmc_record.motion_record(motion, centre, outlier_mm=limit)
     if flags["DoubtfulVolumes"]:
         log.warning("motion is doubtful in volumes %s", flags["DoubtfulVolumes"])
     about = derivatives.Sidecar(snakemake, packages=["antspyx", "nibabel", "numba", "numpy"])
     out = snakemake.output
     nifti.save(out.boldref, boldref, reference_affine, metadata=about(SkullStripped=False))
     nifti.save(out.mask, mask, reference_affine, dtype="uint8", metadata=about(Type="Brain"))
-    nifti.save_xfm(out.motion, track.matrices)
+    nifti.save_xfm(out.motion, motion.matrices)
     nifti.write_tsv(out.table, table)
     volumes = {"NoiseVolumes": noise, "NoiseVolumesOrigin": origin}
     volumes |= {"Volumes": int(series.shape[3]), "Centre": centre}

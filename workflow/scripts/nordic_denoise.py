@@ -23,10 +23,10 @@ with job(snakemake) as log:
             **params.options,
         )
     before, head = nordic_record.before_and_head(echo, result)
-    record = nordic_record.record(echo, result, notes, head, noise_map=params.noise_map)
-    log.info("%s\n%s", nordic.PATENT, summary := nordic_record.summary(echo, record))
+    made = nordic_record.record(echo, result, notes, head, noise_map=params.noise_map)
+    log.info("%s\n%s", nordic.PATENT, words := nordic_record.summary(echo, made))
     about = derivatives.Sidecar(snakemake, packages=nordic_record.PACKAGES)
-    sidecar = about(**derivatives.echo_metadata(params.run), **record)
+    sidecar = about(**derivatives.echo_metadata(params.run), **made)
     for part in ("magnitude", "phase") if params.options["with_phase"] else ("magnitude",):
         data = getattr(result, part)
         nifti.save(out[part], data, echo.affine, tr=params.run["tr"], metadata=sidecar)
@@ -35,7 +35,7 @@ with job(snakemake) as log:
         nifti.save(out[name], maps[name], echo.affine, metadata=about(Units=units))
     maps.pop("noise_sd")
     title = f"NORDIC, {params.run['stem']}{snakemake.wildcards.echo}"
-    lines = [summary, *(f"Warning: {note}" for note in notes)]
+    lines = [words, *(f"Warning: {note}" for note in notes)]
     texts = {"title": title, "subtitle": "\n".join(lines)}
     figure = figures.nordic_qc(before, result.magnitude, echo.affine, mask=head, **maps, **texts)
     figures.save(figure, out.figure)

@@ -1,6 +1,6 @@
 """Bring the field to the reference image of a run and undistort that image."""
 
-from mebold import boldref_field, derivatives, figures, fmap_session, hmc, nifti, regrid
+from mebold import boldref_field, derivatives, figures, fmap_session, hmc, nifti, regrid, warp
 from mebold.jobs import job
 
 with job(snakemake) as log:
@@ -19,7 +19,7 @@ with job(snakemake) as log:
     hertz, to_fieldmap = boldref_field.at_boldref(
         session, boldref, affine, mask=mask, **epi, **smoothing
     )
-    corrected = boldref_field.undistorted(boldref, affine, hertz, **epi)
+    corrected = warp.undistorted(boldref, affine, field_hz=hertz, **epi)
     about = derivatives.Sidecar(snakemake, packages=["numba", "numpy", "scipy"])
     out = snakemake.output
     nifti.save(out.boldref, corrected, affine, metadata=about(SkullStripped=False))

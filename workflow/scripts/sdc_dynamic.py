@@ -53,17 +53,17 @@ with job(snakemake) as log:
     else:
         reference = hmc.robust_mean(raw, affine, fwhm_mm=smoothing["fwhm_mm"])
         reference_affine = affine
-    track = hmc.track(
+    anew = hmc.track(
         sdc_dynamic.without_change(raw, change, affine, **epi), reference, affine,
         reference_affine=reference_affine, mask=mask, **smoothing, n_threads=snakemake.threads,
     )  # fmt: skip
-    if track.doubtful.any():
-        log.warning("motion is doubtful in volumes %s", np.flatnonzero(track.doubtful).tolist())
+    if anew.doubtful.any():
+        log.warning("motion is doubtful in volumes %s", np.flatnonzero(anew.doubtful).tolist())
     about = derivatives.Sidecar(snakemake, packages=["nibabel", "numba", "numpy", "scipy"])
     about_change = about(Units="Hz", **found)
     nifti.save(snakemake.output.change, change, affine, tr=run["tr"], metadata=about_change)
-    nifti.save_xfm(snakemake.output.motion, track.matrices)
+    nifti.save_xfm(snakemake.output.motion, anew.matrices)
     brain = regrid.onto(mask, boldref_affine, change.shape[:3], affine, order=0) > 0
     scale = {"tr": run["tr"], "mm_per_hz": found["MillimetresPerHertz"]}
-    figure = figures.field_change(change, affine, mask=brain, **scale, title=run["stem"])
+    figure = figures.changing_field(change, affine, mask=brain, **scale, title=run["stem"])
     figures.save(figure, snakemake.output.figure)

@@ -1,6 +1,6 @@
 """Make the field of every volume of a run from its phase by MEDIC, and undistort the reference."""
 
-from mebold import boldref_field, derivatives, figures, fmap_phase, medic, nifti
+from mebold import derivatives, figures, fmap_phase, medic, nifti, warp
 from mebold.jobs import job
 
 with job(snakemake):
@@ -23,7 +23,7 @@ with job(snakemake):
     motion = nifti.load_xfm(files.motion).reshape(-1, 4, 4)
     grid = {"shape": boldref.shape, "boldref_affine": boldref_affine}
     hertz = medic.static_field(undistorted, affine, motion=motion, **grid)
-    corrected = boldref_field.undistorted(boldref, boldref_affine, hertz, **epi)
+    corrected = warp.undistorted(boldref, boldref_affine, field_hz=hertz, **epi)
     about = derivatives.Sidecar(snakemake, packages=["warpkit", "nibabel", "numba", "numpy"])
     nifti.save(out.boldref, corrected, boldref_affine, metadata=about(SkullStripped=False))
     nifti.save(out.field, hertz, boldref_affine, metadata=about(Units="Hz"))

@@ -1,6 +1,6 @@
 """Align the T1w of a subject with the template, in both directions, and judge it."""
 
-from mebold import derivatives, figures, mni, nifti, nifti_warp, template
+from mebold import coreg_quality, derivatives, figures, mni, nifti, nifti_warp, template
 from mebold.jobs import job
 
 with job(snakemake) as log:
@@ -18,12 +18,12 @@ with job(snakemake) as log:
     options = {"voxel_mm": settings["registration_mm"], "seed": snakemake.params.seed}
     found = template.align(target, own, **options)
     quality, moved = template.quality(target, own, found)
-    doubts = template.doubts(quality, settings)
+    doubtful = coreg_quality.of(quality, settings, coreg_quality.TEMPLATE)
     log.info("alignment with the template: %s", quality)
-    for doubt in doubts:
+    for doubt in doubtful:
         log.warning("%s: %s", snakemake.output.to_t1w, doubt)
     about = derivatives.Sidecar(
-        snakemake, packages=["antspyx", "numpy", "scipy"], Quality=quality, Warnings=doubts
+        snakemake, packages=["antspyx", "numpy", "scipy"], Quality=quality, Warnings=doubtful
     )
     units = {"Units": "mm", "SpatialReference": snakemake.params.reference}
     nifti_warp.save(
@@ -36,6 +36,7 @@ with job(snakemake) as log:
     image, mask, grid = target.extracted(settings["registration_mm"])
     figure = figures.registration(
         image, grid, moved, grid, mask=mask,
-        title="Alignment of T1w and template", subtitle=template.caption(quality, doubts),
+        title="Alignment of T1w and template",
+        subtitle=f"Orange: edges of the template. {coreg_quality.caption(quality, doubtful)}",
     )  # fmt: skip
     figures.save(figure, snakemake.output.figure)
