@@ -185,13 +185,13 @@ def test_every_dataset_is_valid_bids(finished):
         pytest.skip("bids-validator-deno is not installed beside the interpreter")
     datasets = sorted(p.parent for p in (finished / "out").glob("*/dataset_description.json"))
     assert len(datasets) == 11
-    for dataset in [finished / "raw", *datasets]:
+    for folder in [finished / "raw", *datasets]:
         done = subprocess.run(
-            [validator, "--json", str(dataset)], text=True, capture_output=True, check=False
+            [validator, "--json", str(folder)], text=True, capture_output=True, check=False
         )
         issues = json.loads(done.stdout)["issues"]["issues"]
         errors = {(i["code"], i.get("location")) for i in issues if i["severity"] == "error"}
-        assert not errors, f"{dataset.name}: {sorted(errors, key=str)[:5]}"
+        assert not errors, f"{folder.name}: {sorted(errors, key=str)[:5]}"
 
 
 def test_report_is_made(finished):

@@ -30,7 +30,7 @@ def tables(subjects, *, half=2.0):
     )
 
 
-def describe(subjects, **options):
+def described(subjects, **options):
     long, paired = tables(subjects, **options)
     group = compare_stats.group_table(long, references=["standardSingle", "nordicOptcom"])
     return compare_text.describe(
@@ -39,7 +39,7 @@ def describe(subjects, **options):
 
 
 def test_one_subject_best_difference_and_sureness():
-    text = describe(["01"])
+    text = described(["01"])
     assert "3 variants compared in subject 01" in text
     assert "that of nordicIca, 14.5 %; the next that of nordicOptcom, 14.0 %; the lowest" in text
     assert "the lowest that of standardSingle, 8.0 %" in text
@@ -59,7 +59,7 @@ def test_one_wide_interval_takes_the_sureness_away():
 
 
 def test_five_subjects_name_p_and_its_floor():
-    text = describe([f"{i:02d}" for i in range(5)])
+    text = described([f"{i:02d}" for i in range(5)])
     assert "compared in 5 subjects" in text
     assert "clearly higher in 5 and clearly lower in 0 of 5 subject sessions" in text
     assert "higher than standardSingle in 5 of 5 (difference 6.5 ± 0.0 points" in text

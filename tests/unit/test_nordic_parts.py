@@ -179,13 +179,13 @@ def test_pieces_add_up_to_the_gram_matrix_of_every_patch(kernel, overlap):
     with ThreadPoolExecutor(2) as pool:
         for i, terms in nordic_grams.gram_layers(parts, axes, n, pool):
             for j, y in enumerate(axes[1].positions):
-                grams = nordic_grams.row_of_grams(terms, j, is_complex=True)
+                row = nordic_grams.row_of_grams(terms, j, is_complex=True)
                 for k, z in enumerate(axes[2].positions):
                     x = axes[0].positions[i]
                     patch = data[x : x + kernel[0], y : y + kernel[1], z : z + kernel[2]]
                     patch = patch.reshape(-1, n).astype(complex)
                     expected = np.triu((patch.conj().T @ patch).T)
-                    np.testing.assert_allclose(np.triu(grams[k]), expected, atol=1e-9)
+                    np.testing.assert_allclose(np.triu(row[k]), expected, atol=1e-9)
 
 
 def test_patch_positions():
@@ -205,10 +205,10 @@ def test_cells_fill_the_axis_and_know_their_patches():
     edges = [start for start, _ in axis.cells] + [axis.cells[-1][1]]
     assert edges == sorted(set(edges))
     assert (edges[0], edges[-1]) == (0, 23)
-    for (start, stop), patches in zip(axis.cells, axis.cell_patches, strict=True):
+    for (start, stop), covered in zip(axis.cells, axis.cell_patches, strict=True):
         for voxel in range(start, stop):
             inside = [i for i, p in enumerate(axis.positions) if p <= voxel < p + 7]
-            assert list(patches) == inside
+            assert list(covered) == inside
 
 
 def test_kernel_rules():

@@ -112,13 +112,13 @@ def test_dataset_is_valid_bids(finished):
     validator = Path(sys.executable).parent / "bids-validator-deno"
     if not validator.exists():
         pytest.skip("bids-validator-deno is not installed beside the interpreter")
-    for dataset in ("raw", "out/nordic"):
+    for name in ("raw", "out/nordic"):
         done = subprocess.run(
-            [validator, "--json", finished / dataset], text=True, capture_output=True, check=False
+            [validator, "--json", finished / name], text=True, capture_output=True, check=False
         )
         issues = json.loads(done.stdout)["issues"]["issues"]
         errors = [(i["code"], i.get("location")) for i in issues if i["severity"] == "error"]
-        assert not errors, f"{dataset}: {errors[:5]}"
+        assert not errors, f"{name}: {errors[:5]}"
 
 
 def test_given_noise_map_replaces_the_estimate_and_is_checked(finished):
