@@ -36,7 +36,7 @@ demo/raw/dataset_description.json: | env
 demo: env demo/raw/dataset_description.json
 	$(SNAKEMAKE) --cores $(CORES) --quiet rules
 	$(SNAKEMAKE) --report demo/report.html --quiet all
-	PYTHONPATH=workflow $(BIN)/python -m mebold.phantom_check demo/derivatives demo/truth
+	PYTHONPATH=workflow $(BIN)/python -m mebold.phantom.check demo/derivatives demo/truth
 	@printf '%s\n' '' 'Results of the demo:' \
 	  '  comparison   demo/derivatives/comparison/figures/desc-variants_comparison.png' \
 	  '  in words     demo/derivatives/comparison/desc-variants_summary.md' \
@@ -53,7 +53,7 @@ group: env group/raw/dataset_description.json
 	$(SNAKEMAKE) comparison --cores $(CORES) --quiet rules --config bids_dir=group/raw \
 	  output_dir=group/derivatives compare='{n_bootstrap: 200}' \
 	  variants='["standardSingle","standardOptcom","nordicSingle","nordicOptcom"]'
-	PYTHONPATH=workflow $(BIN)/python -m mebold.phantom_check group/derivatives group/truth
+	PYTHONPATH=workflow $(BIN)/python -m mebold.phantom.check group/derivatives group/truth
 	@echo; cat group/derivatives/comparison/desc-variants_summary.md; printf '%s\n' '' \
 	  '  figure       group/derivatives/comparison/figures/desc-variants_comparison.png' \
 	  '  p, floors    group/derivatives/comparison/desc-variants_group.tsv'
@@ -61,7 +61,7 @@ group: env group/raw/dataset_description.json
 # The plan of a dataset: make plan BIDS=path (the demo's by default).
 BIDS ?= demo/raw
 plan: env
-	PYTHONPATH=workflow $(BIN)/python -m mebold.inventory $(BIDS) --plan
+	PYTHONPATH=workflow $(BIN)/python -m mebold.plan $(BIDS)
 
 test: env
 	$(BIN)/python -m pytest -n $(CORES) --dist loadfile

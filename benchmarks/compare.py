@@ -23,7 +23,10 @@ import pandas as pd
 import peak
 from glmsingle import N_RUNS, N_VOLUMES, TRIALS_PER_RUN, make_design
 
-from mebold import compare_quality, compare_variants, glm_blocks, visual_roi
+from mebold.compare import session
+from mebold.compare.quality import smoothness, tsnr
+from mebold.confounds import drifts
+from mebold.rois import visual
 
 BLOCK = 10_000
 # Visual voxels per voxel of the mask: more than visual cortex has.
@@ -60,14 +63,14 @@ def quality(folder: Path) -> None:
     data = [np.load(folder / f"run{run}.npy", mmap_mode="r") for run in range(N_RUNS)]
     mask = np.load(folder / "mask.npy")
     regressors = [design.sum(axis=1) for design in np.load(folder / "design.npy")]
-    degree = glm_blocks.degree(N_VOLUMES, tr=1)
+    degree = drifts.degree(N_VOLUMES, tr=1)
     degrees = [degree] * N_RUNS
-    score = visual_roi.visual_response(data, regressors, degrees=degrees, lags=10).score
+    score = visual.visual_response(data, regressors, degrees=degrees, lags=10).score
     ratio, fwhm = [], []
     for series, x in zip(data, regressors, strict=True):
-        ratio.append(compare_quality.tsnr(series, degree=degree))
+        ratio.append(tsnr(series, degree=degree))
         options = {"voxel_mm": (1.8, 1.8, 1.8), "degree": degree, "regressors": x[:, None]}
-        fwhm.append(compare_quality.smoothness(series, mask, **options).fwhm)
+        fwhm.append(smoothness(series, mask, **options).fwhm)
     np.savez(folder / "quality.npz", score=score, tsnr=np.stack(ratio), fwhm=np.array(fwhm))
 
 
@@ -79,7 +82,7 @@ def compare(folder: Path) -> None:
     found = np.load(folder / "quality.npz")
     n = found["score"].size
     with h5py.File(folder / "model.h5") as model:
-        compare_variants.evaluate_variants(
+        session.evaluate_variants(
             {"a": model["betas"], "b": model["betas"]},
             trials=trials,
             quality={"a": found, "b": found},

@@ -20,8 +20,12 @@ from pathlib import Path
 import numpy as np
 import peak
 
-from mebold import affines, hmc, nifti, phantom_anatomy, resample, stc
-from mebold.phantom_spec import make_spec
+from mebold.files import transforms
+from mebold.geometry import affines, interpolation
+from mebold.hmc import track
+from mebold.phantom import anatomy
+from mebold.phantom.spec import make_spec
+from mebold.resample import slice_timing
 
 READOUT_S = 0.0215
 TR, TR_OUT = 1.9, 1.0
@@ -41,7 +45,7 @@ class Case:
         self.shape = (36, 44, 29) if small else (90, 110, 72)
         self.voxel = 4.5 if small else 1.8
         self.n_motion = 6 if small else 24
-        self.head = phantom_anatomy.make_head(self.spec, "01")
+        self.head = anatomy.make_head(self.spec, "01")
         tilt = np.deg2rad([-10.4, 1.1, 0.0])
         offset = self.head.centre + np.array([0.0, 0.0, 5.0])
         half = (np.array(self.shape) - 1) / 2
@@ -122,9 +126,9 @@ def motion_mebold(case, *, fwhm_mm=3.0):
     """Fit every volume; preparing the reference is part of the time."""
     reference, series, truth = case.motion_run()
     mask = case.brain()
-    hmc.track(series[..., :2], reference, case.affine, mask=mask, fwhm_mm=fwhm_mm)
+    track.track(series[..., :2], reference, case.affine, mask=mask, fwhm_mm=fwhm_mm)
     start = cpu_seconds()
-    motion = hmc.track(series, reference, case.affine, mask=mask, fwhm_mm=fwhm_mm)
+    motion = track.track(series, reference, case.affine, mask=mask, fwhm_mm=fwhm_mm)
     seconds = cpu_seconds() - start
     return {"CPU s/volume": seconds / len(truth)} | errors_um(case, motion.matrices, truth)
 
@@ -258,9 +262,9 @@ def resample_mebold(case, *, echoes=3, order=3):
         "field_hz": field, "direction": "j-", "readout_s": READOUT_S, "order": order,
     }  # fmt: skip
     # The first call compiles, and has a virtual machine hand out its memory for the first time.
-    resample.resample_series([series] * echoes, case.affine, points, **options)
+    interpolation.resample_series([series] * echoes, case.affine, points, **options)
     start, user = cpu_seconds(), cpu_seconds(system=False)
-    out = resample.resample_series([series] * echoes, case.affine, points, **options)
+    out = interpolation.resample_series([series] * echoes, case.affine, points, **options)
     seconds, user = cpu_seconds() - start, cpu_seconds(system=False) - user
     difference = _difference(case, out[-1, :, -1], volume, points, field, motion, to_boldref)
     return {
@@ -305,7 +309,7 @@ def resample_ants(case):
     moving = _ants_image(volume, case.affine)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rigid_xfm.txt"
-        nifti.save_xfm(path, motion @ to_boldref)
+        transforms.save_xfm(path, motion @ to_boldref)
         start = cpu_seconds()
         out = ants.apply_transforms(fixed, moving, [str(path)], interpolator="bSpline").numpy()
         seconds = cpu_seconds() - start
@@ -332,9 +336,9 @@ def stc_mebold(case, method="cubic"):
     """Resample one echo of one run in time, in blocks, as the interpolation in space reads it."""
     series, times = _stc_run(case)
     options = {"tr": TR, "tr_out": TR_OUT, "method": method}
-    stc.correct(series[:2, :2], times, **options)
+    slice_timing.correct(series[:2, :2], times, **options)
     start, user = cpu_seconds(), cpu_seconds(system=False)
-    corrected = stc.Corrected(series, times, **options)
+    corrected = slice_timing.Corrected(series, times, **options)
     samples = corrected.shape[3]
     for first in range(0, samples, 16):
         corrected[..., first : first + 16]
@@ -348,9 +352,9 @@ def stc_mebold(case, method="cubic"):
 def stc_mebold_whole(case):
     """Resample one echo of one run in time, the whole series held."""
     series, times = _stc_run(case)
-    stc.correct(series[:2, :2], times, tr=TR, tr_out=TR_OUT)
+    slice_timing.correct(series[:2, :2], times, tr=TR, tr_out=TR_OUT)
     start, user = cpu_seconds(), cpu_seconds(system=False)
-    out = stc.correct(series, times, tr=TR, tr_out=TR_OUT)
+    out = slice_timing.correct(series, times, tr=TR, tr_out=TR_OUT)
     return {
         "CPU s/echo-run": cpu_seconds() - start,
         "without the kernel": cpu_seconds(system=False) - user,
@@ -368,7 +372,7 @@ def stc_scipy(case):
     from scipy.interpolate import CubicSpline
 
     series, times = _stc_run(case)
-    n, n_out = series.shape[3], stc.n_output_volumes(series.shape[3], tr=TR, tr_out=TR_OUT)
+    n, n_out = series.shape[3], slice_timing.n_output_volumes(series.shape[3], tr=TR, tr_out=TR_OUT)
     source = np.clip(np.arange(-3, n + 3), 0, n - 1)
     start = cpu_seconds()
     out = np.empty((*case.shape, n_out), np.float32)

@@ -23,8 +23,8 @@ from pathlib import Path
 import numpy as np
 import peak
 
-from mebold import hrf
-from mebold.singletrial import fit_glmsingle
+from mebold.singletrial import hrf
+from mebold.singletrial.fit import fit_glmsingle
 
 N_RUNS, N_VOLUMES, TR, STIMDUR = 12, 310, 1.0, 2.5
 TRIALS_PER_RUN, N_IMAGES, N_REPEATED = 90, 770, 310

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from mebold import affines, mni, regrid
+from mebold.anat import mni
+from mebold.geometry import affines, grids
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,7 @@ class Scanner:
     def image(self, rng, pose, noise=0.03):
         """Return image and brain mask of the head moved by a point map."""
         head, brain = (
-            regrid.onto(
-                m, self.template_affine, self.shape, self.affine, matrix=np.linalg.inv(pose)
-            )
+            grids.onto(m, self.template_affine, self.shape, self.affine, matrix=np.linalg.inv(pose))
             for m in self.sources
         )
         noise = noise * (rng.normal(size=self.shape) + 1j * rng.normal(size=self.shape))
@@ -65,8 +64,8 @@ class Scanner:
 def make_scene(rng, *, epi_mm=4.0, t1w_mm=4.0, shift_mm=6.0, turn_deg=5.0, noise=0.03, bias=True):
     """Return a Scene: oblique EPI with the slab cut above, receive bias and noise."""
     maps, affine = mni.load_template(2.0)
-    t1w, t1w_affine = regrid.coarsen(maps["t1"], affine, voxel_mm=t1w_mm)
-    wm, brain = (regrid.coarsen(maps[n], affine, voxel_mm=t1w_mm)[0] for n in ("wm", "brain"))
+    t1w, t1w_affine = grids.coarsen(maps["t1"], affine, voxel_mm=t1w_mm)
+    wm, brain = (grids.coarsen(maps[n], affine, voxel_mm=t1w_mm)[0] for n in ("wm", "brain"))
     turn = np.deg2rad(rng.uniform(-turn_deg, turn_deg, 3))
     truth = affines.rigid_matrix(np.r_[rng.uniform(-shift_mm, shift_mm, 3), turn], np.zeros(3))
     shape = tuple(int(n / epi_mm) for n in (184, 220, 160))
@@ -77,7 +76,7 @@ def make_scene(rng, *, epi_mm=4.0, t1w_mm=4.0, shift_mm=6.0, turn_deg=5.0, noise
     pull = {"matrix": np.linalg.inv(truth)}
     sources = (epi_contrast(maps), maps["brain"])
     smooth = [ndimage.gaussian_filter(m, 0.35 * epi_mm / 2) for m in sources]
-    epi, mask = (regrid.onto(m, affine, shape, grid, **pull) for m in smooth)
+    epi, mask = (grids.onto(m, affine, shape, grid, **pull) for m in smooth)
     if bias:
         x = np.indices(shape)
         epi = epi * np.exp(0.35 * np.cos(3 * x[0] / shape[0]) + 0.3 * x[2] / shape[2])

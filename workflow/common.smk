@@ -1,43 +1,58 @@
 """Load and check configuration and run table, and constrain wildcards. No decisions here."""
 
+from inspect import signature
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
-from mebold import inventory, nifti_warp, plan, plan_text, provenance, settings
-from mebold.derivatives import spatial_reference_of
 from mebold.errors import MeboldError
-from mebold.job_parameters import JobParameters
-from mebold.runs import VARIANTS, datasets, variant_of
+from mebold.files import metadata, transforms
+from mebold.inventory.checks import check
+from mebold.inventory.index import refresh
+from mebold.inventory.table import read_table
+from mebold.jobs import code_hash, configuration
+from mebold.jobs.index import Index
+from mebold.jobs.parameters import Parameters
+from mebold.jobs.products import Products
+from mebold.plan.table import make_plan
+from mebold.plan.text import notices
+from mebold.variants import VARIANTS, datasets, variant_of
 
 TABLE = str(Path(config["output_dir"], "work", "runs.tsv"))
+# Wildcards that functions of the library take as labels.
+LABELS = ("sub", "folder", "stem", "group", "pooled", "dataset", "thermal", "echo")
+SCHEMA = f"{workflow.basedir}/workflow/schemas/config.schema.yaml"
 
 try:
-    config.update(settings.complete(config))
+    config.update(configuration.complete(config, configuration.load_schema(SCHEMA)))
     if config["run_table"]:
-        table = inventory.read_table(config["run_table"])
+        table = read_table(config["run_table"])
     else:
         # Cluster jobs parse this file again: only the first process looks at the BIDS tree.
         if workflow.is_main_process:
-            inventory.refresh(
+            refresh(
                 config["bids_dir"],
                 TABLE,
                 participant_labels=config["participant_label"],
                 session_labels=config["session_label"],
                 task_labels=config["task_label"],
             )
-        table = inventory.read_table(TABLE)
-    inventory.check(table)
-    run_plan = plan.make_plan(table, config=config)
-    runs = JobParameters(table, run_plan, config)
-    runs.require_runs()
+        table = read_table(TABLE)
+    check(table)
+    run_plan = make_plan(table, config=config)
+    runs = Index(table, run_plan, config)
+    products = Products(runs)
+    parameters = Parameters(runs)
+    products.require_runs()
     if workflow.is_main_process:
         if config["gradient_nonlinearity"]["warp"]:
-            nifti_warp.check(config["gradient_nonlinearity"]["warp"])
-        for notice in plan_text.notices(run_plan):
+            transforms.check_displacement(config["gradient_nonlinearity"]["warp"])
+        for notice in notices(run_plan):
             logger.warning(f"Plan: {notice}")
-    spatial_reference = spatial_reference_of(runs.space, config["template"]["image"])
+    spatial_reference = metadata.spatial_reference_of(
+        runs.space, config["template"]["image"]
+    )
 except MeboldError as error:
     raise WorkflowError(str(error)) from None
 
@@ -58,16 +73,33 @@ wildcard_constraints:
 
 
 def code(script):
-    """Hash a script's library modules: an edit of one reruns the jobs that use it."""
-    return provenance.code_hash(f"{workflow.basedir}/workflow/scripts/{script}.py")
+    """Hash a script with what it uses of the library: an edit reruns just its jobs."""
+    return code_hash.code_hash(f"{workflow.basedir}/workflow/scripts/{script}.py")
+
+
+def chosen(section, *keys):
+    """Keys of a section of the configuration: a job gets just those that it uses."""
+    return {key: config[section][key] for key in keys}
+
+
+def by(function, *arguments):
+    """Call a function with the labels of a job that it names, then with more arguments."""
+    labels = [name for name in signature(function).parameters if name in LABELS]
+
+    def of_wildcards(wildcards):
+        return function(*(wildcards[label] for label in labels), *arguments)
+
+    return of_wildcards
 
 
 def memory(series=3, base=1000):
-    """Memory of a job in MB: a multiple of one echo's float32 series, more at each attempt."""
+    """Memory of a job in MB: a multiple of its float32 series, more at each attempt."""
 
     def mem_mb(wildcards, attempt):
-        size = runs.series_mb(**dict(wildcards.items()))
-        return int(attempt * (base + series * size))
+        labels = {
+            key: wildcards[key] for key in ("stem", "group") if key in wildcards.keys()
+        }
+        return int(attempt * (base + series * parameters.series_mb(**labels)))
 
     return mem_mb
 

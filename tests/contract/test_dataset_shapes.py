@@ -3,11 +3,11 @@
 import pytest
 from bids_trees import BOLD, SHAPE, Tree
 
-from mebold import inventory
 from mebold.errors import MetadataError
-from mebold.inventory_runs import collect
-from mebold.inventory_table import records
-from mebold.plan import make_plan
+from mebold.inventory import checks, index, pybids
+from mebold.inventory.runs import collect
+from mebold.inventory.table import records
+from mebold.plan.table import make_plan
 
 CONFIG = {"variants": ["standardSingle", "nordicOptcom"], "design": {"label_column": "stim_name"}}
 SINGLE = {"echoes": {None: 0.03}, "parts": (None,)}
@@ -20,8 +20,8 @@ def tree(tmp_path):
 
 def read(tree):
     """Index and check a tree; return its rows, runs by stem, and planned stages by stem."""
-    table = inventory.index(tree.root)
-    inventory.check(table)
+    table = index.index(tree.root)
+    checks.check(table)
     plan = make_plan(table, config=CONFIG)
     stages = {}
     for row in plan.to_dict("records"):
@@ -53,7 +53,7 @@ def test_all_entities_but_echo_and_part_separate_runs(tree):
     stems = ["acq-a_run-1", "acq-b_run-1", "rec-x_run-1", "dir-AP_run-1", "dir-PA_run-1", "run-2"]
     for stem in stems:
         tree.run(f"sub-01_task-x_{stem}")
-    with_task = inventory.index(tree.root)
+    with_task = index.index(tree.root)
     assert [run.stem for run in collect(with_task)] == sorted(f"sub-01_task-x_{s}" for s in stems)
     assert {run.n_echoes for run in collect(with_task)} == {3}
 
@@ -74,7 +74,7 @@ def test_anatomy_in_a_session_of_its_own(tree):
     _, _, stages = read(tree)
     assert stages["sub-01"] == ["anat"]
     assert "coreg" in stages["sub-01_ses-1_task-x"]
-    chosen = inventory.index(tree.root, session_labels=["1"])
+    chosen = index.index(tree.root, session_labels=["1"])
     assert "anat" in set(chosen["datatype"])
 
 
@@ -165,10 +165,10 @@ def test_physio_and_everything_else_is_passed_over(tree):
     others = ["sub-01/func/sub-01_task-x_physio.tsv.gz", "stimuli/a.png", "sourcedata/x/b.nii.gz",
               "derivatives/fmriprep/sub-01/func/sub-01_task-x_desc-preproc_bold.nii.gz",
               "sub-01/beh/sub-01_task-x_beh.tsv", "sub-01/meg/sub-01_meg.fif"]  # fmt: skip
-    before = inventory.index(tree.root)
+    before = index.index(tree.root)
     for name in others:
         tree.text(name, "")
-    assert inventory.index(tree.root)["path"].tolist() == before["path"].tolist()
+    assert index.index(tree.root)["path"].tolist() == before["path"].tolist()
 
 
 def test_dangling_links_index_from_sidecars(tree):
@@ -224,11 +224,11 @@ def test_times_of_scans_files_order_fieldmaps(tree):
 def test_metadata_is_that_of_pybids(tree):
     tree.session("01", "1", shape=SHAPE)
     tree.json("task-images_bold.json", {"FlipAngle": 64, "MagneticFieldStrength": 7})
-    root, files = inventory._listing(tree.root)
+    root, files = index._listing(tree.root)
     images = [file for file in files if file.path.endswith(".nii.gz")]
-    theirs = inventory._pybids_metadata(root, images)
+    theirs = pybids.read_metadata(root, images)
     assert set(theirs) == {file.path for file in images}
-    rows = {row["path"]: row for row in records(inventory.index(tree.root))}
+    rows = {row["path"]: row for row in records(index.index(tree.root))}
     for path, metadata in theirs.items():
         assert rows[path]["flip_angle"] == metadata.get("FlipAngle")
         assert rows[path]["echo_time"] == metadata.get("EchoTime")

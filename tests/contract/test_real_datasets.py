@@ -2,10 +2,10 @@
 
 import pytest
 
-from mebold import inventory
-from mebold.inventory_runs import collect
-from mebold.inventory_table import records
-from mebold.plan import make_plan
+from mebold.inventory import checks, index
+from mebold.inventory.runs import collect
+from mebold.inventory.table import records
+from mebold.plan.table import make_plan
 
 pytestmark = pytest.mark.realdata
 
@@ -18,8 +18,8 @@ def load(real_data):
         folder = real_data / name
         if not folder.is_dir():
             pytest.skip(f"{name} is not among the real data sets")
-        table = inventory.index(folder)
-        inventory.check(table)
+        table = index.index(folder)
+        checks.check(table)
         config = {"variants": ["standardSingle", "nordicOptcom"]}
         plan = make_plan(table, config=config).to_dict("records")
         return table, {run.stem: run for run in collect(table)}, plan

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from snakemake_runner import snakemake
 
-from mebold import affines, nifti, phantom
+from mebold.files import images, tables, transforms
+from mebold.geometry import affines
+from mebold.phantom import dataset
+from mebold.phantom.spec import make_spec
 
 pytestmark = pytest.mark.e2e
 
@@ -16,8 +19,8 @@ STEM = "sub-01_ses-01_task-images"
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("boldref")
-    spec = phantom.make_spec("tiny", sessions=("01",))
-    phantom.write_dataset(folder / "raw", spec, truth=folder / "truth")
+    spec = make_spec("tiny", sessions=("01",))
+    dataset.write_dataset(folder / "raw", spec, truth=folder / "truth")
     for anatomy in (folder / "raw").glob("sub-*/ses-*/anat"):
         shutil.rmtree(anatomy)
     done = snakemake(
@@ -35,11 +38,13 @@ def test_the_run_is_aligned_with_the_reference_of_the_first(finished):
     points = affines.grid_points(brain.shape, known[0]["affine"], brain)
     folder = finished / "out/preproc/sub-01/ses-01/func"
     name = "from-boldref_to-subjectBoldref_mode-image_desc-coreg_xfm"
-    found = nifti.load_xfm(folder / f"{STEM}_run-02_{name}.txt")
+    found = transforms.load_xfm(folder / f"{STEM}_run-02_{name}.txt")
     error = affines.displacements(found, second @ np.linalg.inv(first), points)
     assert np.median(error) <= 0.25
-    np.testing.assert_array_equal(nifti.load_xfm(folder / f"{STEM}_run-01_{name}.txt"), np.eye(4))
-    about = nifti.read_json(folder / f"{STEM}_run-02_{name}.json")
+    np.testing.assert_array_equal(
+        transforms.load_xfm(folder / f"{STEM}_run-01_{name}.txt"), np.eye(4)
+    )
+    about = tables.read_json(folder / f"{STEM}_run-02_{name}.json")
     assert about["Quality"]["correlation"] > 0.9
     assert about["Warnings"] == []
 
@@ -47,19 +52,19 @@ def test_the_run_is_aligned_with_the_reference_of_the_first(finished):
 def test_series_betas_and_ceilings_lie_on_the_grid_of_the_reference(finished):
     out = finished / "out"
     reference = out / f"preproc/sub-01/ses-01/func/{STEM}_run-01_desc-sdc_boldref.nii.gz"
-    image, affine = nifti.load(reference)
+    image, affine = images.load(reference)
     bold = out / f"tedana/sub-01/ses-01/func/{STEM}_run-02_space-boldref_desc-optcom_bold.nii.gz"
     fit = out / "glmsingle-tedana/sub-01/ses-01/func"
     betas = fit / f"{STEM}_space-boldref_stat-effect_desc-SingletrialBetas_statmap.nii.gz"
     ceiling = fit / f"{STEM}_space-boldref_desc-Noiseceiling_statmap.nii.gz"
     for path in (bold, betas, ceiling):
-        data, grid = nifti.load(path)
+        data, grid = images.load(path)
         assert affines.same_grid(data.shape, grid, image.shape, affine), path
         assert np.isfinite(data).all() or path == betas  # not a number outside the fit
         assert np.nanmax(data) > 0
-        assert "reference image" in nifti.read_json(nifti.sidecar(path))["SpatialReference"]
+        assert "reference image" in tables.read_json(tables.sidecar(path))["SpatialReference"]
     assert not list(out.rglob("*space-T1w*"))
-    confounds = nifti.read_tsv(
+    confounds = tables.read_tsv(
         out / f"tedana/sub-01/ses-01/func/{STEM}_run-01_desc-confounds_timeseries.tsv"
     )
     assert "global_signal" in confounds

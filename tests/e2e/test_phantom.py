@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 from snakemake_runner import snakemake
 
-from mebold import nifti, phantom, phantom_check
+from mebold.files import images, tables
+from mebold.phantom import check, dataset
+from mebold.phantom.spec import make_spec
 
 pytestmark = pytest.mark.e2e
 
@@ -31,8 +33,8 @@ FIT = "glmsingle-tedana/sub-01/ses-01/func/sub-01_ses-01_task-images"
 def finished(tmp_path_factory):
     """Simulate the session and run everything."""
     folder = tmp_path_factory.mktemp("e2e")
-    spec = phantom.make_spec("demo", sessions=("01",))
-    phantom.write_dataset(folder / "raw", spec, truth=folder / "truth")
+    spec = make_spec("demo", sessions=("01",))
+    dataset.write_dataset(folder / "raw", spec, truth=folder / "truth")
     done = start(folder, "--cores", "2")
     assert done.returncode == 0, done.stdout[-5000:]
     return folder
@@ -44,7 +46,7 @@ def start(folder, *arguments, **changes):
 
 
 def test_truth_is_recovered(finished):
-    rows = phantom_check.check(finished / "out", finished / "truth")
+    rows = check.check(finished / "out", finished / "truth")
     failed = [str(row) for row in rows if not row.ok]
     assert len(rows) == 11
     assert not failed, "\n".join(failed)
@@ -92,19 +94,19 @@ def test_a_reversed_phase_encoding_stops_with_the_evidence(finished, tmp_path):
 
 def test_readers_find_what_the_published_client_reads(finished):
     fit = finished / "out" / FIT
-    trials = nifti.read_tsv(f"{fit}_desc-SingletrialBetas_trials.tsv")
+    trials = tables.read_tsv(f"{fit}_desc-SingletrialBetas_trials.tsv")
     assert list(trials.columns[:4]) == ["session", "run", "beta_index", "label"]
     assert trials["beta_index"].tolist() == list(range(len(trials)))
     betas = nib.load(f"{fit}_space-T1w_stat-effect_desc-SingletrialBetas_statmap.nii.gz")
     assert betas.shape[3] == len(trials)
     subject = finished / "out/glmsingle-tedana/sub-01/sub-01_task-images"
-    r2mean = nifti.load(f"{subject}_space-T1w_stat-rsquare_desc-R2mean_statmap.nii.gz")[0]
+    r2mean = images.load(f"{subject}_space-T1w_stat-rsquare_desc-R2mean_statmap.nii.gz")[0]
     assert np.isfinite(r2mean).all()
     assert (r2mean > 0).any()
     assert np.isfinite(betas.get_fdata(dtype=np.float32)[r2mean > 0]).all()
     for name in ("4rep", "12rep", "Allrep"):
         image = f"{subject}_space-T1w_desc-Noiseceiling{name}_statmap.nii.gz"
-        values = nifti.load(image)[0]
+        values = images.load(image)[0]
         assert values.min() >= 0
         assert values.max() <= 100
 
@@ -131,10 +133,10 @@ def test_decay_maps_have_units_and_meet_their_definitions(finished):
         "stat-rmse_desc-decay_statmap": "arbitrary",
         "stat-rsquare_desc-decay_statmap": "1",
     }
-    maps = {name: nifti.load(f"{stem}_{name}.nii.gz")[0] for name in names}
+    maps = {name: images.load(f"{stem}_{name}.nii.gz")[0] for name in names}
     for name, unit in names.items():
         assert json.loads(Path(f"{stem}_{name}.json").read_text())["Units"] == unit
-    good = nifti.load(f"{stem}_desc-adaptiveGoodSignal_mask.nii.gz")[0]
+    good = images.load(f"{stem}_desc-adaptiveGoodSignal_mask.nii.gz")[0]
     assert set(np.unique(good)) <= {0, 1, 2, 3}
     np.testing.assert_array_equal(maps["T2starmap"] > 0, good > 0)
     r_squared = maps["stat-rsquare_desc-decay_statmap"]
@@ -153,7 +155,7 @@ def test_runs_without_ica_are_told_everywhere(finished):
     summary = "glmsingle-standardIca/sub-01/ses-01/func/sub-01_ses-01_task-images_desc-GLMsingle"
     fallbacks = json.loads((out / f"{summary}_summary.json").read_text())["IcaFallbacks"]
     assert [entry["reason"] for entry in fallbacks] == [reason] * 3
-    table = nifti.read_tsv(out / "comparison/desc-variants_metrics.tsv")
+    table = tables.read_tsv(out / "comparison/desc-variants_metrics.tsv")
     row = table[table["metric"] == "ica_fallback_runs"]
     assert row[["variant", "value"]].to_numpy().tolist() == [["standardIca", 3]]
     text = (out / "comparison/desc-variants_summary.md").read_text()

@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 from snakemake_runner import snakemake
 
-from mebold import affines, mni, nifti, nifti_warp, phantom, regrid
+from mebold.anat import mni
+from mebold.files import images, tables, transforms
+from mebold.geometry import affines, grids
+from mebold.phantom import dataset
+from mebold.phantom.spec import make_spec
 
 pytestmark = pytest.mark.e2e
 
@@ -15,8 +19,8 @@ SPACE = "MNI152NLin2009aSym"
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("template")
-    spec = phantom.make_spec("tiny", sessions=("01",))
-    phantom.write_dataset(folder / "raw", spec, truth=folder / "truth")
+    spec = make_spec("tiny", sessions=("01",))
+    dataset.write_dataset(folder / "raw", spec, truth=folder / "truth")
     done = snakemake(
         "preprocessing", "--cores", "2", cwd=folder, bids_dir="raw", output_dir="out",
         variants='["standardOptcom"]', primary_variant="standardOptcom", compare_sessions="none",
@@ -34,17 +38,17 @@ def dice(one, other):
 def test_the_bold_fills_the_brain_of_the_template(finished, run):
     func = finished / "out/preproc-standardOptcom/sub-01/ses-01/func"
     path = func / f"{STEM}_run-{run}_space-{SPACE}_desc-optcom_bold.nii.gz"
-    data, affine = nifti.load(path)
+    data, affine = images.load(path)
     maps, own = mni.load_template(1.0)
     shape, grid = affines.rescaled_grid(maps["t1"].shape, own, affines.voxel_sizes(affine)[0])
     assert affines.same_grid(data.shape, affine, shape, grid)
-    assert SPACE in nifti.read_json(nifti.sidecar(path))["SpatialReference"]
-    brain = regrid.onto(maps["brain"], own, shape, grid) > 0.5
+    assert SPACE in tables.read_json(tables.sidecar(path))["SpatialReference"]
+    brain = grids.onto(maps["brain"], own, shape, grid) > 0.5
     mean = data.mean(axis=3)
     # 0.90 when right, 0.84 with half the displacement; the field of view ends in the cerebellum.
     assert dice(mean > 0.5 * np.percentile(mean[mean > 0], 75), brain) > 0.88
-    covered = nifti.load_mask(str(path).replace("desc-optcom_bold", "desc-brain_mask"))[0] & brain
-    gm, wm, whole = (regrid.onto(maps[k], own, shape, grid) for k in ("gm", "wm", "brain"))
+    covered = images.load_mask(str(path).replace("desc-optcom_bold", "desc-brain_mask"))[0] & brain
+    gm, wm, whole = (grids.onto(maps[k], own, shape, grid) for k in ("gm", "wm", "brain"))
     contrast = gm + 0.72 * wm + 1.35 * np.clip(whole - gm - wm, 0, 1)
     # 0.58 when right (voxels of 6 mm), 0.27 with half the displacement.
     assert np.corrcoef(contrast[covered], mean[covered])[0, 1] > 0.45
@@ -53,15 +57,15 @@ def test_the_bold_fills_the_brain_of_the_template(finished, run):
 def test_fields_quality_and_names(finished):
     anat = finished / "out/anatomical/sub-01/anat"
     name = f"sub-01_from-T1w_to-{SPACE}_mode-image_xfm"
-    about = nifti.read_json(anat / f"{name}.json")
+    about = tables.read_json(anat / f"{name}.json")
     assert about["Warnings"] == []
     assert about["Quality"]["correlation"] > 0.8
     assert about["Quality"]["mask_dice"] > 0.95
-    nifti_warp.load(anat / f"{name}.nii.gz")
-    nifti_warp.load(anat / f"sub-01_from-{SPACE}_to-T1w_mode-image_xfm.nii.gz")
-    mask, grid = nifti.load_mask(anat / f"sub-01_space-{SPACE}_res-bold_desc-brain_mask.nii.gz")
+    transforms.load_displacement(anat / f"{name}.nii.gz")
+    transforms.load_displacement(anat / f"sub-01_from-{SPACE}_to-T1w_mode-image_xfm.nii.gz")
+    mask, grid = images.load_mask(anat / f"sub-01_space-{SPACE}_res-bold_desc-brain_mask.nii.gz")
     maps, own = mni.load_template(1.0)
-    assert dice(mask, regrid.onto(maps["brain"], own, mask.shape, grid) > 0.5) > 0.95
+    assert dice(mask, grids.onto(maps["brain"], own, mask.shape, grid) > 0.5) > 0.95
     assert (finished / f"out/anatomical/sub-01/figures/sub-01_space-{SPACE}_T1w.png").stat().st_size
     assert not list(finished.glob("out/**/*space-T1w*"))
     func = finished / "out/preproc/sub-01/ses-01/func"
@@ -72,8 +76,8 @@ def test_fields_quality_and_names(finished):
 def test_a_template_of_the_users_own_files(finished):
     maps, affine = mni.load_template(4.0)
     about = {"Name": "coarse"}
-    nifti.save(finished / "own_T1w.nii.gz", 50 + 900 * maps["t1"], affine, metadata=about)
-    nifti.save(finished / "own_mask.nii.gz", maps["brain"] > 0.5, affine, dtype="uint8")
+    images.save(finished / "own_T1w.nii.gz", 50 + 900 * maps["t1"], affine, metadata=about)
+    images.save(finished / "own_mask.nii.gz", maps["brain"] > 0.5, affine, dtype="uint8")
     done = snakemake(
         "anatomy", "--cores", "2", cwd=finished, bids_dir="raw", output_dir="out",
         variants='["standardOptcom"]', primary_variant="standardOptcom", compare_sessions="none",
@@ -82,7 +86,7 @@ def test_a_template_of_the_users_own_files(finished):
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-5000:]
     name = finished / "out/anatomical/sub-01/anat/sub-01_from-T1w_to-Coarse_mode-image_xfm.json"
-    found = nifti.read_json(name)
+    found = tables.read_json(name)
     assert found["SpatialReference"] == "Template Coarse: own_T1w.nii.gz"
     assert any(uri.endswith("/own_mask.nii.gz") for uri in found["Sources"])
     assert found["Quality"]["correlation"] > 0.8

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from snakemake_runner import job_counts, snakemake
 
-from mebold import inventory, nifti_warp, runs
-from mebold.inventory_table import frame
+from mebold import variants
+from mebold.files import transforms
+from mebold.inventory.table import frame, read_table, write_table
 
 pytestmark = pytest.mark.workflow
 
@@ -73,8 +74,8 @@ def dry_run(folder, n_sessions=1, n_runs=2, *, anatomy=True, **config) -> dict[s
     table = folder / f"runs-{n_sessions}-{n_runs}.tsv"
     if not table.exists():
         rows = table_of(n_sessions, n_runs)
-        inventory.write_table(rows[anatomy | (rows["datatype"] != "anat")], table)
-    for row in inventory.read_table(table)["path"]:
+        write_table(rows[anatomy | (rows["datatype"] != "anat")], table)
+    for row in read_table(table)["path"]:
         path = folder / "raw" / row
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
@@ -165,14 +166,16 @@ def test_a_changing_field_costs_one_job_per_run(tmp_path):
 def test_a_warp_costs_one_job_per_run_and_none_where_the_scanner_corrected(tmp_path):
     plain = dry_run(tmp_path)
     warp = np.zeros((4, 4, 4, 3), np.float32)
-    nifti_warp.save(tmp_path / "coil.nii.gz", warp, np.diag([100.0, 100.0, 100.0, 1.0]))
+    transforms.save_displacement(
+        tmp_path / "coil.nii.gz", warp, np.diag([100.0, 100.0, 100.0, 1.0])
+    )
     key = {"gradient_nonlinearity": "{warp: coil.nii.gz}"}
     warped = dry_run(tmp_path, **key)
     assert warped == plain | {"gradunwarp": 2, "total": plain["total"] + 2}
-    table = inventory.read_table(tmp_path / "runs-1-2.tsv")
+    table = read_table(tmp_path / "runs-1-2.tsv")
     second = table["stem"].str.endswith("run-02")
     table.loc[second, "gradient_correction"] = "DIS3D"
-    inventory.write_table(table, tmp_path / "runs-1-2.tsv")
+    write_table(table, tmp_path / "runs-1-2.tsv")
     done = snakemake(
         "-n", cwd=tmp_path, bids_dir="raw", output_dir="out", run_table="runs-1-2.tsv", **key
     )
@@ -197,7 +200,7 @@ def test_a_template_costs_one_job_per_subject(tmp_path):
 
 
 def test_dataset_names_of_variants_map_back():
-    for variant in runs.VARIANTS:
-        for name in runs.datasets(variant):
-            assert runs.variant_of(name) == variant
-    assert runs.datasets("nordicOptcom") == ("tedana", "glmsingle-tedana")
+    for variant in variants.VARIANTS:
+        for name in variants.datasets(variant):
+            assert variants.variant_of(name) == variant
+    assert variants.datasets("nordicOptcom") == ("tedana", "glmsingle-tedana")

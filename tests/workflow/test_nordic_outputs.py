@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from snakemake_runner import snakemake
 
-from mebold import phantom
+from mebold.phantom import dataset
+from mebold.phantom.spec import make_spec
 
 pytestmark = pytest.mark.e2e
 
@@ -22,8 +23,8 @@ NOISE = 2
 def folder(tmp_path_factory):
     """Two runs with noise volumes: of the first as separate scans, of the second at the end."""
     folder = tmp_path_factory.mktemp("nordic")
-    spec = phantom.make_spec("tiny", sessions=("01",), noise_volumes=NOISE)
-    phantom.write_dataset(folder / "raw", spec, truth=folder / "truth")
+    spec = make_spec("tiny", sessions=("01",), noise_volumes=NOISE)
+    dataset.write_dataset(folder / "raw", spec, truth=folder / "truth")
     for path in (folder / "raw").rglob("*_run-01_*_bold.nii.gz"):
         image = nib.load(path)
         data = np.asarray(image.dataobj)

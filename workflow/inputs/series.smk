@@ -4,10 +4,10 @@
 def echoes_of_level(wildcards):
     stem = wildcards.stem
     if wildcards.thermal == "standard":
-        return runs.bold(stem)
+        return runs.images(stem, "bold")
     return [
         of_run(rules.nordic.output.magnitude, stem, echo=echo)
-        for echo in runs.echo_entities(stem)
+        for echo in runs.runs[stem].echo_entities
     ]
 
 
@@ -66,7 +66,7 @@ def of_group_variants(output):
     """Input function: a per-variant output for all variants of a group."""
 
     def function(wildcards):
-        names = [datasets(variant)[1] for variant in runs.variants(wildcards.group)]
+        names = [datasets(variant)[1] for variant in products.variants(wildcards.group)]
         return collect(
             output, glm=names, group=wildcards.group, folder=wildcards.folder
         )
@@ -78,10 +78,9 @@ def of_compared_groups(output):
     """Input function: an output for every group in which variants are compared."""
 
     def function(wildcards):
-        groups = [g for g in runs.groups() if len(runs.variants(g)) > 1]
         return [
             f
-            for g in groups
+            for g in products.compared()
             for f in expand(output, group=g, folder=runs.group_folder(g))
         ]
 
@@ -109,12 +108,12 @@ def roi_maps(wildcards):
     groups = runs.subject_tasks()[wildcards.subtask]
     maps = []
     for group in [g for g in groups if g in runs.planned["noiseceiling"]]:
-        names = [datasets(variant)[1] for variant in runs.variants(group)]
+        names = [datasets(variant)[1] for variant in products.variants(group)]
         folder = runs.group_folder(group)
         maps += expand(
             rules.noiseceiling_session.output.nc, glm=names, group=group, folder=folder
         )
-    primary = datasets(runs.primary(runs.glm_stems(groups[0])[0]))[1]
+    primary = datasets(products.primary(runs.glm_stems(groups[0])[0]))[1]
     subject = rules.noiseceiling_subject.output.groups
     return maps + expand(
         subject, glm=primary, sub=wildcards.sub, subtask=wildcards.subtask
@@ -123,9 +122,8 @@ def roi_maps(wildcards):
 
 def roi_masks(wildcards):
     """Derived region of the compared sessions; masks of the user come from the ROI list."""
-    groups = [
-        g for g in runs.subject_tasks()[wildcards.subtask] if len(runs.variants(g)) > 1
-    ]
+    own = runs.subject_tasks()[wildcards.subtask]
+    groups = [group for group in products.compared() if group in own]
     roi = rules.compare.output.roi
     return [
         f for g in groups for f in expand(roi, group=g, folder=runs.group_folder(g))

@@ -2,9 +2,7 @@
 
 
 def anatomy_targets(wildcards):
-    subjects = [
-        s for s in runs.subjects if runs.anatomy(s, "T1w") or runs.anatomy(s, "UNIT1")
-    ]
+    subjects = [sub for sub in runs.subjects if runs.anatomy(sub, "T1w", "UNIT1")]
     targets = collect(rules.anat.output, sub=subjects)
     if runs.grid_kind == "template":
         targets += collect(rules.template.output, sub=subjects)
@@ -17,7 +15,7 @@ def preprocessing_targets(wildcards):
         of_run(rules.hmc.output.motion, stem) for stem in runs.stems_without_anatomy()
     ]
     for stem in runs.stems():
-        for variant in runs.written_bold(stem):
+        for variant in products.written_bold(stem):
             echoes = VARIANTS[variant][1]
             written = {
                 "single": rules.bold_single,
@@ -34,7 +32,7 @@ def single_trial_targets(wildcards):
     """Noise ceilings and ROI tables where images repeat, betas where they do not."""
     targets = []
     for group in runs.groups():
-        names = [datasets(variant)[1] for variant in runs.variants(group)]
+        names = [datasets(variant)[1] for variant in products.variants(group)]
         folder = runs.group_folder(group)
         last = rules.singletrial.output.betas
         if group in runs.planned["noiseceiling"]:
@@ -44,7 +42,7 @@ def single_trial_targets(wildcards):
         if not runs.planned["across_sessions"].intersection(groups):
             continue
         names = {"sub": subtask.split("_")[0], "subtask": subtask}
-        primary = datasets(runs.primary(runs.glm_stems(groups[0])[0]))[1]
+        primary = datasets(products.primary(runs.glm_stems(groups[0])[0]))[1]
         targets += expand(
             rules.noiseceiling_subject.output.summary, glm=primary, **names
         )
@@ -54,5 +52,4 @@ def single_trial_targets(wildcards):
 
 def comparison_targets(wildcards):
     """Comparison of the variants over all compared sessions."""
-    compared = any(len(runs.variants(group)) > 1 for group in runs.groups())
-    return rules.comparison.output if compared else []
+    return rules.comparison.output if products.compared() else []

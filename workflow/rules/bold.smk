@@ -1,5 +1,7 @@
 """The preprocessed BOLD image that users read, named by the way its echoes were combined."""
 
+BOLD_KEYS = ("stem", "task", "tr_out", "echo_times", "single_echo", "slice_timing")
+
 
 rule bold_single:
     input:
@@ -26,9 +28,9 @@ rule bold_single:
         mem_mb=memory(12, 1500),
         runtime=minutes(20),
     params:
-        run=runs.run_parameters,
-        echoes=runs.echoes_of,
-        sources=runs.raw_of_run,
+        run=by(parameters.of_run, *BOLD_KEYS),
+        echoes=lambda wildcards: VARIANTS[variant_of(wildcards.dataset)][1],
+        sources=by(parameters.raw_of_run),
         reference=spatial_reference,
         code=code("bold_write"),
     script:

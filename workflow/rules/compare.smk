@@ -21,7 +21,7 @@ rule quality:
         mem_mb=memory(1.5, 1000),
         runtime=minutes(30),
     params:
-        runs=runs.group_parameters,
+        runs=by(parameters.of_group, *FIT_KEYS),
         design=config["design"],
         correlation_s=config["visual_roi"]["correlation_s"],
         code=code("compare_quality"),
@@ -59,10 +59,10 @@ rule compare:
         mem_mb=memory(0.4 * config["compare"]["n_bootstrap"] / 1000, 1500),
         runtime=minutes(60),
     params:
-        variants=runs.group_variants,
-        run=runs.first_of_group,
-        roi=config["visual_roi"],
-        settings=config["compare"],
+        variants=by(products.variants),
+        run=by(parameters.of_first, "subject", "session"),
+        roi=chosen("visual_roi", "source", "threshold"),
+        settings=chosen("compare", "baseline", "n_bootstrap"),
         primary=config["primary_variant"],
         zscore=config["noise_ceiling"]["session_zscore"],
         seed=config["seed"],

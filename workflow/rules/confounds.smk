@@ -21,7 +21,7 @@ rule confounds:
         mem_mb=memory(8, 1500),
         runtime=minutes(20),
     params:
-        run=runs.run_parameters,
+        run=by(parameters.of_run, "tr", "tr_out", "single_echo", "slice_timing"),
         settings=config["confounds"],
         code=code("confounds_table"),
     script:

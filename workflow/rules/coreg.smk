@@ -1,5 +1,7 @@
 """Alignment: run to session reference to subject reference to T1w (or, in boldref space, not further)."""
 
+COREG_LIMITS = ("least_correlation", "least_mutual_information", "least_dice")
+
 
 rule coreg_subject:
     input:
@@ -25,7 +27,7 @@ rule coreg_subject:
         mem_mb=memory(0, 3000),
         runtime=minutes(30),
     params:
-        settings=config["coreg"],
+        settings=chosen("coreg", "target", "bbr_limit_mm", *COREG_LIMITS),
         seed=config["seed"],
         code=code("coreg_subject"),
     script:
@@ -58,8 +60,8 @@ rule coreg_session:
         mem_mb=memory(0, 2500),
         runtime=minutes(15),
     params:
-        hmc=config["hmc"],
-        coreg=config["coreg"],
+        smoothing=chosen("hmc", *SMOOTHING),
+        coreg=chosen("coreg", *COREG_LIMITS),
         anatomy=runs.anchor == "T1w",
         code=code("coreg_align"),
     script:
@@ -88,8 +90,8 @@ use rule coreg_session as coreg_run with:
     log:
         "<logs>/coreg_run/{folder}/{stem}.log",
     params:
-        run=runs.run_parameters,
-        hmc=config["hmc"],
-        coreg=config["coreg"],
+        run=by(parameters.of_run, "stem", "direction", "readout_s", "fieldmaps"),
+        smoothing=chosen("hmc", *SMOOTHING),
+        coreg=chosen("coreg", *COREG_LIMITS),
         anatomy=runs.anchor == "T1w",
         code=code("coreg_align"),

@@ -18,8 +18,8 @@ rule fmap:
         mem_mb=memory(0, 3000),
         runtime=minutes(20),
     params:
-        rows=runs.fieldmap_parameters,
-        settings=config["fmap"],
+        rows=by(parameters.of_fieldmaps),
+        settings=chosen("fmap", "phase_range", "smoothing_mm", "pepolar_stiffness"),
         code=code("fmap_field"),
     script:
         "../scripts/fmap_field.py"

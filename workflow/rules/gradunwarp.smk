@@ -25,7 +25,7 @@ rule gradunwarp:
         mem_mb=memory(0, 2000),
         runtime=minutes(10),
     params:
-        run=runs.run_parameters,
+        run=by(parameters.of_run, "stem", "direction", "readout_s"),
         code=code("gradunwarp_boldref"),
     script:
         "../scripts/gradunwarp_boldref.py"

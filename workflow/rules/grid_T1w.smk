@@ -19,8 +19,8 @@ rule grid:
         mem_mb=memory(0, 2000),
         runtime=minutes(10),
     params:
-        voxel_mm=runs.output_voxel_mm,
+        voxel_mm=by(parameters.output_voxel_mm),
         dilation=config["output"]["mask_dilation_voxels"],
-        code=code("anat_grid"),
+        code=code("grid_T1w"),
     script:
-        "../scripts/anat_grid.py"
+        "../scripts/grid_T1w.py"

@@ -25,7 +25,9 @@ rule template:
         mem_mb=memory(0, 4000),
         runtime=minutes(60),
     params:
-        settings=config["template"],
+        settings=chosen(
+            "template", "registration_mm", "least_correlation", "least_dice"
+        ),
         seed=config["seed"],
         reference=spatial_reference,
         code=code("template_align"),
@@ -54,7 +56,7 @@ rule grid:
         mem_mb=memory(0, 3000),
         runtime=minutes(10),
     params:
-        voxel_mm=runs.output_voxel_mm,
+        voxel_mm=by(parameters.output_voxel_mm),
         dilation=config["output"]["mask_dilation_voxels"],
         reference=spatial_reference,
         code=code("grid_template"),

@@ -1,5 +1,8 @@
 """Reference image and head motion of a run, from the untouched data of one echo."""
 
+# Keys of `hmc` that every registration of EPI images uses.
+SMOOTHING = ("fwhm_mm", "fwhm_voxels", "coarse_mm")
+
 
 rule hmc:
     input:
@@ -28,8 +31,8 @@ rule hmc:
         mem_mb=memory(4, 1500),
         runtime=minutes(20),
     params:
-        run=runs.run_parameters,
-        settings=config["hmc"],
+        run=by(parameters.of_run, "stem", "tr", "hmc_echo", "reference_echo"),
+        settings=chosen("hmc", "outlier_mm", *SMOOTHING),
         noise_volumes=config["nordic"]["noise_volumes"],
         code=code("hmc_estimate"),
     script:

@@ -23,15 +23,15 @@ rule plan:
 
 rule datasets:
     output:
-        expand("<out>/{name}/dataset_description.json", name=runs.dataset_names()),
-        expand("<out>/{name}/.bidsignore", name=runs.dataset_names()),
-        expand("<out>/{name}/README.md", name=runs.dataset_names()),
+        expand("<out>/{name}/dataset_description.json", name=products.dataset_names()),
+        expand("<out>/{name}/.bidsignore", name=products.dataset_names()),
+        expand("<out>/{name}/README.md", name=products.dataset_names()),
     log:
         "<logs>/datasets.log",
     conda:
         "../../envs/core.yaml"
     params:
-        names=runs.dataset_names(),
+        names=products.dataset_names(),
         bids_dir=config["bids_dir"],
         code=code("inventory_datasets"),
     script:

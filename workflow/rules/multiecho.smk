@@ -27,7 +27,7 @@ rule decay:
         mem_mb=memory(0, 4000),
         runtime=minutes(20),
     params:
-        te=runs.pooled_echo_times,
+        te=by(parameters.pooled_echo_times),
         method=config["decay"]["method"],
         reference=spatial_reference,
         code=code("decay_fit"),
@@ -49,7 +49,7 @@ rule optcom:
         mem_mb=memory(4, 1500),
         runtime=minutes(20),
     params:
-        run=runs.run_parameters,
+        run=by(parameters.of_run, "echo_times"),
         code=code("optcom_combine"),
     script:
         "../scripts/optcom_combine.py"
@@ -81,8 +81,8 @@ rule ica:
         mem_mb=memory(20, 3000),
         runtime=minutes(240),
     params:
-        run=runs.run_parameters,
-        settings=runs.ica_settings,
+        run=by(parameters.of_run, "stem", "tr_out", "echo_times"),
+        settings=by(parameters.ica_settings),
         seed=config["seed"],
         code=code("ica_denoise"),
     script:

@@ -63,7 +63,7 @@ rule noiseceiling_subject:
         mem_mb=memory(0, 2000),
         runtime=minutes(120),
     params:
-        settings=config["noise_ceiling"],
+        settings=chosen("noise_ceiling", "groups", "subject_zscore"),
         reference=spatial_reference,
         code=code("noiseceiling_subject"),
     script:

@@ -8,6 +8,10 @@ PHASE = {
     for part in WRITTEN
     if part == "phase"
 }
+ECHO_KEYS = (
+    *("stem", "task", "tr", "slice_timing", "slice_encoding_direction"),
+    *("direction", "readout_s"),
+)
 
 
 rule nordic_gfactor:
@@ -29,7 +33,7 @@ rule nordic_gfactor:
         mem_mb=memory(8, 1500),
         runtime=minutes(30),
     params:
-        options=runs.gfactor_options,
+        options=parameters.gfactor_options(),
         code=code("nordic_gfactor"),
     script:
         "../scripts/nordic_gfactor.py"
@@ -37,9 +41,9 @@ rule nordic_gfactor:
 
 rule nordic:
     input:
-        magnitude=raw_echo("bold", "mag"),
-        phase=raw_echo("bold", "phase"),
-        norf=raw_echo("noRF", "mag", "phase"),
+        magnitude=by(runs.echo_images, "bold", "mag"),
+        phase=by(runs.echo_images, "bold", "phase"),
+        norf=by(runs.echo_images, "noRF", "mag", "phase"),
         volumes=rules.hmc.output.volumes,
         noise_map=noise_map,
     output:
@@ -70,9 +74,9 @@ rule nordic:
         mem_mb=memory(8, 1500),
         runtime=minutes(30),
     params:
-        run=runs.echo_parameters,
-        options=runs.nordic_options,
-        noise_map=runs.noise_map_origin,
+        run=by(parameters.of_echo, *ECHO_KEYS),
+        options=parameters.nordic_options(),
+        noise_map=by(parameters.noise_map_origin),
         code=code("nordic_denoise"),
     script:
         "../scripts/nordic_denoise.py"

@@ -1,5 +1,10 @@
 """Slice timing, then the one interpolation of every echo: motion, warps, distortion and alignment composed."""
 
+SERIES_KEYS = (
+    *("tr", "tr_out", "slice_timing", "slice_encoding_direction"),
+    *("direction", "readout_s"),
+)
+
 
 rule series:
     input:
@@ -28,8 +33,8 @@ rule series:
         mem_mb=memory(8 if config["sdc"] == "static" else 12, 1000),
         runtime=minutes(30),
     params:
-        run=runs.run_parameters,
-        slice_timing=config["slice_timing"],
+        run=by(parameters.of_run, *SERIES_KEYS),
+        method=config["slice_timing"]["method"],
         least_coverage=config["output"]["least_coverage"],
         jacobian=config["output"]["jacobian"],
         code=code("resample_series"),

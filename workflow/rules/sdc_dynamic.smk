@@ -1,5 +1,10 @@
 """Change of the field during a run, and its motion without that change; only where asked for."""
 
+CHANGE_KEYS = (
+    *("stem", "tr", "echo_times", "hmc_echo", "direction", "readout_s"),
+    *("slice_timing", "slice_encoding_direction"),
+)
+
 
 rule sdc_dynamic:
     input:
@@ -31,9 +36,9 @@ rule sdc_dynamic:
         mem_mb=memory(12, 2000),
         runtime=minutes(30),
     params:
-        run=runs.run_parameters,
-        settings=config["fmap"],
-        hmc=config["hmc"],
+        run=by(parameters.of_run, *CHANGE_KEYS),
+        settings=chosen("fmap", "phase_range", "change_smoothing_mm"),
+        smoothing=chosen("hmc", *SMOOTHING),
         code=code("sdc_dynamic"),
     script:
         "../scripts/sdc_dynamic.py"

@@ -1,5 +1,7 @@
 """The field of a run at its reference image, from the fieldmaps, and that image undistorted."""
 
+SDC_KEYS = ("stem", "direction", "readout_s", "fieldmaps", "centre_s")
+
 
 rule sdc:
     input:
@@ -26,9 +28,8 @@ rule sdc:
         mem_mb=memory(0, 2000),
         runtime=minutes(10),
     params:
-        run=runs.run_parameters,
-        settings=config["fmap"],
-        hmc=config["hmc"],
+        run=by(parameters.of_run, *SDC_KEYS),
+        smoothing=chosen("hmc", *SMOOTHING),
         code=code("sdc_boldref"),
     script:
         "../scripts/sdc_boldref.py"

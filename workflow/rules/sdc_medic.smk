@@ -29,8 +29,8 @@ rule sdc:
         mem_mb=memory(30, 2000),
         runtime=minutes(60),
     params:
-        run=runs.run_parameters,
-        settings=config["fmap"],
+        run=by(parameters.of_run, "stem", "direction", "readout_s", "echo_times"),
+        settings=chosen("fmap", "phase_range"),
         code=code("sdc_medic"),
     script:
         "../scripts/sdc_medic.py"

@@ -1,5 +1,7 @@
 """Single-trial fits of a session, all runs of a task together."""
 
+FIT_KEYS = ("stem", "session", "run", "tr_out", "single_echo")
+
 
 rule singletrial:
     input:
@@ -48,7 +50,7 @@ rule singletrial:
         mem_mb=memory(1, 3000),
         runtime=minutes(120),
     params:
-        runs=runs.group_parameters,
+        runs=by(parameters.of_group, *FIT_KEYS),
         design=config["design"],
         settings=config["glm"],
         seed=config["seed"],

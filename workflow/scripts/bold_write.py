@@ -1,24 +1,31 @@
 """Write a variant's series as the BOLD image that users read."""
 
-from mebold import compare_quality, derivatives, figures, glm_blocks, ica_outcome, nifti, series
-from mebold.jobs import job
+from mebold.compare import quality
+from mebold.confounds import drifts
+from mebold.figures.multiecho import tsnr
+from mebold.figures.style import save
+from mebold.files import images, series, tables
+from mebold.files.metadata import bold_metadata
+from mebold.jobs import sidecar
+from mebold.jobs.script import job
+from mebold.multiecho import ica_outcome
 
 with job(snakemake):
     run = snakemake.params.run
-    mask, affine = nifti.load_mask(snakemake.input.mask)
+    mask, affine = images.load_mask(snakemake.input.mask)
     data = series.open_variant(snakemake.input.store, echo=run["single_echo"])
-    about = derivatives.Sidecar(
+    about = sidecar.Sidecar(
         snakemake,
         sources=snakemake.params.sources,
         packages=["tedana", "nibabel", "numpy", "numba"],
         SpatialReference=snakemake.params.reference,
     )
-    metadata = derivatives.bold_metadata(run, echoes=snakemake.params.echoes)
+    metadata = bold_metadata(run, echoes=snakemake.params.echoes)
     if snakemake.params.echoes == "ica":
-        metadata |= ica_outcome.metadata(nifti.read_json(snakemake.input.outcome))
-    metadata |= nifti.read_json(snakemake.input.samples)
+        metadata |= ica_outcome.metadata(tables.read_json(snakemake.input.outcome))
+    metadata |= tables.read_json(snakemake.input.samples)
     out = snakemake.output
-    nifti.save_volumes(
+    images.save_volumes(
         out.bold,
         series.volumes(data, mask),
         affine,
@@ -27,8 +34,8 @@ with job(snakemake):
         metadata=about(**metadata),
     )
     covered = series.unmask(data.std(axis=1) > 0, mask, fill=False)
-    nifti.save(out.mask, covered, affine, dtype="uint8", metadata=about(Type="Brain"))
-    degree = glm_blocks.degree(data.shape[1], tr=run["tr_out"])
-    ratio = series.unmask(compare_quality.tsnr(data, degree=degree), mask)
+    images.save(out.mask, covered, affine, dtype="uint8", metadata=about(Type="Brain"))
+    degree = drifts.degree(data.shape[1], tr=run["tr_out"])
+    ratio = series.unmask(quality.tsnr(data, degree=degree), mask)
     title = f"Temporal signal-to-noise ratio, {run['stem']}"
-    figures.save(figures.tsnr(ratio, affine, mask=mask, title=title), out.figure)
+    save(tsnr(ratio, affine, mask=mask, title=title), out.figure)

@@ -2,21 +2,23 @@
 
 import numpy as np
 
-from mebold import decay, derivatives, echo_summary, figures, nifti, series
-from mebold.jobs import job
+from mebold.figures.multiecho import t2star
+from mebold.figures.style import save
+from mebold.files import images, series
+from mebold.jobs import sidecar
+from mebold.jobs.script import job
+from mebold.multiecho import decay, summary
 
 with job(snakemake):
     summaries = []
     for path in snakemake.input.summaries:
         with np.load(path) as saved:
-            summaries.append(echo_summary.Summary(**{key: saved[key] for key in saved.files}))
-    fit = decay.fit(
-        echo_summary.pool(summaries), snakemake.params.te, method=snakemake.params.method
-    )
-    mask, affine = nifti.load_mask(snakemake.input.mask)
+            summaries.append(summary.Summary(**{key: saved[key] for key in saved.files}))
+    fit = decay.fit(summary.pool(summaries), snakemake.params.te, method=snakemake.params.method)
+    mask, affine = images.load_mask(snakemake.input.mask)
     out = snakemake.output
     np.savez(out.fit, t2star=fit.t2star, adaptive_mask=fit.adaptive_mask)
-    about = derivatives.Sidecar(
+    about = sidecar.Sidecar(
         snakemake,
         packages=["tedana", "nibabel", "numpy"],
         SpatialReference=snakemake.params.reference,
@@ -31,5 +33,5 @@ with job(snakemake):
     }
     for path, (values, keys) in maps.items():
         volume = series.unmask(values, mask)
-        nifti.save(path, volume, affine, dtype=values.dtype, metadata=about(**keys))
-    figures.save(figures.t2star(series.unmask(fit.t2star, mask), affine, mask=mask), out.figure)
+        images.save(path, volume, affine, dtype=values.dtype, metadata=about(**keys))
+    save(t2star(series.unmask(fit.t2star, mask), affine, mask=mask), out.figure)

@@ -3,40 +3,42 @@
 import numpy as np
 from scipy import ndimage
 
-from mebold import affines, derivatives, nifti, regrid, resample
-from mebold.jobs import job
+from mebold.files import images, transforms
+from mebold.geometry import affines, grids, interpolation
+from mebold.jobs import sidecar
+from mebold.jobs.script import job
 
 with job(snakemake):
     files, voxel_mm = snakemake.input, snakemake.params.voxel_mm
-    boldref, affine = nifti.load(files.boldref)
+    boldref, affine = images.load(files.boldref)
     shape, grid = boldref.shape, affine
     if voxel_mm != "acquired":
         shape, grid = affines.rescaled_grid(boldref.shape, affine, float(voxel_mm))
-    image = resample.resample_volume(boldref, affine, affines.grid_points(shape, grid))
+    image = interpolation.resample_volume(boldref, affine, affines.grid_points(shape, grid))
     if files.get("xfm"):
-        source = nifti.load(files.brain)
-        onto = {"matrix": np.linalg.inv(nifti.load_xfm(files.xfm))}
+        source = images.load(files.brain)
+        onto = {"matrix": np.linalg.inv(transforms.load_xfm(files.xfm))}
         sigma = affines.voxel_sizes(grid).min() / affines.voxel_sizes(source[1]) / 2.355
-        brain = regrid.onto(
+        brain = grids.onto(
             ndimage.gaussian_filter(source[0], sigma), source[1], shape, grid, **onto
         )
-        tissue = regrid.onto(*nifti.load(files.dseg), shape, grid, order=0, **onto)
+        tissue = grids.onto(*images.load(files.dseg), shape, grid, order=0, **onto)
     else:
-        brain = regrid.onto(*nifti.load(files.mask), shape, grid)
+        brain = grids.onto(*images.load(files.mask), shape, grid)
         tissue = np.zeros(shape)
     mask = brain > 0.5
     steps = snakemake.params.dilation
     dilated = ndimage.binary_dilation(mask, iterations=steps) if steps else mask
     sizes = " x ".join(f"{size:.4g}" for size in affines.voxel_sizes(grid))
-    about = derivatives.Sidecar(
+    about = sidecar.Sidecar(
         snakemake,
         packages=["nibabel", "numba", "numpy", "scipy"],
         SpatialReference=snakemake.params.reference,
         Resolution=f"Field of view of the reference image, {sizes} mm.",
     )
     out = snakemake.output
-    nifti.save(out.underlay, image.reshape(shape), grid, metadata=about(SkullStripped=False))
-    nifti.save(out.mask, mask, grid, dtype="uint8", metadata=about(Type="Brain"))
-    nifti.save(out.series_mask, dilated, grid, dtype="uint8", metadata=about(Type="Brain"))
+    images.save(out.underlay, image.reshape(shape), grid, metadata=about(SkullStripped=False))
+    images.save(out.mask, mask, grid, dtype="uint8", metadata=about(Type="Brain"))
+    images.save(out.series_mask, dilated, grid, dtype="uint8", metadata=about(Type="Brain"))
     labels = {"1": "CSF", "2": "GM", "3": "WM"} if files.get("xfm") else {}
-    nifti.save(out.dseg, tissue, grid, dtype="uint8", metadata=about(LabelMap=labels))
+    images.save(out.dseg, tissue, grid, dtype="uint8", metadata=about(LabelMap=labels))

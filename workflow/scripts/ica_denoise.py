@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mebold import ica, nifti, series
-from mebold.jobs import job
+from mebold.files import images, series, tables
+from mebold.jobs.script import job
+from mebold.multiecho import ica
 
 with job(snakemake) as log:
     run, settings = snakemake.params.run, snakemake.params.settings
-    mask, affine = nifti.load_mask(snakemake.input.mask)
+    mask, affine = images.load_mask(snakemake.input.mask)
     report = Path(snakemake.output.report)
     with np.load(snakemake.input.fit) as fit:
         t2star = fit["t2star"]
@@ -31,8 +32,8 @@ with job(snakemake) as log:
     out = series.create(snakemake.output.store, fallback.shape)
     out[:] = fallback if result.denoised is None else result.denoised
     out.flush()
-    nifti.write_json(snakemake.output.info, result.outcome)
+    tables.write_json(snakemake.output.info, result.outcome)
     if result.mixing is not None:
         stem = Path(snakemake.output.info).parent / run["stem"]
-        nifti.write_tsv(f"{stem}_desc-ICA_mixing.tsv", result.mixing)
-        nifti.write_tsv(f"{stem}_desc-tedana_metrics.tsv", result.metrics)
+        tables.write_tsv(f"{stem}_desc-ICA_mixing.tsv", result.mixing)
+        tables.write_tsv(f"{stem}_desc-tedana_metrics.tsv", result.metrics)

@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from mebold import derivatives, nifti
-from mebold.jobs import job
+from mebold.files import atomic, datasets, tables
+from mebold.jobs.script import job
 
 with job(snakemake):
     names = list(snakemake.params.names)
     root = Path(snakemake.output[0]).parents[1]
     for name in names:
         folder = root / name
-        description = derivatives.description(
+        description = datasets.description(
             name, raw=snakemake.params.bids_dir, folder=folder, siblings=names
         )
-        nifti.write_json(folder / "dataset_description.json", description)
-        for file, text in derivatives.texts(name).items():
-            with nifti.atomic(folder / file) as partial:
+        tables.write_json(folder / "dataset_description.json", description)
+        for file, text in datasets.texts(name).items():
+            with atomic.atomic(folder / file) as partial:
                 partial.write_text(text)

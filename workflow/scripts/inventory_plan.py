@@ -2,11 +2,12 @@
 
 import pandas as pd
 
-from mebold import nifti, plan_text
-from mebold.jobs import job
+from mebold.files import atomic, tables
+from mebold.jobs.script import job
+from mebold.plan import text
 
 with job(snakemake):
     table = pd.DataFrame(snakemake.params.plan)
-    nifti.write_tsv(snakemake.output.table, table)
-    with nifti.atomic(snakemake.output.text) as partial:
-        partial.write_text(plan_text.format_plan(table) + "\n")
+    tables.write_tsv(snakemake.output.table, table)
+    with atomic.atomic(snakemake.output.text) as partial:
+        partial.write_text(text.format_plan(table) + "\n")

@@ -2,23 +2,28 @@
 
 import numpy as np
 
-from mebold import derivatives, figures, model_file, nifti, noiseceiling, series
-from mebold.jobs import job
+from mebold.figures.noiseceiling import noise_ceiling
+from mebold.figures.style import save
+from mebold.files import images, series, tables
+from mebold.files.model import open_model
+from mebold.jobs import sidecar
+from mebold.jobs.script import job
+from mebold.noiseceiling import ceilings, sums
 
 with job(snakemake):
-    mask, affine = nifti.load_mask(snakemake.input.mask)
-    t1w, t1w_affine = nifti.load(snakemake.input.underlay)
-    with model_file.open_model(snakemake.input.model) as model:
-        found = noiseceiling.of_trials(
+    mask, affine = images.load_mask(snakemake.input.mask)
+    t1w, t1w_affine = images.load(snakemake.input.underlay)
+    with open_model(snakemake.input.model) as model:
+        found = ceilings.of_trials(
             [model["betas"]],
-            [nifti.read_tsv(snakemake.input.trials)],
+            [tables.read_tsv(snakemake.input.trials)],
             selections={
-                "all": noiseceiling.Selection(),
-                "between": noiseceiling.Selection(pairs="different_runs"),
+                "all": sums.Selection(),
+                "between": sums.Selection(pairs="different_runs"),
             },
             zscore=snakemake.params.zscore,
         )
-    about = derivatives.Sidecar(
+    about = sidecar.Sidecar(
         snakemake,
         packages=["numpy", "h5py"],
         SpatialReference=snakemake.params.reference,
@@ -32,7 +37,7 @@ with job(snakemake):
         (out.ncsnr, found["all"].ncsnr, "1"),
     ):
         series.save_map(path, values, mask, affine, metadata=about(Units=units))
-    figure = figures.noise_ceiling(
+    figure = noise_ceiling(
         series.unmask(np.nan_to_num(found["all"].nc), mask),
         affine,
         t1w=t1w,
@@ -40,4 +45,4 @@ with job(snakemake):
         mask=mask,
         subtitle=snakemake.wildcards.group,
     )
-    figures.save(figure, out.figure)
+    save(figure, out.figure)

@@ -2,22 +2,27 @@
 
 import numpy as np
 
-from mebold import derivatives, figures, model_file, nifti, noiseceiling, series
-from mebold.jobs import job
+from mebold.figures.noiseceiling import noise_ceiling
+from mebold.figures.style import save
+from mebold.files import images, series, tables
+from mebold.files.model import open_models
+from mebold.jobs import sidecar
+from mebold.jobs.script import job
+from mebold.noiseceiling import ceilings
 
 with job(snakemake):
-    mask, affine = nifti.load_mask(snakemake.input.mask)
-    t1w, t1w_affine = nifti.load(snakemake.input.underlay)
+    mask, affine = images.load_mask(snakemake.input.mask)
+    t1w, t1w_affine = images.load(snakemake.input.underlay)
     settings, out = snakemake.params.settings, snakemake.output
-    trials = [nifti.read_tsv(path) for path in snakemake.input.trials]
-    selections = noiseceiling.subject_selections(settings["groups"])
+    trials = [tables.read_tsv(path) for path in snakemake.input.trials]
+    selections = ceilings.subject_selections(settings["groups"])
     level = settings["subject_zscore"]
-    with model_file.open_models(snakemake.input.models) as models:
+    with open_models(snakemake.input.models) as models:
         betas = [model["betas"] for model in models]
-        found = noiseceiling.of_trials(betas, trials, selections=selections, zscore=level)
+        found = ceilings.of_trials(betas, trials, selections=selections, zscore=level)
         # Not finite, hence 0, where any session has no fit: readers mask with R2mean > 0.
         r2 = np.mean([model["r2"][:] for model in models], axis=0)
-    about = derivatives.Sidecar(
+    about = sidecar.Sidecar(
         snakemake,
         packages=["numpy", "h5py"],
         SpatialReference=snakemake.params.reference,
@@ -36,8 +41,8 @@ with job(snakemake):
         "Trials": [len(table) for table in trials],
         "ImagesPerRepeatCount": {name: ceiling.repeats for name, ceiling in found.items()},
     }
-    nifti.write_json(out.summary, about(**summary))
-    figure = figures.noise_ceiling(
+    tables.write_json(out.summary, about(**summary))
+    figure = noise_ceiling(
         series.unmask(np.nan_to_num(all_repeats.nc), mask),
         affine,
         t1w=t1w,
@@ -45,4 +50,4 @@ with job(snakemake):
         mask=mask,
         subtitle=f"{snakemake.wildcards.subtask}, {len(trials)} sessions, all repeats",
     )
-    figures.save(figure, out.figure)
+    save(figure, out.figure)

@@ -1,41 +1,46 @@
 """Remove thermal noise from one echo of a run."""
 
-from mebold import derivatives, figures, nifti, nordic, nordic_files, nordic_record
-from mebold.jobs import job
+from mebold.figures.nordic import nordic_qc
+from mebold.figures.style import save
+from mebold.files import images, metadata, tables
+from mebold.jobs.script import job
+from mebold.jobs.sidecar import Sidecar
+from mebold.nordic import denoise, record
+from mebold.nordic.echo import read_echo, read_noise_map
 
 with job(snakemake) as log:
     inputs, params, out = snakemake.input, snakemake.params, snakemake.output
-    volumes = nifti.read_json(inputs.volumes)
-    with nordic_record.noting(log.warning) as notes:
-        echo = nordic_files.read_echo(
+    volumes = tables.read_json(inputs.volumes)
+    with record.noting(log.warning) as notes:
+        echo = read_echo(
             *(*inputs.magnitude, *inputs.phase),
             noise_scans=inputs.norf,
             noise_volumes=volumes["NoiseVolumes"],
             origin=volumes["NoiseVolumesOrigin"],
         )
-        result = nordic.nordic(
+        result = denoise.nordic(
             echo.magnitude,
             echo.phase,
             noise_volumes=echo.noise_volumes,
-            gfactor=nordic_files.read_noise_map(*inputs.noise_map, echo=echo),
+            gfactor=read_noise_map(*inputs.noise_map, echo=echo),
             trim_noise_volumes=True,
             n_threads=snakemake.threads,
             **params.options,
         )
-    before, head = nordic_record.before_and_head(echo, result)
-    made = nordic_record.record(echo, result, notes, head, noise_map=params.noise_map)
-    log.info("%s\n%s", nordic.PATENT, words := nordic_record.summary(echo, made))
-    about = derivatives.Sidecar(snakemake, packages=nordic_record.PACKAGES)
-    sidecar = about(**derivatives.echo_metadata(params.run), **made)
+    before, head = record.before_and_head(echo, result)
+    made = record.record(echo, result, notes, head, noise_map=params.noise_map)
+    log.info("%s\n%s", record.PATENT, words := record.summary(echo, made))
+    about = Sidecar(snakemake, packages=record.PACKAGES)
+    sidecar = about(**metadata.echo_metadata(params.run), **made)
     for part in ("magnitude", "phase") if params.options["with_phase"] else ("magnitude",):
         data = getattr(result, part)
-        nifti.save(out[part], data, echo.affine, tr=params.run["tr"], metadata=sidecar)
-    maps = {name: getattr(result, name) for name in nordic_record.MAPS}
-    for name, units in nordic_record.MAPS.items():
-        nifti.save(out[name], maps[name], echo.affine, metadata=about(Units=units))
+        images.save(out[part], data, echo.affine, tr=params.run["tr"], metadata=sidecar)
+    maps = {name: getattr(result, name) for name in record.MAPS}
+    for name, units in record.MAPS.items():
+        images.save(out[name], maps[name], echo.affine, metadata=about(Units=units))
     maps.pop("noise_sd")
     title = f"NORDIC, {params.run['stem']}{snakemake.wildcards.echo}"
     lines = [words, *(f"Warning: {note}" for note in notes)]
     texts = {"title": title, "subtitle": "\n".join(lines)}
-    figure = figures.nordic_qc(before, result.magnitude, echo.affine, mask=head, **maps, **texts)
-    figures.save(figure, out.figure)
+    figure = nordic_qc(before, result.magnitude, echo.affine, mask=head, **maps, **texts)
+    save(figure, out.figure)

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from mebold import combine, series
-from mebold.jobs import job
+from mebold.files import series
+from mebold.jobs.script import job
+from mebold.multiecho import combine
 
 with job(snakemake):
     store = series.open(snakemake.input.store)

@@ -1,38 +1,43 @@
 """Bring the field to the reference image of a run and undistort that image."""
 
-from mebold import boldref_field, derivatives, figures, fmap_session, hmc, nifti, regrid, warp
-from mebold.jobs import job
+from mebold.figures.sdc import distortion
+from mebold.figures.style import save
+from mebold.files import images, tables
+from mebold.fmap.session import Map, brain_of, run_weights, weighted
+from mebold.geometry import displacement, grids
+from mebold.jobs import sidecar
+from mebold.jobs.script import job
+from mebold.registration import rigid
+from mebold.sdc.boldref import at_boldref
 
 with job(snakemake) as log:
-    run, info = snakemake.params.run, nifti.read_json(snakemake.input.info)
-    boldref, affine = nifti.load(snakemake.input.boldref)
-    mask = nifti.load_mask(snakemake.input.mask)[0]
-    maps, map_affine = nifti.load(snakemake.input.field)
-    weights = fmap_session.run_weights(
+    run, info = snakemake.params.run, tables.read_json(snakemake.input.info)
+    boldref, affine = images.load(snakemake.input.boldref)
+    mask = images.load_mask(snakemake.input.mask)[0]
+    maps, map_affine = images.load(snakemake.input.field)
+    weights = run_weights(
         info["Fieldmaps"], info["AcquisitionTimes"], wanted=run["fieldmaps"], at_s=run["centre_s"]
     )
     log.info("weights of the field maps: %s", weights)
-    field = fmap_session.weighted(maps, info["Fieldmaps"], weights)
-    session = fmap_session.Map(field, nifti.load(snakemake.input.magnitude)[0], map_affine)
-    smoothing = hmc.smoothing(affine, snakemake.params.hmc)
+    field = weighted(maps, info["Fieldmaps"], weights)
+    session = Map(field, images.load(snakemake.input.magnitude)[0], map_affine)
+    smoothing = rigid.smoothing(affine, snakemake.params.smoothing)
     epi = {key: run[key] for key in ("direction", "readout_s")}
-    hertz, to_fieldmap = boldref_field.at_boldref(
-        session, boldref, affine, mask=mask, **epi, **smoothing
-    )
-    corrected = warp.undistorted(boldref, affine, field_hz=hertz, **epi)
-    about = derivatives.Sidecar(snakemake, packages=["numba", "numpy", "scipy"])
+    hertz, to_fieldmap = at_boldref(session, boldref, affine, mask=mask, **epi, **smoothing)
+    corrected = displacement.undistorted(boldref, affine, field_hz=hertz, **epi)
+    about = sidecar.Sidecar(snakemake, packages=["numba", "numpy", "scipy"])
     out = snakemake.output
-    nifti.save(out.boldref, corrected, affine, metadata=about(SkullStripped=False))
+    images.save(out.boldref, corrected, affine, metadata=about(SkullStripped=False))
     made = {"Units": "Hz", "BoldrefToFieldmap": to_fieldmap, "FieldmapWeights": weights}
-    nifti.save(out.field, hertz, affine, metadata=about(**made))
+    images.save(out.field, hertz, affine, metadata=about(**made))
     outlines = []
     if session.magnitude.any():
-        brain = fmap_session.brain_of(session)
+        brain = brain_of(session)
         pull = {"matrix": to_fieldmap}
-        onto = regrid.onto(brain, map_affine, boldref.shape, affine, **pull) > 0.5
+        onto = grids.onto(brain, map_affine, boldref.shape, affine, **pull) > 0.5
         outlines = [(onto, affine)]
-    figure = figures.distortion(
+    figure = distortion(
         boldref, corrected, affine,
         outlines=outlines, mask=mask, field_hz=hertz, subtitle=run["stem"],
     )  # fmt: skip
-    figures.save(figure, out.figure)
+    save(figure, out.figure)

@@ -1,0 +1,215 @@
+"""Metrics of a variant, tables and their failures."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mebold.compare import session, tables
+from mebold.errors import ConfigError, DataError
+from mebold.noiseceiling import bootstrap, ceilings
+
+
+def design(seed=0):
+    labels = np.r_[np.repeat(np.arange(20), 2), np.arange(100, 110)]
+    np.random.default_rng(seed).shuffle(labels)
+    return labels, np.arange(labels.size) // 10
+
+
+LABELS, RUNS = design()
+ROI = np.arange(40) < 15
+
+
+def betas(seed=0, noise=1.0):
+    rng = np.random.default_rng(seed)
+    images = rng.standard_normal((40, 110)) * np.where(ROI, 1.0, 0.2)[:, None]
+    return 1.5 * ROI[:, None] + images[:, LABELS] + noise * rng.standard_normal((40, LABELS.size))
+
+
+def evaluate(data, *, n_resamples=60, seed=0, **options):
+    cells, resamples = session.prepare(LABELS, RUNS, n_resamples=n_resamples, seed=seed)
+    options = {"labels": LABELS, "runs": RUNS, "roi": ROI} | options
+    return session.evaluate(data, cells=cells, resamples=resamples, **options)
+
+
+def test_metrics_follow_their_definitions():
+    data = betas()
+    tsnr = np.random.default_rng(1).uniform(20, 80, (5, 40))
+    counts = {"n_components": 4, "n_ica_fallbacks": 2}
+    result = evaluate(data, tsnr=tsnr, fwhm=[2.0, 2.2, 2.1, 2.0, 2.3], **counts)
+    z = ceilings.zscore_betas(data.astype(np.float32), RUNS)
+    nc = ceilings.noise_ceiling(z, LABELS).nc
+    apart = ceilings.noise_ceiling(z, LABELS, runs=RUNS, different_runs_only=True).nc
+    pooled = np.sqrt((nc[ROI].var(ddof=1) + nc[~ROI].var(ddof=1)) / 2)
+    expected = {
+        "noise_ceiling_median": np.median(nc[ROI]),
+        "noise_ceiling_median_different_runs": np.median(apart[ROI]),
+        "dprime": (nc[ROI].mean() - nc[~ROI].mean()) / pooled,
+        "percent_signal_change": data[ROI].mean(),
+        "tsnr_median_roi": np.median(tsnr[:, ROI], axis=1).mean(),
+        "tsnr_median_brain": np.median(tsnr, axis=1).mean(),
+        "smoothness_fwhm": 2.12,
+        "glmdenoise_components": 4,
+        "ica_fallback_runs": 2,
+    }
+    assert list(result.values) == list(session.METRICS)
+    for name, value in expected.items():
+        assert result.values[name] == pytest.approx(value, rel=1e-4), name
+
+
+def test_chunks_do_not_change_the_result():
+    data = betas()
+    whole, parts = evaluate(data), evaluate(data, chunk_voxels=7)
+    for method, samples in whole.samples.items():
+        for metric, values in samples.items():
+            np.testing.assert_allclose(values, parts.samples[method][metric], rtol=1e-4)
+
+
+def test_betas_of_a_file_are_read_in_slices():
+    class Dataset:
+        """Knows what a dataset of an open file knows, and refuses to be read at once."""
+
+        shape = betas().shape
+
+        def __getitem__(self, part):
+            assert isinstance(part, slice)
+            assert part.stop - part.start == 7
+            return betas()[part]
+
+    parts = evaluate(Dataset(), chunk_voxels=7)
+    assert parts.values == evaluate(betas(), chunk_voxels=7).values
+
+
+def test_voxels_outside_the_brain_do_not_count():
+    data = betas()
+    brain = np.arange(40) < 30
+    cut = evaluate(data[brain], roi=ROI[brain])
+    masked = evaluate(data, brain=brain)
+    assert masked.values == pytest.approx(cut.values)
+
+
+def test_voxels_without_signal_have_no_noise_ceiling():
+    data = betas()
+    data[:15:2] = 3.0
+    data[1] = np.nan
+    result = evaluate(data)
+    assert result.values["noise_ceiling_median"] == 0
+    assert np.isfinite(result.values["dprime"])
+    assert np.isfinite(result.values["percent_signal_change"])
+
+
+def test_scale_of_a_voxel_changes_only_its_response():
+    data = betas()
+    first, second = evaluate(data), evaluate(3 * data)
+    for metric in ("noise_ceiling_median", "dprime"):
+        assert second.values[metric] == pytest.approx(first.values[metric], rel=1e-4)
+    name = "percent_signal_change"
+    assert second.values[name] == pytest.approx(3 * first.values[name], rel=1e-4)
+
+
+def test_zscore_levels():
+    data = betas() + 2 * RUNS
+    within, across = evaluate(data), evaluate(data, zscore="session")
+    z = ceilings.zscore_betas(data.astype(np.float32), np.zeros(LABELS.size))
+    expected = np.median(ceilings.noise_ceiling(z, LABELS).nc[ROI])
+    assert across.values["noise_ceiling_median"] == pytest.approx(expected, rel=1e-4)
+    assert within.values["noise_ceiling_median"] > across.values["noise_ceiling_median"] + 5
+    ready = evaluate(z, zscore="none")
+    assert ready.values["noise_ceiling_median"] == pytest.approx(expected, rel=1e-4)
+    with pytest.raises(ConfigError, match="accepted: 'run', 'session', 'none'"):
+        evaluate(data, zscore="week")
+
+
+def test_inputs_stay_as_they_are():
+    data = betas()
+    before = data.copy()
+    evaluate(data)
+    np.testing.assert_array_equal(data, before)
+
+
+def test_response_has_the_standard_error_of_run_means():
+    data = betas() + RUNS
+    samples = evaluate(data, n_resamples=4000).samples["runs"]["percent_signal_change"]
+    means = [data[ROI][:, run == RUNS].mean() for run in range(5)]
+    expected = np.std(means, ddof=1) / np.sqrt(5)
+    assert bootstrap.standard_error(samples) == pytest.approx(expected, rel=0.05)
+
+
+def test_long_table_has_a_row_per_metric_and_the_wider_interval():
+    result = evaluate(betas(), n_components=3)
+    table = tables.comparison_table({"standardSingle": result}, subject="01", session="n/a")
+    assert list(table) == tables.LONG_COLUMNS
+    assert list(table["metric"]) == list(result.values)
+    row = table.set_index("metric").loc["noise_ceiling_median"]
+    errors = [1.96 * 2 * s["noise_ceiling_median"].std(ddof=1) for s in result.samples.values()]
+    assert row["ci_high"] - row["value"] == pytest.approx(max(errors), rel=1e-3)
+    assert row["value"] - row["ci_low"] == pytest.approx(max(errors), rel=1e-3)
+    assert row["unit"] == "percent"
+    assert table.set_index("metric").loc["glmdenoise_components", ["ci_low"]].isna().all()
+
+
+def test_interval_of_a_noise_ceiling_stays_in_its_range():
+    result = evaluate(betas(noise=8.0))
+    samples = result.samples["images"]["noise_ceiling_median"]
+    value = result.values["noise_ceiling_median"]
+    assert bootstrap.interval(value, samples)[0] < 0
+    table = tables.comparison_table({"standardSingle": result}, subject="01", session="01")
+    assert table.set_index("metric").loc["noise_ceiling_median", "ci_low"] == 0
+
+
+def test_paired_table_subtracts_the_reference_resample_by_resample():
+    results = {"standardSingle": evaluate(betas()), "nordicSingle": evaluate(betas(noise=0.5))}
+    table = tables.difference_table(
+        results, subject="01", session="01", references=["standardSingle"]
+    )
+    assert list(table) == tables.PAIRED_COLUMNS
+    row = table[(table["metric"] == "dprime") & (table["method"] == "runs")].iloc[0]
+    values = [r.values["dprime"] for r in results.values()]
+    samples = [r.samples["runs"]["dprime"] for r in results.values()]
+    assert row["difference"] == pytest.approx(values[1] - values[0])
+    half = 1.96 * 2 * (samples[1] - samples[0]).std(ddof=1)
+    assert row["ci_high"] - row["ci_low"] == pytest.approx(2 * half, rel=1e-3)
+    assert set(table["method"]) == {"images", "runs"}
+    assert (table["variant"] == "nordicSingle").all()
+
+
+def test_variants_share_trials_and_draws_and_keep_their_own_numbers():
+    data = {"standardSingle": betas(), "nordicIca": betas(noise=0.5)}
+    data["nordicIca"][0, 3] = np.nan
+    quality = {v: {"tsnr": np.full((5, 40), 30.0 + i), "fwhm": np.full(5, 2.0 + i)}
+               for i, v in enumerate(data)}  # fmt: skip
+    fallbacks = [{"run": "sub-01_task-images_run-1", "reason": "20 volumes"}]
+    summaries = {
+        "standardSingle": {"NoiseComponents": 3},
+        "nordicIca": {"NoiseComponents": 1, "IcaFallbacks": fallbacks},
+    }
+    found = session.evaluate_variants(
+        data, trials=pd.DataFrame({"label": LABELS, "run": RUNS}), quality=quality,
+        summaries=summaries, roi=ROI, brain=np.ones(40, bool), zscore="run", n_resamples=60, seed=0,
+    )  # fmt: skip
+    plain, ica = (result.values for result in found.values())
+    assert plain["noise_ceiling_median"] == evaluate(betas()).values["noise_ceiling_median"]
+    assert found["standardSingle"].draws_key == found["nordicIca"].draws_key
+    assert (plain["glmdenoise_components"], ica["glmdenoise_components"]) == (3, 1)
+    assert (plain["tsnr_median_roi"], ica["smoothness_fwhm"]) == (30, 3)
+    assert "ica_fallback_runs" not in plain
+    assert ica["ica_fallback_runs"] == 1
+    assert np.isfinite(ica["percent_signal_change"])
+    table = tables.comparison_table(found, subject="01", session="01")
+    assert tables.ica_fallbacks(table) == {"nordicIca": 1}
+
+
+def test_pairing_is_checked():
+    results = {"a": evaluate(betas()), "b": evaluate(betas(), seed=1)}
+    with pytest.raises(DataError, match="b and a were evaluated on different trials or resamples"):
+        tables.difference_table(results, subject="1", session="1", references=["a"])
+    with pytest.raises(ConfigError, match="'c' is not compared; compared: \\['a', 'b'\\]"):
+        tables.difference_table(results, subject="1", session="1", references=["c"])
+
+
+def test_bad_shapes_are_named():
+    with pytest.raises(DataError, match="betas have 49 trials, but there are 50 labels"):
+        evaluate(betas()[:, :-1])
+    with pytest.raises(DataError, match="one entry for each of the 40 voxels"):
+        evaluate(betas(), roi=ROI[:-1])
+    with pytest.raises(DataError, match="ROI has 0 voxels and the rest of the brain 40"):
+        evaluate(betas(), roi=np.zeros(40, bool))

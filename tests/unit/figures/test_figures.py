@@ -1,0 +1,318 @@
+"""Every figure is made from small inputs, says what it shows, and leaves its inputs alone."""
+
+import copy
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mebold.compare import subjects
+from mebold.compare.tables import LONG_COLUMNS, PAIRED_COLUMNS
+from mebold.errors import ConfigError, DataError, GridMismatchError
+from mebold.figures.anat import segmentation
+from mebold.figures.compare import variant_comparison, variant_metrics
+from mebold.figures.coreg import registration
+from mebold.figures.hmc import motion_traces
+from mebold.figures.multiecho import t2star, tsnr
+from mebold.figures.noiseceiling import noise_ceiling
+from mebold.figures.nordic import nordic_qc
+from mebold.figures.rois import visual_roi
+from mebold.figures.rows import round_up
+from mebold.figures.sdc import changing_field, distortion, unwarping
+from mebold.figures.singletrial import beta_carpet, component_curve, model_maps
+from mebold.figures.style import figure_bytes, save
+from mebold.geometry import affines
+
+SHAPE = (12, 14, 10)
+AFFINE = affines.rigid_matrix(np.array([2.0, 1, 0, 0.1, 0, 0.1]), np.zeros(3)) @ np.diag(
+    [-4.0, 4, 4, 1]
+)
+RNG = np.random.default_rng(0)
+MASK = np.zeros(SHAPE, bool)
+MASK[2:-2, 2:-2, 1:-1] = True
+VOLUME = (RNG.gamma(4, 10, SHAPE) * MASK).astype(np.float32)
+SERIES = VOLUME[..., None] + RNG.standard_normal((*SHAPE, 6)).astype(np.float32)
+T1W = {"t1w": VOLUME, "t1w_affine": AFFINE}
+MATRIX = affines.rigid_matrix(np.array([3.0, 0, 0, 0, 0.05, 0]), np.zeros(3))
+DSEG = np.where(MASK, RNG.integers(1, 4, SHAPE), 0)
+
+SLICES = {
+    "noise_ceiling": (
+        noise_ceiling, (VOLUME, AFFINE), T1W | {"mask": MASK, "roi": VOLUME > 50},
+        ["Noise ceiling (%)", "ROI, median"],
+    ),
+    "visual_roi": (
+        visual_roi, (VOLUME / 10, AFFINE), T1W | {"mask": MASK, "threshold": 2.0},
+        ["Cross-validated score", "threshold 2"],
+    ),
+    "tsnr": (tsnr, (VOLUME, AFFINE), {"mask": MASK}, ["tSNR", "median in mask"]),
+    "t2star": (t2star, (VOLUME / 1000, AFFINE), {"mask": MASK}, ["T2* (ms)", "Voxels"]),
+    "model_maps": (
+        model_maps, (DSEG, VOLUME / 100, AFFINE), {"mask": MASK, "r2": VOLUME},
+        ["Response index", "Ridge fraction", "Variance explained (%)"],
+    ),
+    "segmentation": (
+        segmentation, (VOLUME, AFFINE), {"dseg": DSEG, "brain_mask": MASK}, ["ml"],
+    ),
+    "nordic_qc": (
+        nordic_qc, (SERIES, 0.5 * (SERIES + VOLUME[..., None]), AFFINE),
+        {"gfactor": VOLUME + 1, "residual_sd": VOLUME, "components_removed": VOLUME, "mask": MASK},
+        ["removed", "removed SD", "g-factor", "components", "tSNR ratio", "after / before"],
+    ),
+    "distortion": (
+        distortion, (VOLUME, VOLUME, AFFINE),
+        {"mask": MASK, "field_hz": VOLUME - 40, "outlines": [(MASK, AFFINE)], "matrix": MATRIX},
+        ["before", "after", "field", "Hz"],
+    ),
+    "changing_field": (
+        changing_field, (SERIES, AFFINE), {"mask": MASK, "tr": 1.9, "mm_per_hz": 0.04},
+        ["SD (Hz)", "rms in the brain", "mean of the brain", "Time (s)"],
+    ),
+    "unwarping": (
+        unwarping, (VOLUME, VOLUME, AFFINE), {"mask": MASK, "length_mm": VOLUME / 20},
+        ["before", "after", "displacement", "Gradient nonlinearity"],
+    ),
+    "registration": (
+        registration, (VOLUME, AFFINE, VOLUME, AFFINE, MATRIX), {"mask": MASK}, ["edges"],
+    ),
+}  # fmt: skip
+
+
+def words(figure):
+    """Return all text of a figure."""
+    from matplotlib.text import Text
+
+    return " | ".join(t.get_text() for t in figure.findobj(Text))
+
+
+@pytest.mark.parametrize("name", SLICES)
+def test_figures_of_slices(name):
+    function, arguments, options, expected = SLICES[name]
+    before = copy.deepcopy((arguments, options))
+    figure = function(*arguments, n_slices=2, **options)
+    text = words(figure)
+    for word in [*expected, "L", "R", "mm"]:
+        assert word in text, word
+    assert figure_bytes(figure, dpi=40).startswith(b"\x89PNG")
+    np.testing.assert_equal((arguments, options), before)
+
+
+def test_figure_files_are_equal_on_every_call(tmp_path):
+    def make():
+        return component_curve(np.array([0.0, 2, 3, 2]), chosen=2)
+
+    for kind in ("png", "svg"):
+        assert figure_bytes(make(), kind=kind) == figure_bytes(make(), kind=kind)
+    save(make(), tmp_path / "new" / "a.png", tmp_path / "a.svg")
+    assert sorted(p.name for p in tmp_path.rglob("a.*")) == ["a.png", "a.svg"]
+    assert "chosen: 2" in (tmp_path / "a.svg").read_text()
+    with pytest.raises(ConfigError, match="written as png, svg, pdf"):
+        save(make(), tmp_path / "a.jpg")
+
+
+def test_figures_leave_no_global_state():
+    import matplotlib as mpl
+    from matplotlib import pyplot as plt
+
+    before = dict(mpl.rcParams)
+    component_curve(np.array([0.0, 2, 3, 2]), chosen=2)
+    assert plt.get_fignums() == []
+    assert dict(mpl.rcParams) == before
+
+
+def test_motion_counts_volumes_and_uses_degrees():
+    parameters = np.zeros((20, 6))
+    parameters[5:, 3] = np.pi / 180
+    fd = np.r_[np.nan, np.zeros(19)]
+    fd[5], fd[9] = 0.9, 0.6
+    figure = motion_traces(parameters, fd, tr=1.9)
+    assert "2 of 20 volumes above 0.5 mm" in words(figure)
+    assert "largest 0.90 mm" in words(figure)
+    rotation = figure.axes[1].lines[0].get_ydata()
+    np.testing.assert_allclose(rotation[5:], 1)
+    assert figure.axes[2].get_xlim()[1] == pytest.approx(19 * 1.9)
+    with pytest.raises(DataError, match=r"expected \(t, 6\) and \(t,\)"):
+        motion_traces(parameters[:, :5], fd, tr=1.9)
+
+
+def test_carpet_sorts_marks_runs_and_averages_rows():
+    betas = np.tile(np.arange(40.0)[:, None], (1, 10))
+    runs = np.repeat(["01", "02"], 5)
+    figure = beta_carpet(betas, runs, order=np.arange(40), max_voxels=4)
+    drawn = np.asarray(figure.axes[1].images[0].get_array())
+    np.testing.assert_allclose(drawn[:, 0], [34.5, 24.5, 14.5, 4.5])
+    marks = [x for line in figure.axes[1].lines for x in line.get_xdata()]
+    assert set(marks) == {4.5}
+    assert "40 voxels, highest rank on top" in words(figure)
+    with pytest.raises(DataError, match="do not belong together"):
+        beta_carpet(betas, runs[:-1])
+    with pytest.raises(DataError, match="no voxel has finite betas"):
+        beta_carpet(betas * np.nan, runs)
+
+
+def test_component_curve_starts_at_zero():
+    figure = component_curve(np.array([-5.0, -2, -3]), chosen=1)
+    np.testing.assert_allclose(figure.axes[0].lines[0].get_ydata(), [0, 3, 2])
+    fixed = component_curve(None, chosen=4)
+    assert "4 GLMdenoise components, not chosen by cross-validation" in words(fixed)
+    with pytest.raises(DataError, match="3 components chosen"):
+        component_curve(np.array([-5.0, -2, -3]), chosen=3)
+
+
+def test_distortion_moves_the_frame_not_the_image():
+    moved = distortion(VOLUME, VOLUME, MATRIX @ AFFINE, mask=MASK, matrix=MATRIX)
+    plain = distortion(VOLUME, VOLUME, AFFINE, mask=MASK)
+    for a, b in zip(moved.axes, plain.axes, strict=True):
+        assert a.get_title() == b.get_title()
+        np.testing.assert_allclose(
+            np.ma.filled(a.images[0].get_array(), 0), np.ma.filled(b.images[0].get_array(), 0),
+            atol=1e-3,
+        )  # fmt: skip
+
+
+def test_wrong_grids_and_empty_maps_are_named():
+    with pytest.raises(GridMismatchError, match="the tSNR map has"):
+        tsnr(VOLUME[:-1], AFFINE, mask=MASK)
+    with pytest.raises(GridMismatchError, match="g-factor has"):
+        nordic_qc(
+            SERIES, SERIES, AFFINE,
+            gfactor=VOLUME[1:], residual_sd=VOLUME, components_removed=VOLUME,
+        )  # fmt: skip
+    with pytest.raises(DataError, match="no voxel of the mask has a T2"):
+        t2star(0 * VOLUME, AFFINE, mask=MASK)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0.031, 0.04), (7, 8), (10, 10), (108, 120), (0, 1)]
+)
+def test_ends_of_colour_ranges(value, expected):
+    assert round_up(value) == pytest.approx(expected)
+
+
+VALUES = {"standardSingle": 8.0, "nordicSingle": 11.0, "nordicOptcom": 14.0}
+
+
+def tables(n_subjects):
+    long, paired = [], []
+    for s in range(n_subjects):
+        for variant, value in VALUES.items():
+            for metric, factor in (
+                ("noise_ceiling_median", 1),
+                ("dprime", 0.1),
+                ("tsnr_median_roi", 4),
+            ):
+                v = (value + s) * factor
+                long.append((f"{s:02d}", "01", variant, metric, v, 0.8 * v, 1.2 * v, "percent"))
+            head = (f"{s:02d}", "01", variant, "standardSingle", "noise_ceiling_median")
+            d = value - 8
+            if d:
+                paired += [(*head, d, d - 1, d + 2, m, "percent") for m in ("images", "runs")]
+    return (
+        pd.DataFrame(long, columns=LONG_COLUMNS),
+        pd.DataFrame(paired, columns=PAIRED_COLUMNS),
+    )
+
+
+def bar_heights(axes):
+    return [p.get_height() for p in axes.patches]
+
+
+def test_comparison_of_one_subject_shows_values_and_both_intervals():
+    long, paired = tables(1)
+    figure = variant_comparison(long, paired, baseline="standardSingle")
+    a, b, c = figure.axes
+    assert bar_heights(a) == [8, 11, 14]
+    np.testing.assert_allclose(bar_heights(b), [0.8, 1.1, 1.4])
+    text = words(figure)
+    for word in ("n = 1 subject (sub-00, 1 session)", "percentage points", "over runs", "NORDIC"):
+        assert word in text
+    points = sorted(x for line in c.lines for x in line.get_xdata() if x not in (0, 1))
+    assert points[0] == 2
+    assert points[-1] == 8
+    assert [t.get_text() for t in c.get_yticklabels()] == [
+        "NORDIC, one echo", "NORDIC, optimal combination",
+    ]  # fmt: skip
+
+
+def test_values_can_be_read_on_high_and_on_empty_bars():
+    long, paired = tables(1)
+    long.loc[long["metric"] == "dprime", ["value", "ci_low", "ci_high"]] = 0.0, np.nan, np.nan
+    long.loc[0, "ci_low"] = -5.0
+    a, b, _ = variant_comparison(long, paired, baseline="standardSingle").axes
+    assert [(t.get_text(), t.xy[1], t.get_color()) for t in a.texts[:3]] == [
+        ("8", 0, "white"), ("11", 0, "white"), ("14", 0, "white"),
+    ]  # fmt: skip
+    assert all(t.get_color() != "white" for t in b.texts[:3])
+    assert b.get_ylim() == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("factor", "text"), [(0.01, "0.08"), (1.02, "8.2"), (10.05, "80")], ids=["small", "", "large"]
+)
+def test_values_fit_into_their_bars(factor, text):
+    long, paired = tables(1)
+    long[["value", "ci_low", "ci_high"]] *= factor
+    figure = variant_comparison(long, paired, baseline="standardSingle")
+    assert figure.axes[0].texts[0].get_text() == text
+
+
+def test_comparison_of_five_subjects_shows_means_and_the_floor_of_p():
+    long, paired = tables(5)
+    group = subjects.group_table(long, references=["standardSingle"])
+    figure = variant_comparison(long, paired, baseline="standardSingle", group=group)
+    assert bar_heights(figure.axes[0]) == [10, 13, 16]
+    text = words(figure)
+    assert "n = 5 subjects" in text
+    assert "+60 %,  p = 0.0625" in text
+    assert "cannot go below 0.0625 with 5 subjects" in text
+    assert "sub-04" in text
+
+
+def test_comparison_of_the_baseline_alone_has_no_differences():
+    long, paired = tables(1)
+    long = long[long["variant"] == "standardSingle"]
+    figure = variant_comparison(long, paired[:0], baseline="standardSingle")
+    assert not figure.axes[2].get_visible()
+    assert figure_bytes(figure, dpi=40)
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["no NORDIC"]
+
+
+def test_runs_without_ica_are_marked_with_their_number():
+    long, paired = tables(2)
+    for subject, count in (("00", 2.0), ("01", 1.0)):
+        row = (subject, "01", "nordicOptcom", "ica_fallback_runs", count, np.nan, np.nan, "count")
+        long.loc[len(long)] = row
+        long.loc[len(long)] = (subject, "01", "nordicSingle", *row[3:4], 0.0, *row[5:])
+    for figure in (
+        variant_comparison(long, paired, baseline="standardSingle"),
+        variant_metrics(long),
+    ):
+        text = words(figure)
+        assert "optimal combination stands in (NORDIC, optimal combination: 3 runs)" in text
+        starred = [t.get_text() for a in figure.axes for t in a.texts if "*" in t.get_text()]
+        bars = [a for a in figure.axes if a.patches]
+        assert len(starred) == len(bars)
+    assert "optimal combination stands in" not in words(
+        variant_comparison(*tables(1), baseline="standardSingle")
+    )
+
+
+def test_unknown_variants_keep_their_names():
+    long, paired = tables(1)
+    rename = {"nordicOptcom": "mine"}
+    figure = variant_comparison(
+        long.replace(rename), paired.replace(rename), baseline="standardSingle"
+    )
+    assert "mine" in words(figure)
+
+
+def test_other_metrics_have_a_panel_each():
+    long, _ = tables(3)
+    figure = variant_metrics(long)
+    shown = [a for a in figure.axes if a.get_visible()]
+    assert len(shown) == 1
+    assert shown[0].get_title() == "Median tSNR in ROI"
+    with pytest.raises(DataError, match="no further metrics"):
+        variant_metrics(long[long["metric"] == "dprime"])
+    with pytest.raises(DataError, match="no rows of noise_ceiling_median"):
+        variant_comparison(long[long["metric"] == "dprime"], long[:0], baseline="standardSingle")

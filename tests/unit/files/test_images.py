@@ -1,0 +1,120 @@
+"""Image I/O: headers, atomic writing, and messages for files that cannot be read."""
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from mebold.errors import DataError
+from mebold.files import atomic, images, series, tables, transforms
+from mebold.geometry import affines
+
+AFFINE = affines.rigid_matrix([5, -3, 2, 0.1, -0.2, 0.3], [0, 0, 0]) @ np.diag([2.0, 2.0, 3.0, 1])
+
+
+def test_image_round_trip_with_both_header_forms(tmp_path, rng):
+    data = rng.normal(size=(4, 5, 6, 7)).astype(np.float32)
+    images.save(tmp_path / "a.nii.gz", data, AFFINE, tr=1.9, metadata={"TR": np.float64(1.9)})
+    loaded, affine = images.load(tmp_path / "a.nii.gz")
+    assert np.array_equal(loaded, data)
+    assert affine == pytest.approx(AFFINE, abs=1e-5)
+    header = nib.load(tmp_path / "a.nii.gz").header
+    assert header.get_qform() == pytest.approx(AFFINE, abs=1e-4)
+    assert header["sform_code"] == header["qform_code"] == 1
+    assert header.get_zooms()[3] == pytest.approx(1.9)
+    assert json.loads((tmp_path / "a.json").read_text()) == {"TR": 1.9}
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+def test_volume_by_volume_writes_the_same_image(tmp_path, rng, name):
+    mask = rng.random((4, 5, 6)) > 0.4
+    values = rng.normal(size=(mask.sum(), 130)).astype(np.float32)
+    whole, streamed = tmp_path / "whole" / name, tmp_path / "streamed" / name
+    images.save(whole, series.unmask(values, mask), AFFINE, tr=1.9)
+    shape = (*mask.shape, 130)
+    images.save_volumes(streamed, series.volumes(values, mask), AFFINE, shape=shape, tr=1.9)
+    assert np.array_equal(images.load(streamed)[0], images.load(whole)[0])
+    assert nib.load(streamed).header == nib.load(whole).header
+
+
+def test_missing_or_misshapen_volumes_leave_no_image(tmp_path):
+    flat = [np.zeros((2, 3, 4), np.float32)] * 2
+    for shape, message in [((2, 3, 4, 3), "2 volumes were given"), ((2, 3, 5, 2), "needed is")]:
+        with pytest.raises(DataError, match=message):
+            images.save_volumes(tmp_path / "a.nii", flat, AFFINE, shape=shape)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_scale_factors_are_applied(tmp_path):
+    image = nib.Nifti1Image(np.arange(8, dtype=np.int16).reshape(2, 2, 2), np.eye(4))
+    image.header.set_slope_inter(0.5, 10)
+    nib.save(image, tmp_path / "scaled.nii")
+    data, _ = images.load(tmp_path / "scaled.nii")
+    assert data.max() == pytest.approx(nib.load(tmp_path / "scaled.nii").get_fdata().max())
+
+
+def test_integers_are_rounded_and_must_fit(tmp_path):
+    images.save(tmp_path / "i.nii", np.array([[[1.6]]]), np.eye(4), dtype=np.int16)
+    assert images.load(tmp_path / "i.nii")[0][0, 0, 0] == 2
+    with pytest.raises(DataError, match="do not fit uint8"):
+        images.save(tmp_path / "j.nii", np.array([[[300.0]]]), np.eye(4), dtype=np.uint8)
+    assert not (tmp_path / "j.nii").exists()
+
+
+def test_nothing_half_written_is_left_when_a_writer_fails(tmp_path):
+    def fail():
+        with atomic.atomic(tmp_path / "x.json") as partial:
+            partial.write_text("half")
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"", "is empty"), (b"not an image at all", "cannot be read"), (None, "does not exist")],
+)
+def test_unreadable_images_are_named(tmp_path, content, message):
+    path = tmp_path / "bad.nii.gz"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=message) as raised:
+        images.load(path)
+    assert "bad.nii.gz" in str(raised.value)
+
+
+def test_truncated_image_is_named(tmp_path, rng):
+    images.save(tmp_path / "t.nii.gz", rng.normal(size=(20, 20, 20)), np.eye(4))
+    whole = (tmp_path / "t.nii.gz").read_bytes()
+    (tmp_path / "t.nii.gz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=r"t\.nii\.gz is damaged or truncated"):
+        images.load(tmp_path / "t.nii.gz")
+
+
+def test_transforms_round_trip_and_are_lps_on_disk(tmp_path):
+    series = np.stack([AFFINE, np.eye(4)])
+    transforms.save_xfm(tmp_path / "one_xfm.txt", AFFINE)
+    transforms.save_xfm(tmp_path / "many_xfm.txt", series)
+    assert transforms.load_xfm(tmp_path / "one_xfm.txt") == pytest.approx(AFFINE)
+    assert transforms.load_xfm(tmp_path / "many_xfm.txt") == pytest.approx(series)
+    parameters = (tmp_path / "one_xfm.txt").read_text().splitlines()[3].split()
+    assert float(parameters[10]) == pytest.approx(-AFFINE[0, 3])
+
+
+def test_tables_write_missing_values_as_bids_does_and_keep_text(tmp_path):
+    table = pd.DataFrame({"label": ["NA", "b"], "run": ["01", "02"], "value": [np.nan, 1.5]})
+    tables.write_tsv(tmp_path / "t.tsv", table)
+    assert (tmp_path / "t.tsv").read_text().splitlines()[1] == "NA\t01\tn/a"
+    back = tables.read_tsv(tmp_path / "t.tsv")
+    assert back["label"].tolist() == ["NA", "b"]
+    assert back["run"].tolist() == ["01", "02"]
+    assert back["value"].isna().tolist() == [True, False]
+
+
+def test_json_has_no_infinities(tmp_path):
+    tables.write_json(tmp_path / "a.json", {"x": np.array([1.0, np.nan]), "y": np.inf})
+    assert tables.read_json(tmp_path / "a.json") == {"x": [1.0, None], "y": None}

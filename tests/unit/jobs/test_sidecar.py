@@ -1,0 +1,84 @@
+"""Sidecars: sources as BIDS URIs, keys of preprocessed BOLD, dataset descriptions."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from mebold.files import datasets
+from mebold.files.metadata import bold_metadata
+from mebold.jobs import sidecar
+
+RUN = {"echo_times": [0.011, 0.029, 0.047], "single_echo": 1, "task": "images", "tr_out": 1.0}
+
+
+def test_sources_are_uris_and_intermediate_files_are_left_out(tmp_path):
+    files = [
+        tmp_path / "raw/sub-01/func/a_bold.nii.gz",
+        tmp_path / "out/preproc/sub-01/func/b_xfm.txt",
+        tmp_path / "out/work/series.npy",
+        tmp_path / "elsewhere.nii",
+    ]
+    uris = sidecar.source_uris(files, raw=str(tmp_path / "raw"), output=str(tmp_path / "out"))
+    assert uris == [
+        "bids:raw:sub-01/func/a_bold.nii.gz",
+        "bids:preproc:sub-01/func/b_xfm.txt",
+        (tmp_path / "elsewhere.nii").as_uri(),  # such as a warp that the configuration names
+    ]
+
+
+def test_output_inside_the_raw_dataset_keeps_its_own_dataset(tmp_path):
+    raw = tmp_path / "raw"
+    file = raw / "derivatives/preproc/sub-01/x.nii.gz"
+    uris = sidecar.source_uris([file], raw=str(raw), output=str(raw / "derivatives"))
+    assert uris == ["bids:preproc:sub-01/x.nii.gz"]
+
+
+def test_sidecar_holds_parameters_without_the_code_hash(tmp_path):
+    job = SimpleNamespace(
+        config={"bids_dir": str(tmp_path / "raw"), "output_dir": str(tmp_path / "out")},
+        input=[tmp_path / "raw/a.nii"],
+        params={"fwhm_mm": 3.0, "code": "abc"},
+    )
+    made = sidecar.Sidecar(job, packages=["numpy"], Resolution="1 mm")(Units="Hz")
+    assert made["Parameters"] == {"fwhm_mm": 3.0}
+    assert made["Sources"] == ["bids:raw:a.nii"]
+    assert (made["Units"], made["Resolution"]) == ("Hz", "1 mm")
+    assert made["GeneratedBy"][0]["Packages"]["numpy"]
+
+
+@pytest.mark.parametrize(
+    ("echoes", "expected"),
+    [
+        ("single", {"EchoTime": 0.029}),
+        ("optcom", {"EchoTimesCombined": [0.011, 0.029, 0.047]}),
+    ],
+)
+def test_bold_metadata_names_the_echoes(echoes, expected):
+    metadata = bold_metadata({**RUN, "slice_timing": [0.0, 0.5]}, echoes=echoes)
+    assert expected.items() <= metadata.items()
+    assert metadata["SliceTimingCorrected"] is True
+    assert (metadata["RepetitionTime"], metadata["StartTime"]) == (1.0, 0.0)
+
+
+def test_bold_metadata_leaves_out_what_is_not_known():
+    run = {**RUN, "echo_times": [None], "single_echo": 0, "slice_timing": None}
+    metadata = bold_metadata(run, echoes="single")
+    assert "EchoTime" not in metadata
+    assert metadata["SliceTimingCorrected"] is False
+
+
+def test_description_links_raw_and_sibling_datasets(tmp_path):
+    made = datasets.description(
+        "tedana",
+        raw=str(tmp_path / "raw"),
+        folder=tmp_path / "out/tedana",
+        siblings=["tedana", "preproc"],
+    )
+    assert made["DatasetType"] == "derivative"
+    assert made["DatasetLinks"] == {"raw": "../../raw", "preproc": "../preproc"}
+
+
+def test_every_ignored_pattern_is_explained():
+    texts = datasets.texts("preproc")
+    for pattern in texts[".bidsignore"].split():
+        assert f"`{pattern}`: " in texts["README.md"]

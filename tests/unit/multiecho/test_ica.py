@@ -1,0 +1,336 @@
+import gc
+import logging
+import sys
+import types
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mebold.errors import ConfigError, GridMismatchError, MetadataError
+from mebold.files import images, series, tables
+from mebold.jobs.parameters import JobParameters
+from mebold.multiecho import combine, decay, ica, ica_outcome, summary, tedana_log
+
+TE = (0.011, 0.02882, 0.04662)
+TR = 1.5
+N_TIMES = 80
+PREFIX = "sub-01_task-images_run-1"
+
+
+def make_run():
+    """Four BOLD sources (signal change grows with TE) and four that scale all echoes."""
+    rng = np.random.default_rng(0)
+    mask = np.zeros((14, 14, 6), dtype=bool)
+    mask[1:-1, 1:-1, 1:-1] = True
+    voxels = np.argwhere(mask)
+    s0 = rng.uniform(800, 1200, len(voxels))
+    t2star = rng.uniform(0.02, 0.05, len(voxels))
+    rate = np.zeros((len(voxels), N_TIMES))
+    scale = np.zeros_like(rate)
+    bold = []
+    centres = [(3, 3), (3, 7), (3, 11), (7, 3), (7, 11), (11, 3), (11, 7), (11, 11)]
+    for index, (x, y) in enumerate(centres):
+        blob = np.exp(-((voxels - [x, y, 3]) ** 2).sum(axis=1, keepdims=True) / 4)
+        if index % 2 == 0:
+            blocks = np.repeat(rng.choice([-1.0, 1.0], size=N_TIMES // 4 + 1), 4)[:N_TIMES]
+            course = np.convolve(blocks, [0.3, 0.5, 0.2], "same")
+            course = (course - course.mean()) / np.std(course)
+            bold.append(course)
+            rate -= 1.5 * blob * course
+        else:
+            course = rng.laplace(size=N_TIMES)
+            scale += 0.04 * blob * course / course.std()
+    te = np.asarray(TE)[:, None, None]
+    data = s0[:, None] * (1 + scale) * np.exp(-te * (1 / t2star[:, None] + rate))
+    data += 4 * rng.standard_normal(data.shape)
+    return data.astype(np.float32), mask, np.array(bold)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _cheap_garbage_collection():
+    # nilearn collects garbage at each unmasking, which dominates such small runs.
+    with tedana_log.recorded():
+        import tedana.workflows  # noqa: F401
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(scope="module")
+def run():
+    return make_run()
+
+
+def denoise(run, out_dir, **options):
+    data, mask, _ = run
+    settings = {"order": 10, "seed": 1, "report": False} | options
+    return ica.denoise(
+        data,
+        TE,
+        mask=mask,
+        affine=np.diag([2.0, 2.0, 2.0, 1.0]),
+        tr=TR,
+        out_dir=out_dir,
+        prefix=PREFIX,
+        **settings,
+    )
+
+
+@pytest.fixture(scope="module")
+def denoised(run, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ica") / "out"
+    return denoise(run, folder), folder
+
+
+def test_run_is_denoised_and_recorded(run, denoised):
+    result, folder = denoised
+    data = run[0]
+    assert result.outcome["status"] == "ok", result.outcome["reason"]
+    assert result.denoised.shape == data.shape[1:]
+    assert result.denoised.dtype == np.float32
+    outcome = result.outcome
+    assert (outcome["n_components"], outcome["n_accepted"], outcome["n_rejected"]) == (10, 4, 6)
+    total = outcome["variance_accepted"] + outcome["variance_rejected"]
+    assert total == pytest.approx(100)
+    assert outcome["converged"]
+    assert outcome["software"] == "tedana 26.0.1"
+    tables.write_json(folder.parent / "outcome.json", outcome)
+
+
+def test_denoised_is_the_combination_without_rejected_components(run, denoised):
+    """Also fails when tedana's images lose precision, as they do with an integer mask."""
+    data = run[0]
+    result, _ = denoised
+    fitted = decay.fit(summary.summarise(data), TE)
+    combined = combine.optcom(data, fitted.t2star, TE, fitted.adaptive_mask).astype(float)
+    mixing = result.mixing.to_numpy()
+    mean = combined.mean(axis=1, keepdims=True)
+    weights = np.linalg.lstsq(mixing, (combined - mean).T, rcond=None)[0]
+    rejected = (result.metrics["classification"] == "rejected").to_numpy()
+    expected = combined - (mixing[:, rejected] @ weights[rejected]).T
+    np.testing.assert_allclose(result.denoised, expected, atol=2e-3)
+    assert np.abs(expected - combined).max() > 5
+
+
+def test_kept_components_carry_the_bold_time_courses(run, denoised):
+    result, _ = denoised
+    accepted = (result.metrics["classification"] == "accepted").to_numpy()
+    correlations = np.abs(np.corrcoef(result.mixing.to_numpy().T, run[2])[:10, 10:])
+    assert correlations[accepted].max(axis=0).min() > 0.8
+    assert correlations[~accepted].max() < 0.5
+
+
+def test_equal_seeds_give_equal_results(run, denoised, tmp_path):
+    again = denoise(run, tmp_path / "again")
+    np.testing.assert_array_equal(again.denoised, denoised[0].denoised)
+
+
+def test_given_t2star_sets_the_weights(run, tmp_path):
+    data = run[0]
+    result = denoise(run, tmp_path / "out", t2star=np.full(data.shape[1], 0.01, np.float32))
+    assert result.outcome["t2star_source"] == "given map"
+    good = np.full(data.shape[1], 3)
+    expected = combine.optcom(data, np.full(data.shape[1], 0.01), TE, good)
+    np.testing.assert_allclose(result.denoised.mean(axis=1), expected.mean(axis=1), rtol=1e-4)
+
+
+def test_folder_holds_tables_and_no_images_or_traces_of_the_scratch_folder(denoised):
+    _, folder = denoised
+    names = {item.name for item in folder.rglob("*") if item.is_file()}
+    assert f"{PREFIX}_desc-ICA_mixing.tsv" in names
+    assert f"{PREFIX}_desc-tedana_metrics.tsv" in names
+    assert f"{PREFIX}_desc-tedana_log.txt" in names
+    assert f"{PREFIX}_desc-confounds_timeseries.tsv" not in names
+    assert not [name for name in names if name.endswith((".nii", ".nii.gz", ".py"))]
+    text = (folder / f"{PREFIX}_desc-tedana_log.txt").read_text()
+    assert "tedana-" not in text.replace("tedana-newsletter", "")
+
+
+def test_nilearn_loads_the_components(run, denoised):
+    import nibabel as nib
+    from nilearn.interfaces.fmriprep import load_confounds
+
+    result, folder = denoised
+    image = folder / f"{PREFIX}_space-T1w_desc-optcom_bold.nii.gz"
+    nib.save(nib.Nifti1Image(series.unmask(result.denoised, run[1]), np.eye(4)), image)
+    try:
+        rejected, _ = load_confounds(str(image), strategy=["tedana"], tedana="aggressive")
+        everything, _ = load_confounds(str(image), strategy=["tedana"], tedana="non-aggressive")
+    finally:
+        image.unlink()
+    assert rejected.shape == (N_TIMES, result.outcome["n_rejected"])
+    assert everything.shape == (N_TIMES, 10)
+
+
+def test_unconverged_ica_is_a_fallback(run, tmp_path, caplog):
+    with caplog.at_level(logging.WARNING, logger="mebold.ica"):
+        result = denoise(run, tmp_path / "out", max_iterations=1, max_restarts=2)
+    assert result.outcome["status"] == "fallback"
+    assert "did not converge" in result.outcome["reason"]
+    assert not result.outcome["converged"]
+    assert result.denoised is result.mixing is result.metrics is None
+    assert "ICA denoising not used" in caplog.text
+    assert any("failed to converge" in text for text in result.outcome["warnings"])
+
+
+def write_fake_results(arguments, *, classes=("accepted", "rejected"), value=1.0):
+    stem = f"{arguments['out_dir']}/{arguments['prefix']}_"
+    columns = {f"ICA_{i}": np.arange(float(N_TIMES)) for i in range(len(classes))}
+    tables.write_tsv(stem + "desc-ICA_mixing.tsv", pd.DataFrame(columns))
+    table = pd.DataFrame({"Component": list(columns), "classification": classes})
+    table["variance explained"] = 100 / len(classes)
+    tables.write_tsv(stem + "desc-tedana_metrics.tsv", table)
+    mask, affine = images.load(arguments["mask"])
+    volumes = np.repeat(mask[..., None] * value, N_TIMES, axis=3)
+    images.save(stem + "desc-denoised_bold.nii.gz", volumes, affine)
+
+
+@pytest.fixture
+def fake_tedana(monkeypatch):
+    """Replace tedana's workflow by a function of its keyword arguments."""
+
+    def install(function):
+        module = types.ModuleType("tedana.workflows")
+        module.tedana_workflow = lambda **arguments: function(arguments)
+        monkeypatch.setitem(sys.modules, "tedana.workflows", module)
+
+    return install
+
+
+def test_data_driven_failures_are_outcomes(run, tmp_path, fake_tedana):
+    def singular(_):
+        raise np.linalg.LinAlgError("SVD did not converge")
+
+    fake_tedana(singular)
+    reason = denoise(run, tmp_path / "a").outcome["reason"]
+    assert reason == "tedana stopped with LinAlgError: SVD did not converge"
+
+    fake_tedana(lambda arguments: write_fake_results(arguments, classes=("rejected",) * 3))
+    outcome = denoise(run, tmp_path / "b").outcome
+    assert outcome["reason"] == "no component was classified as BOLD"
+    assert (outcome["n_components"], outcome["n_rejected"]) == (3, 3)
+
+    def accepted_by_default(arguments):
+        logging.getLogger("GENERAL").warning("No BOLD components detected! Please check data")
+        write_fake_results(arguments)
+
+    fake_tedana(accepted_by_default)
+    assert denoise(run, tmp_path / "c").outcome["reason"] == "no component was classified as BOLD"
+
+    fake_tedana(lambda arguments: write_fake_results(arguments, value=np.nan))
+    assert "not finite" in denoise(run, tmp_path / "d").outcome["reason"]
+
+    fake_tedana(lambda _: None)
+    assert "no denoised series" in denoise(run, tmp_path / "e").outcome["reason"]
+
+
+def test_robust_ica_counts_as_converged_unless_every_run_failed(run, tmp_path, fake_tedana):
+    def failing(count):
+        def workflow(arguments):
+            text = f"For RobustICA, FastICA did not converge in {count} of 5 interations."
+            logging.getLogger("GENERAL").warning(text)
+            write_fake_results(arguments)
+
+        return workflow
+
+    fake_tedana(failing(4))
+    assert denoise(run, tmp_path / "a", robust=True).outcome["status"] == "ok"
+    fake_tedana(failing(5))
+    assert "did not converge" in denoise(run, tmp_path / "b", robust=True).outcome["reason"]
+
+
+def test_a_report_that_fails_does_not_cost_the_result(run, tmp_path, fake_tedana):
+    def late_failure(arguments):
+        write_fake_results(arguments)
+        raise OSError("cannot draw")
+
+    fake_tedana(late_failure)
+    result = denoise(run, tmp_path / "out", report=True)
+    assert result.outcome["status"] == "ok"
+    assert "report incomplete: tedana stopped with OSError" in result.outcome["warnings"][-1]
+    assert np.all(result.denoised == 1)
+
+
+def test_other_errors_are_raised_and_loggers_left_clean(run, tmp_path, fake_tedana):
+    def no_space(_):
+        logging.getLogger("GENERAL").addHandler(logging.StreamHandler())
+        raise OSError("No space left on device")
+
+    fake_tedana(no_space)
+    before = list(logging.getLogger("GENERAL").handlers)
+    with pytest.raises(OSError, match="No space left"):
+        denoise(run, tmp_path / "out")
+    assert logging.getLogger("GENERAL").handlers == before
+
+
+def test_products_of_a_run_without_ica_say_so(run, tmp_path):
+    data, mask, bold = run
+    short = denoise((data[..., :20], mask, bold), tmp_path).outcome
+    fine = {"run": "b", "status": "ok", "reason": "", "n_components": 9, "n_rejected": 4}
+    assert ica_outcome.metadata(short) == {
+        "IcaStatus": "fallback",
+        "Description": "The optimal combination, because ICA was not used: 20 volumes, at least "
+        "30 are needed.",
+    }
+    assert ica_outcome.metadata(fine)["IcaComponentsRejected"] == 4
+    found = ica_outcome.fallbacks([fine, short])
+    assert found == [{"run": PREFIX, "reason": "20 volumes, at least 30 are needed"}]
+
+
+@pytest.mark.parametrize(
+    ("thermal", "after", "order"), [("standard", 0.99, 40), ("nordic", 0.99, 0.99),
+                                    ("nordic", None, 40)])  # fmt: skip
+def test_order_after_nordic_is_an_option(thermal, after, order):
+    config = {"ica": {"order": 40, "order_after_nordic": after, "robust": False}}
+    job = types.SimpleNamespace(config=config)
+    settings = JobParameters.ica_settings(job, types.SimpleNamespace(thermal=thermal))
+    assert settings == {"order": order, "robust": False}
+    assert config["ica"]["order"] == 40
+
+
+def test_short_runs_are_outcomes(run, tmp_path):
+    data, mask, bold = run
+    short = denoise((data[..., :20], mask, bold), tmp_path / "a")
+    assert short.outcome["reason"] == "20 volumes, at least 30 are needed"
+    wide = denoise(run, tmp_path / "b", order=N_TIMES)
+    assert wide.outcome["reason"] == "80 components asked of 80 volumes"
+
+
+def test_bad_requests_are_named(run, tmp_path):
+    data, mask, _ = run
+    place = {"affine": np.eye(4), "tr": TR, "out_dir": tmp_path, "prefix": PREFIX, "seed": 1}
+    with pytest.raises(ConfigError, match=r"2 echo\(es\) found, at least 3"):
+        ica.denoise(data[:2], TE[:2], mask=mask, **place)
+    with pytest.raises(MetadataError, match="in seconds"):
+        ica.denoise(data, [11.0, 28.82, 46.62], mask=mask, **place)
+    with pytest.raises(GridMismatchError, match="has 0 voxels, the series 576"):
+        ica.denoise(data, TE, mask=np.zeros_like(mask), **place)
+    with pytest.raises(ConfigError, match="decision tree 'oak'"):
+        ica.denoise(data, TE, mask=mask, tree="oak", **place)
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"), [("aic", "aic"), (0.99, 0.99), ("0.99", 0.99), (50, 50), ("50", 50)]
+)
+def test_order_is_read_as_criterion_share_or_count(order, expected):
+    value = ica.check_order(order)
+    assert value == expected
+    assert type(value) is type(expected)
+
+
+@pytest.mark.parametrize("order", ["bic", 1, 0, 1.5, -3, None, float("nan")])
+def test_impossible_orders_are_refused(order):
+    with pytest.raises(ConfigError, match="ICA order"):
+        ica.check_order(order)
+
+
+def test_quiet_restores_levels():
+    logger = logging.getLogger("GENERAL")
+    logger.setLevel(logging.INFO)
+    try:
+        with tedana_log.quiet():
+            assert logger.level == logging.ERROR
+        assert logger.level == logging.INFO
+    finally:
+        logger.setLevel(logging.NOTSET)

@@ -1,0 +1,510 @@
+"""The plan: every rule of a reduced plan with its reason, on tables made from one sound session."""
+
+import copy
+import time
+
+import pytest
+from bids_trees import SHAPE, Tree
+
+from mebold.errors import MetadataError
+from mebold.inventory import index
+from mebold.inventory.table import frame, records
+from mebold.plan.stages import GROUP_STAGES, RUN_STAGES, STAGES
+from mebold.plan.table import make_plan
+from mebold.plan.text import format_plan, notices
+
+CONFIG = {
+    "variants": ["standardSingle", "standardOptcom", "standardIca",
+                 "nordicSingle", "nordicOptcom", "nordicIca"],
+    "compare_sessions": "first",
+    "design": {"label_column": "stim_name", "blank": {"trial_type": ["blank"]},
+               "minimum_volumes": 8},
+}  # fmt: skip
+DYNAMIC = CONFIG | {"sdc": "dynamic"}
+WARPED = CONFIG | {"gradient_nonlinearity": {"warp": "coil.nii.gz"}}
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    tree = Tree(tmp_path_factory.mktemp("bids"))
+    tree.session("01", "01", suffixes=("bold", "sbref"), shape=SHAPE)
+    return records(index.index(tree.root))
+
+
+@pytest.fixture
+def rows(sound):
+    """Return the rows of a sound session, free to be changed."""
+    return copy.deepcopy(sound)
+
+
+def pick(rows, *words):
+    return [row for row in rows if all(word in row["path"] for word in words)]
+
+
+def decide(rows, stage, *, stem=None, config=CONFIG):
+    """Return (planned, reason) of a stage; all rows of the stage must agree without a stem."""
+    plan = make_plan(frame(rows), config=config)
+    found = {
+        (row["planned"], row["reason"])
+        for row in plan.to_dict("records")
+        if row["stage"] == stage and stem in (None, row["stem"])
+    }
+    assert len(found) == 1, found
+    return found.pop()
+
+
+def test_everything_is_planned_for_a_complete_session(rows):
+    plan = make_plan(frame(rows), config=CONFIG)
+    assert plan["planned"].all()
+    assert list(dict.fromkeys(plan["stage"])) == list(STAGES)
+    assert list(plan.columns) == ["subject", "session", "task", "run", "stem", "group", "stage",
+                                  "planned", "reason", "echoes"]  # fmt: skip
+
+
+def test_rows_are_per_subject_run_and_group(rows):
+    plan = make_plan(frame(rows), config=CONFIG)
+    stems = {stage: list(plan.loc[plan["stage"] == stage, "stem"]) for stage in STAGES}
+    group = "sub-01_ses-01_task-images"
+    assert stems["anat"] == ["sub-01"]
+    assert all(stems[stage] == [f"{group}_run-01", f"{group}_run-02"] for stage in RUN_STAGES)
+    assert all(stems[stage] == [group] for stage in GROUP_STAGES)
+    run = plan.loc[plan["stage"] == "hmc"].iloc[0]
+    assert (run["subject"], run["session"], run["task"], run["run"]) == (
+        "01", "01", "images", "01")  # fmt: skip
+    assert run["echoes"] == 3
+
+
+def test_one_echo_has_nothing_to_combine(rows):
+    rows = [row for row in rows if row["echo"] in (None, "2")]
+    assert decide(rows, "optcom") == (False, "one echo: nothing to combine")
+    assert decide(rows, "ica")[0] is False
+    assert decide(rows, "resample")[0] is True
+    assert decide(rows, "compare") == (True, "standardSingle, nordicSingle")
+
+
+def test_two_echoes_are_refused_and_the_second_is_used(rows):
+    rows = [row for row in rows if row["echo"] != "3"]
+    planned, reason = decide(rows, "optcom")
+    assert not planned
+    assert "2 echoes: combination refused" in reason
+    assert "middle (second) echo is used" in reason
+
+
+def test_no_phase_means_magnitude_nordic_and_says_so(rows):
+    rows = [row for row in rows if row["component"] != "phase"]
+    assert decide(rows, "nordic") == (True, "magnitude only: no phase images")
+
+
+def test_noise_scans_and_a_noise_map_are_said(rows):
+    rows += [row | {"suffix": "noRF"} for row in copy.deepcopy(pick(rows, "_bold"))]
+    assert decide(rows, "nordic") == (True, "noise level from noRF images")
+    config = CONFIG | {"nordic": {"noise_map": "{stem}.nii"}}
+    both = "noise level from noRF images; noise map of `nordic.noise_map`"
+    assert decide(rows, "nordic", config=config) == (True, both)
+
+
+def test_five_volumes_are_too_few_for_nordic(rows):
+    for row in rows:
+        row["n_volumes"] = 5
+    assert decide(rows, "nordic") == (False, "5 volumes, fewer than 6")
+
+
+def test_unknown_numbers_of_volumes_do_not_stop_a_dry_run(rows):
+    for row in rows:
+        row |= {"n_volumes": None, "shape": None, "image_state": "empty"}
+    assert make_plan(frame(rows), config=CONFIG)["planned"].all()
+
+
+def test_no_events_end_after_preprocessing(rows):
+    for row in rows:
+        row |= {"events": None, "n_events": None, "events_columns": None, "events_repeats": None}
+    assert decide(rows, "singletrial") == (False, "no events")
+    assert decide(rows, "confounds")[0] is True
+    for stage in GROUP_STAGES:
+        assert decide(rows, stage) == (False, "no run enters a single-trial fit")
+
+
+def test_events_without_trials(rows):
+    for row in rows:
+        row["n_events"] = 0
+    assert decide(rows, "singletrial") == (False, "events without trials")
+
+
+def test_short_runs_are_left_out_of_the_fit(rows):
+    for row in pick(rows, "run-02", "_bold"):
+        row["n_volumes"] = 7
+    decision = decide(rows, "singletrial", stem="sub-01_ses-01_task-images_run-02")
+    assert decision == (False, "7 volumes, fewer than 8")
+    assert decide(rows, "singletrial", stem="sub-01_ses-01_task-images_run-01")[0] is True
+
+
+def test_a_changing_field_is_a_stage_where_it_is_asked_for(rows):
+    assert "sdc_dynamic" not in set(
+        make_plan(frame(rows), config=CONFIG | {"sdc": "static"})["stage"]
+    )
+    plan = make_plan(frame(rows), config=DYNAMIC)
+    assert plan["planned"].all()
+    header = next(line for line in format_plan(plan).splitlines() if "echoes" in line).split()
+    assert header[:4] == ["run", "echoes", "fmap", "sdc_dynamic"]
+
+
+@pytest.mark.parametrize(
+    ("left", "reason"),
+    [
+        (lambda row: row["component"] != "phase",
+         "`sdc: dynamic` needs phase images: static field"),
+        (lambda row: row["echo"] in (None, "2"),
+         "`sdc: dynamic` needs two echoes, the run has one: static field"),
+        (lambda row: row["datatype"] != "fmap",
+         "`sdc: dynamic` adds to a fieldmap: no fieldmap: no distortion correction"),
+    ],
+)  # fmt: skip
+def test_a_field_stays_static_with_a_reason_that_is_told(rows, left, reason):
+    rows = [row for row in rows if left(row)]
+    if not any(row["datatype"] == "fmap" for row in rows):
+        rows = [row | {"fieldmaps": None} for row in rows]
+    assert decide(rows, "sdc_dynamic", config=DYNAMIC) == (False, reason)
+    assert any(reason in line for line in notices(make_plan(frame(rows), config=DYNAMIC)))
+
+
+def test_medic_needs_no_fieldmap(rows):
+    medic = CONFIG | {"sdc": "medic"}
+    for row in rows:
+        row |= {"fieldmap": None, "fieldmaps": None, "fieldmap_kind": None, "fieldmap_folder": None}
+    expected = (True, "from the phase of the run, by MEDIC (warpkit)")
+    assert decide(rows, "fmap", config=medic) == expected
+    assert decide(rows, "sdc_dynamic", config=medic) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"n_volumes": 1}, "`sdc: medic` needs several volumes, the run has one"),
+        ({"phase_encoding_direction": None}, "no PhaseEncodingDirection in the sidecar"),
+        ({"total_readout_time": None}, "no TotalReadoutTime or EffectiveEchoSpacing"),
+    ],
+)
+def test_medic_says_what_a_run_lacks(rows, changes, reason):
+    for row in pick(rows, "func"):
+        row |= changes
+    planned, found = decide(rows, "fmap", config=CONFIG | {"sdc": "medic"})
+    assert not planned
+    assert found.startswith(reason)
+    assert found.endswith("no distortion correction")
+
+
+def test_medic_without_phase_does_not_correct(rows):
+    left = [row for row in rows if row["component"] != "phase"]
+    reason = "`sdc: medic` needs phase images: no distortion correction"
+    assert decide(left, "fmap", config=CONFIG | {"sdc": "medic"}) == (False, reason)
+
+
+def test_no_fieldmap_no_distortion_correction(rows):
+    for row in rows:
+        row |= {"fieldmap": None, "fieldmaps": None, "fieldmap_kind": None}
+    assert decide(rows, "fmap") == (False, "no fieldmap: no distortion correction")
+
+
+def test_epi_images_of_one_direction_give_no_field(rows):
+    for row in rows:
+        row |= {"fieldmap": "epi", "fieldmaps": ["epi"], "fieldmap_kind": "epi"}
+    planned, reason = decide(rows, "fmap")
+    assert not planned
+    assert "do not encode two opposite directions" in reason
+    for row in rows:
+        row |= {"fieldmap_kind": "pepolar", "fieldmap_by": "IntendedFor"}
+    assert decide(rows, "fmap") == (True, "epi: IntendedFor")
+
+
+def test_the_choice_of_fieldmaps_is_said(rows):
+    assert decide(rows, "fmap") == (True, "phasediff: only one in the session")
+    for row in rows:
+        row |= {"fieldmaps": ["b", "a"], "fieldmap_by": "IntendedFor, interpolated in time"}
+    assert decide(rows, "fmap") == (True, "a, b: IntendedFor, interpolated in time")
+
+
+@pytest.mark.parametrize("column", ["phase_encoding_direction", "total_readout_time"])
+def test_a_fieldmap_without_the_keys_of_the_run_is_of_no_use(rows, column):
+    for row in rows:
+        row[column] = None
+    planned, reason = decide(rows, "fmap")
+    assert not planned
+    assert reason.endswith("in the sidecar: no distortion correction")
+
+
+def test_without_a_t1w_the_output_is_in_boldref_space(rows):
+    rows = [row for row in rows if row["datatype"] != "anat"]
+    assert decide(rows, "anat") == (False, "no T1w or UNIT1 image")
+    assert decide(rows, "coreg") == (
+        True,
+        "no T1w: aligned with the reference image of the subject's first run",
+    )
+    for stage in ("resample", "optcom", "ica", "confounds", "singletrial", "compare"):
+        assert decide(rows, stage)[0] is True
+
+
+def test_without_a_t1w_the_plan_of_t1w_space_is_reduced(rows):
+    rows = [row for row in rows if row["datatype"] != "anat"]
+    config = CONFIG | {"output": {"space": "T1w"}}
+    for stage in ("coreg", "resample", "optcom", "ica", "confounds", "singletrial"):
+        planned, reason = decide(rows, stage, config=config)
+        assert not planned
+        assert "reduced plan: no T1w" in reason
+        assert "output.space: boldref" in reason
+    for stage in ("fmap", "nordic", "hmc"):
+        assert decide(rows, stage, config=config)[0] is True
+
+
+def test_one_subject_without_a_t1w_does_not_change_the_space_of_the_others(rows):
+    other = [copy.deepcopy(row) for row in rows if row["datatype"] != "anat"]
+    for row in other:
+        row |= {"subject": "02"} | {
+            key: str(row[key]).replace("sub-01", "sub-02")
+            for key in ("stem", "folder", "group", "path") if row[key]
+        }  # fmt: skip
+    plan = make_plan(frame(rows + other), config=CONFIG)
+    coreg = plan[plan["stage"] == "coreg"].groupby("subject")["planned"].all()
+    assert coreg.to_dict() == {"01": True, "02": False}
+
+
+def test_unit1_stands_in_for_a_t1w(rows):
+    pick(rows, "T1w")[0]["suffix"] = "UNIT1"
+    assert decide(rows, "anat") == (True, "UNIT1 in place of a T1w")
+
+
+def test_several_t1w_are_said(rows):
+    rows.append(pick(rows, "T1w")[0] | {"path": "sub-01/anat/sub-01_run-2_T1w.nii"})
+    assert decide(rows, "anat") == (True, "2 T1w images, one is used")
+
+
+def test_anatomy_of_another_session_serves_the_runs(rows):
+    for row in pick(rows, "T1w"):
+        row |= {"session": "anat", "folder": "sub-01/ses-anat"}
+    assert decide(rows, "coreg") == (True, "")
+
+
+def test_anatomy_alone_is_a_plan_of_one_line(rows):
+    plan = make_plan(frame([row for row in rows if row["datatype"] == "anat"]), config=CONFIG)
+    assert plan["stage"].tolist() == ["anat"]
+    assert format_plan(plan) == "sub-01: anatomy yes\n  no BOLD run\n"
+
+
+def test_no_slice_times(rows):
+    for row in rows:
+        row["slice_timing"] = None
+    assert decide(rows, "stc")[0] is False
+    assert decide(rows, "resample")[0] is True
+
+
+def test_no_repeats_no_noise_ceiling(rows):
+    for row in pick(rows, "_bold"):
+        row["events_repeats"] = {"stim_name": [0, 0]}
+    assert decide(rows, "singletrial")[0] is True
+    for stage in GROUP_STAGES:
+        assert decide(rows, stage)[0] is False
+    assert decide(rows, "noiseceiling")[1] == "no image is shown twice"
+
+
+def test_what_the_data_do_not_allow_is_said_once_per_reason(rows):
+    assert notices(make_plan(frame(rows), config=CONFIG)) == []
+    few = CONFIG | {"variants": ["standardSingle"], "compare_sessions": "none"}
+    assert notices(make_plan(frame(rows), config=few)) == []
+    for row in pick(rows, "_bold"):
+        row |= {"fieldmap": None, "fieldmaps": None, "fieldmap_kind": None}
+    magnitude = [row for row in rows if row["component"] != "phase"]
+    assert notices(make_plan(frame(magnitude), config=CONFIG)) == [
+        "fmap: no fieldmap: no distortion correction (2 runs or sessions)",
+        "nordic: magnitude only: no phase images (2 runs or sessions)",
+    ]
+
+
+def test_repeats_across_sessions_only(rows):
+    for row in pick(rows, "_bold"):
+        row["events_repeats"] = {"stim_name": [0, 4]}
+    assert decide(rows, "noiseceiling") == (False, "images repeat across sessions only")
+    assert decide(rows, "across_sessions") == decide(rows, "rois") == (True, "")
+    assert decide(rows, "compare") == (False, "no image is shown twice in the session")
+
+
+def test_the_label_of_blank_trials_is_no_repeated_image(rows):
+    for row in pick(rows, "_bold"):
+        row["events_columns"] = ["onset", "duration", "stim_name", "trial_type"]
+        row["events_repeats"] = {"stim_name": [1, 1], "trial_type": [2, 2]}
+    assert decide(rows, "noiseceiling")[0] is False
+    unblanked = CONFIG | {"design": {"label_column": "stim_name", "blank": {}}}
+    assert decide(rows, "noiseceiling", config=unblanked)[0] is True
+
+
+def test_a_run_without_the_label_column_is_named_with_columns_and_fix(rows):
+    for row in pick(rows, "run-02", "_bold"):
+        row |= {"events_columns": ["onset", "duration", "trial_type"], "events_repeats": {}}
+    with pytest.raises(MetadataError) as caught:
+        make_plan(frame(rows), config=CONFIG)
+    for word in ("run-02_events.tsv", "'stim_name'", "trial_type", "design.label_column"):
+        assert word in str(caught.value)
+
+
+def test_a_chosen_label_column_that_no_file_has_is_an_error(rows):
+    config = CONFIG | {"design": {"label_column": "file_path"}}
+    with pytest.raises(MetadataError, match=r"'file_path' is missing.*stim_name"):
+        make_plan(frame(rows), config=config)
+
+
+def test_other_tasks_without_the_label_column_are_left_out(rows):
+    for row in pick(rows, "run-02", "_bold"):
+        row |= {"task": "floc", "group": "sub-01_ses-01_task-floc"}
+        row |= {"events_columns": ["onset", "duration", "trial_type"], "events_repeats": {}}
+    decision = decide(rows, "singletrial", stem="sub-01_ses-01_task-images_run-02")
+    assert decision[0] is False
+    assert "have no column 'stim_name' (they have: onset, duration, trial_type)" in decision[1]
+    assert decide(rows, "noiseceiling", stem="sub-01_ses-01_task-images")[0] is True
+
+
+def test_the_usual_label_column_need_not_fit_every_data_set(rows):
+    for row in pick(rows, "_bold"):
+        row |= {"events_columns": ["onset", "duration", "trial_type"], "events_repeats": {}}
+    planned, reason = decide(rows, "singletrial")
+    assert not planned
+    assert "design.label_column" in reason
+
+
+def test_variants_decide_on_nordic_and_combination(rows):
+    config = CONFIG | {"variants": ["standardSingle"]}
+    for stage in ("nordic", "optcom", "ica"):
+        assert decide(rows, stage, config=config) == (False, "no variant asks for it")
+    assert decide(rows, "compare", config=config)[0] is False
+
+
+def test_variants_with_nordic_need_nordic(rows):
+    for row in pick(rows, "run-02", "_bold"):
+        row["n_volumes"] = 5
+    config = CONFIG | {"design": {"label_column": "stim_name"}}
+    planned, reason = decide(rows, "compare", config=config)
+    assert (planned, reason) == (True, "standardSingle, standardOptcom, standardIca")
+
+
+def test_the_first_session_with_a_fit_is_compared(rows):
+    later = sessions_like(rows, ["02"])
+    for row in rows:
+        row |= {"events": None, "n_events": None, "events_columns": None}
+    plan = make_plan(frame([*rows, *later]), config=CONFIG)
+    assert plan.loc[(plan["stage"] == "compare") & plan["planned"], "session"].tolist() == ["02"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "compared"),
+    [("first", {"01"}), ("all", {"01", "02"}), ("none", set()), (["02"], {"02"}), ([2], set())],
+)
+def test_sessions_that_are_compared(rows, wanted, compared):
+    plan = make_plan(frame([*rows, *sessions_like(rows, ["02"])]),
+                     config=CONFIG | {"compare_sessions": wanted})  # fmt: skip
+    chosen = plan[(plan["stage"] == "compare") & plan["planned"]]
+    assert set(chosen["session"]) == compared
+
+
+def test_a_refused_run_is_in_the_plan_with_its_sentence(rows):
+    for row in pick(rows, "run-02", "_bold"):
+        row |= {"repetition_time": None, "volume_timing": [0.0, 2.0, 5.0]}
+    stem = "sub-01_ses-01_task-images_run-02"
+    for stage in RUN_STAGES:
+        planned, reason = decide(rows, stage, stem=stem)
+        assert not planned
+        assert "VolumeTiming" in reason
+
+
+def test_one_volume_cannot_be_aligned(rows):
+    for row in rows:
+        row["n_volumes"] = 1
+    assert decide(rows, "hmc") == (False, "one volume: no motion")
+    assert decide(rows, "confounds")[0] is False
+
+
+def test_without_sbref_the_reference_is_a_mean(rows):
+    rows = [row for row in rows if row["suffix"] != "sbref"]
+    assert decide(rows, "hmc") == (True, "no SBRef: robust mean as the reference")
+
+
+def renamed(row, old, new):
+    """Return a copy of a row in which every name has another label."""
+    return {k: v.replace(old, new) if isinstance(v, str) else v for k, v in row.items()}
+
+
+def sessions_like(rows, labels):
+    """Return copies of a session's rows under other session labels."""
+    return [
+        renamed(row, "ses-01", f"ses-{label}") | {"session": label}
+        for label in labels
+        for row in rows
+    ]
+
+
+def test_a_large_table_is_planned_in_less_than_a_second(rows):
+    runs = pick(rows, "run-01", "func")
+    more = [
+        renamed(row, "run-01", f"run-{n:02d}") | {"run": f"{n:02d}"}
+        for n in range(3, 13)
+        for row in runs
+    ]
+    session = [*rows, *more]
+    table = frame([*session, *sessions_like(session, [f"{n:02d}" for n in range(2, 34)])])
+    start = time.process_time()
+    plan = make_plan(table, config=CONFIG)
+    assert time.process_time() - start < 1
+    assert (plan["stage"] == "hmc").sum() == 33 * 12
+    assert plan["planned"].sum() == 1 + 33 * (12 * len(RUN_STAGES) + 3) + 1
+
+
+def test_the_text_is_a_screen_per_session_with_numbered_reasons(rows):
+    for row in rows:
+        if row["component"] == "phase":
+            row["component"] = "other"
+    text = format_plan(make_plan(frame(rows), config=CONFIG))
+    lines = text.splitlines()
+    assert lines[0] == "sub-01: anatomy yes"
+    assert lines[2] == "sub-01_ses-01: 2 runs"
+    assert lines[3].split() == ["run", "echoes", *RUN_STAGES]
+    assert lines[4].split()[:4] == ["task-images_run-01", "3", "yes[1]", "yes[2]"]
+    assert lines[6].split() == ["task", "echoes", *GROUP_STAGES]
+    assert "  [2] magnitude only: no phase images" in lines
+    assert len(lines) < 24
+    assert max(map(len, lines)) < 160
+
+
+@pytest.mark.parametrize(
+    ("noted", "planned", "words"),
+    [
+        ("ND", True, ""),
+        (None, True, "ImageType says neither ND nor DIS: the warp is applied"),
+        ("DIS3D", False, "corrected twice"),
+        ("DIS2D", False, "the displacement through the slices remains"),
+        ("applied", False, "NonlinearGradientCorrection"),
+    ],
+)
+def test_the_warp_is_left_out_where_the_scanner_corrected(rows, noted, planned, words):
+    for row in rows:
+        if row["datatype"] == "func":
+            row["gradient_correction"] = noted
+    decision = decide(rows, "gradunwarp", config=WARPED)
+    assert decision[0] is planned
+    assert words in decision[1]
+    said = "\n".join(notices(make_plan(frame(rows), config=WARPED)))
+    assert words in said
+    assert "gradunwarp" not in set(make_plan(frame(rows), config=CONFIG)["stage"])
+
+
+def test_a_fieldmap_that_is_corrected_otherwise_than_its_run_is_told(rows):
+    for row in pick(rows, "magnitude1"):
+        row["gradient_correction"] = "DIS2D"
+    for row in pick(rows, "func"):
+        row["gradient_correction"] = "ND"
+    planned, reason = decide(rows, "gradunwarp", config=WARPED)
+    assert planned
+    assert "DIS2D" in reason
+
+
+def test_a_run_that_is_corrected_in_part_is_refused_with_a_warp(rows):
+    for row in pick(rows, "run-01", "_sbref"):
+        row["gradient_correction"] = "DIS3D"
+    make_plan(frame(rows), config=CONFIG)
+    with pytest.raises(MetadataError, match=r"sbref\.nii\.gz says DIS3D.*says ND or nothing"):
+        make_plan(frame(rows), config=WARPED)

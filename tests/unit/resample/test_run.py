@@ -1,0 +1,140 @@
+"""The function that the series job calls: one interpolation in time, one in space."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from mebold.geometry import affines
+from mebold.hmc import path
+from mebold.resample import slice_timing
+from mebold.resample.run import Placement, resample_run
+
+SHAPE = (20, 22, 18)
+READOUT = 0.02
+RUN = {
+    "tr": 1.9,
+    "tr_out": 1.0,
+    "slice_timing": np.round(np.arange(18) % 6 * 0.3, 3).tolist(),
+    "slice_encoding_direction": "k",
+    "direction": "j-",
+    "readout_s": READOUT,
+}
+
+
+@pytest.fixture
+def placement(rng):
+    turn = affines.rigid_matrix([4.0, -3.0, 2.0, 0.1, -0.06, 0.03], np.zeros(3))
+    affine = turn @ np.diag([2.0, 1.8, 2.5, 1.0])
+    points = affines.apply(affine, rng.uniform(4, 14, (900, 3)))
+    centre = points.mean(axis=0)
+    motion = [affines.rigid_matrix(rng.normal(0, [0.4] * 3 + [0.02] * 3), centre) for _ in range(8)]
+    return Placement(
+        affine=affine,
+        points=points,
+        motion=np.stack(motion),
+        centre=centre,
+        to_boldref=affines.rigid_matrix([0.7, -0.4, 0.3, 0.02, 0.01, -0.03], centre),
+        field_hz=50.0 * np.sin(points[:, 1] / 10.0),
+    )
+
+
+def run_it(echoes, placement, **options):
+    options = {"run": RUN, "method": "cubic", **options}
+    return resample_run(
+        echoes, placement, store=lambda shape: np.full(shape, np.nan, np.float32), **options
+    )
+
+
+def coordinates(placement, motion, change=None):
+    """Return the voxels (3, V) that the composed map reads, in float64."""
+    there = affines.apply(placement.to_boldref, placement.points)
+    there = affines.apply(motion, there if placement.warp_mm is None else there + placement.warp_mm)
+    voxel = affines.apply(np.linalg.inv(placement.affine), there).T
+    voxel[1] -= READOUT * placement.field_hz
+    if change is not None:
+        voxel[1] -= READOUT * ndimage.map_coordinates(change, voxel, order=1)
+    return voxel
+
+
+@pytest.fixture(params=["static", "dynamic"])
+def change(request, rng):
+    """Return nothing, or a change of the field by up to 1.2 voxels."""
+    if request.param == "static":
+        return None
+    slow = ndimage.gaussian_filter(rng.normal(0, 1, (*SHAPE, 8)), (3, 3, 0, 0))
+    return (60.0 * slow / np.abs(slow).max()).astype(np.float32)
+
+
+@pytest.mark.parametrize("warped", [False, True])
+def test_a_delta_comes_out_as_one_spline_of_the_composed_map(placement, change, warped, rng):
+    """Two interpolations in space, of any kind, would widen the impulse."""
+    shift = rng.uniform(-2, 2, placement.points.shape) if warped else None
+    placement = replace(placement, change_hz=change, warp_mm=shift)
+    echo = np.zeros((*SHAPE, 8), np.float32)
+    echo[9, 10, 9] = 1000.0 + np.arange(8)
+    data, _ = run_it([echo, 2 * echo], placement, method="cubic")
+    _, offsets = slice_timing.slice_times(RUN, SHAPE)
+    timed = slice_timing.correct(echo, offsets, tr=1.9, tr_out=1.0)
+    motion = path.at_times(
+        placement.motion, tr=1.9, tr_out=1.0, n_out=16, centre=placement.centre,
+        volume_time_s=np.mean(offsets),
+    )  # fmt: skip
+    changes = [None] * 16
+    if change is not None:
+        changes = np.moveaxis(slice_timing.correct(change, offsets, tr=1.9, tr_out=1.0), 3, 0)
+    seen = 0
+    for t in range(16):
+        voxel = coordinates(placement, motion[t], changes[t])
+        once = ndimage.map_coordinates(timed[..., t].astype(float), voxel, order=3, mode="mirror")
+        np.testing.assert_allclose(data[0, :, t], np.maximum(once, 0), atol=0.05)
+        np.testing.assert_allclose(data[1, :, t], 2 * data[0, :, t], rtol=1e-5)
+        seen += once.max() > 200
+    assert seen > 8
+
+
+def test_edge_samples_are_named(placement, rng):
+    data, about = run_it([rng.uniform(500, 900, (*SHAPE, 8))], placement)
+    # Slices are acquired at 0 to 1.5 s; the first slice's last sample lies at 13.3 s.
+    assert about["EdgeSamples"] == [0, 1, 14, 15]
+    assert data.shape == (1, 900, 16)
+    assert about["VoxelsOutside"] == about["VoxelsPartlyOutside"] == 0
+    assert about["SmallestCoverage"] == 1.0
+
+
+def test_voxels_outside_in_some_samples_are_left_out_and_counted(placement, rng):
+    motion = placement.motion.copy()
+    motion[3:, :3, 3] += placement.affine[:3, 0] * 8.0  # most of the run lies eight voxels off
+    moved = Placement(**{**vars(placement), "motion": motion})
+    echo = rng.uniform(500, 900, (*SHAPE, 8))
+    data, about = run_it([echo], moved)
+    silent = (data[0] == 0).all(axis=1)
+    assert 0 < about["VoxelsOutside"] == silent.sum()
+    assert about["VoxelsPartlyOutside"] == 0
+    assert (data[0, ~silent] > 0).all()
+    _, kept = run_it([echo], moved, least_coverage=0.2)
+    assert kept["VoxelsPartlyOutside"] == about["VoxelsOutside"]
+    assert 0.2 <= kept["SmallestCoverage"] < 1.0
+
+
+def test_without_slice_timing_and_field_nothing_but_motion_is_applied(placement, rng):
+    run = RUN | {"slice_timing": None, "tr_out": 1.9, "slice_encoding_direction": "i-"}
+    plain = Placement(**{**vars(placement), "field_hz": None})
+    plain = Placement(
+        **{**vars(plain), "motion": np.tile(np.eye(4), (8, 1, 1)), "to_boldref": np.eye(4)}
+    )
+    echo = rng.uniform(500, 900, (*SHAPE, 8))
+    data, about = run_it([echo], plain, run=run)
+    voxel = affines.apply(np.linalg.inv(plain.affine), plain.points).T
+    once = ndimage.map_coordinates(echo[..., 5], voxel, order=3, mode="mirror")
+    np.testing.assert_allclose(data[0, :, 5], once, atol=0.05)
+    assert about["EdgeSamples"] == []
+
+
+def test_the_intensity_factor_reaches_every_echo(rng, placement):
+    echoes = [rng.normal(1000, 50, (*SHAPE, 8)).astype(np.float32) for _ in range(2)]
+    plain = run_it(echoes, placement)[0]
+    factor = rng.uniform(0.5, 1.5, len(placement.points)).astype(np.float32)
+    scaled = run_it(echoes, replace(placement, jacobian=factor))[0]
+    np.testing.assert_allclose(scaled, plain * factor[:, None], rtol=1e-6)

@@ -1,0 +1,112 @@
+"""What surrounds the single-trial fit: runs that are left out, the trial table, the summary."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mebold.errors import DataError
+from mebold.singletrial import fit
+from mebold.singletrial.session import prepare
+
+OPTIONS = {
+    "label_column": "stim_name",
+    "blank": {"trial_type": ["blank"]},
+    "stimulus_duration_s": 2.0,
+    "minimum_volumes": 50,
+}
+
+
+def events(labels, first=4.0):
+    onsets = first + 5.0 * np.arange(len(labels))
+    kinds = ["blank" if label == "none" else "new" for label in labels]
+    return pd.DataFrame({"onset": onsets, "stim_name": labels, "trial_type": kinds})
+
+
+def run(name, tr_out=1.0):
+    return {"stem": f"sub-01_task-x_run-{name}", "session": None, "run": name, "tr_out": tr_out}
+
+
+@pytest.fixture
+def data(rng):
+    return [100 + rng.normal(size=(30, 80)).astype(np.float32) for _ in range(2)]
+
+
+def test_trials_are_in_session_order_and_blanks_are_dropped(data):
+    session = prepare(
+        data,
+        [events(["b", "none", "a"]), events(["a", "b", "c"])],
+        runs=[run("01"), run("02")],
+        **OPTIONS,
+    )
+    assert session.trials["label"].tolist() == ["b", "a", "a", "b", "c"]
+    assert session.trials["run"].tolist() == ["01", "01", "02", "02", "02"]
+    assert session.trials["beta_index"].tolist() == [0, 1, 2, 3, 4]
+    assert set(session.trials["session"]) == {"n/a"}
+    assert [d.sum() for d in session.design] == [2, 3]
+
+
+def test_short_runs_are_left_out_with_the_reason(data, rng):
+    short = rng.normal(size=(30, 20)).astype(np.float32)
+    session = prepare(
+        [*data, short],
+        [events(["a", "b"])] * 3,
+        runs=[run("01"), run("02"), run("03")],
+        **OPTIONS,
+    )
+    assert session.used == ["sub-01_task-x_run-01", "sub-01_task-x_run-02"]
+    assert session.left_out[0]["run"] == "sub-01_task-x_run-03"
+    assert "20 volumes" in session.left_out[0]["reason"]
+
+
+def test_trials_after_the_end_are_reported(data):
+    late = events(["a", "b", "late"])
+    late.loc[2, "onset"] = 200.0
+    session = prepare(data, [late, events(["a", "b"])], runs=[run("01"), run("02")], **OPTIONS)
+    assert [item["label"] for item in session.excluded] == ["late"]
+    assert session.excluded[0]["run"] == "sub-01_task-x_run-01"
+
+
+def test_no_run_left_and_mixed_intervals_are_refused(data):
+    with pytest.raises(DataError, match="No run of"):
+        prepare(
+            data,
+            [events(["a"])] * 2,
+            runs=[run("01"), run("02")],
+            **{**OPTIONS, "minimum_volumes": 100},
+        )
+    with pytest.raises(DataError, match=r"sampled every \[1.0, 1.9\] s"):
+        prepare(data, [events(["a"])] * 2, runs=[run("01"), run("02", tr_out=1.9)], **OPTIONS)
+
+
+def test_errors_in_events_name_the_run(data):
+    with pytest.raises(ValueError, match=r"sub-01_task-x_run-02.*stim_name"):
+        prepare(
+            data,
+            [events(["a"]), events(["a"]).drop(columns="stim_name")],
+            runs=[run("01"), run("02")],
+            **OPTIONS,
+        )
+
+
+def test_summary_of_a_fit_counts_repeats(data):
+    labels = ["a", "b", "a", "c"]
+    session = prepare(
+        data, [events(labels), events(labels)], runs=[run("01"), run("02")], **OPTIONS
+    )
+    result = fit.fit(
+        session,
+        engine="mebold",
+        hrf_library=True,
+        glmdenoise=False,
+        fracridge=False,
+        n_pcs=2,
+        pcstop=1.05,
+        seed=0,
+        n_threads=1,
+    )
+    summary = fit.summary(session, result)
+    assert summary["RepeatsPerCondition"] == {"2": 2, "4": 1}
+    assert summary["Trials"] == 8
+    fields = fit.fields(result)
+    assert fields["betas"].shape == (30, 8)
+    assert np.all(fields["frac_value"] == 1)

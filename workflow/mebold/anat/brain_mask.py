@@ -1,0 +1,329 @@
+"""Brain mask of a T1-weighted image, with or without skull, from the MNI152 template.
+
+A correlation search over the whole field of view finds the brain, an affine and a quick nonlinear
+registration carry the template's mask over, and the image's own intensities settle its edge.
+"""
+
+import logging
+
+import numpy as np
+from scipy import ndimage, signal
+
+from mebold.anat import mni
+from mebold.errors import DataError
+from mebold.geometry import affines, grids, masks
+from mebold.geometry.masks import foreground_mask
+from mebold.registration import ants
+from mebold.registration.affine import fit_affine
+
+logger = logging.getLogger(__name__)
+
+_SEARCH_MM = 8.0
+_AFFINE_MM = 4.0
+_NONLINEAR_MM = 4.0
+_SEED = 1
+_SCALP_MM = 9.0
+_SEAL_MM = 15.0
+_CORE_MM = 5.0
+_LEAST_CORRELATION = 0.2
+_PITCHES_DEG = (-30.0, -15.0, 0.0, 15.0, 30.0)
+# The template is larger than most brains; larger ones would match the outline of the scalp.
+_SCALES = (0.82, 0.89, 0.96, 1.03)
+
+
+def brain_mask(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Find the brain in a T1-weighted image.
+
+    Parameters
+    ----------
+    volume : (x, y, z) array
+        Whole head, face removed or not, with any amount of neck, or already without skull; any
+        bias field, any orientation.
+    affine : (4, 4) array
+        Voxel to world, mm.
+
+    Returns
+    -------
+    (x, y, z) bool array
+        Brain and the fluid around it: one connected part without holes.
+
+    Raises
+    ------
+    DataError
+        When the volume has no positive voxel, or nothing like a brain is found in it.
+    """
+    from mebold.anat import bias_correct
+
+    clean = np.maximum(np.nan_to_num(np.asarray(volume, dtype=np.float32), posinf=0.0), 0.0)
+    foreground = foreground_mask(clean)
+    head, head_affine, box = grids.crop_to_mask(clean, affine, foreground, margin_mm=5.0)
+    inside = foreground[box]
+    even = bias_correct(head, head_affine, inside, working_mm=6.0, iterations=(30,))
+    # Scalp near a surface coil outshines the brain several times: keep its order, cut its size.
+    even = np.minimum(even, 1.5 * np.median(even[inside]))
+    # Without the scalp the outline of the head cannot be taken for that of the brain.
+    skin = _depth(even, inside, head_affine)
+    peeled = np.where(skin > _SCALP_MM, even, 0.0)
+    fits = [_locate(image, head_affine) for image in (peeled, even)]
+    best = int(np.argmax([correlation for _, correlation in fits]))
+    to_head, correlation = fits[best]
+    logger.info("affine fit to MNI152: correlation %.2f", correlation)
+    structure = _inner_correlation(even, head_affine, to_head)
+    if structure < _LEAST_CORRELATION:
+        message = (
+            f"no brain found: inside the best position of the MNI152 template the image correlates "
+            f"{structure:.2f} with it, at least {_LEAST_CORRELATION} is expected of a T1w head."
+        )
+        raise DataError(message)
+    mask = np.zeros(clean.shape, dtype=bool)
+    if _is_stripped(inside, head_affine, to_head):
+        logger.info("the image has no skull: its own outline is the brain mask")
+        mask[box] = _outline(inside, head_affine)
+        return mask
+    prior = _template_brain(head.shape, head_affine, to_head, grow_mm=-4.0) & inside
+    even = bias_correct(head, head_affine, prior, working_mm=6.0, iterations=(50, 30))
+    even = np.minimum(even, 1.3 * np.median(even[prior]))
+    peeled = np.where(skin > _SCALP_MM, even, 0.0)
+    to_head, _ = _affine_to_head(peeled, head_affine, to_head, widths_mm=(6.0,))
+    warped = _warped_template(peeled, head_affine, to_head)
+    mask[box] = refine_mask(even, head_affine, warped, scalp=skin < _SCALP_MM / 2)
+    return mask
+
+
+def _depth(volume: np.ndarray, foreground: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Return the distance in mm from the air around the head, 0 in the air."""
+    solid = foreground & (volume > 0.3 * np.median(volume[foreground]))
+    sizes = affines.voxel_sizes(affine)
+    # Airways and ears reach far in and are no skin either: a wide closing seals them. The cut
+    # through the neck is continued over the edge of the image.
+    pad = np.ceil(_SEAL_MM / sizes).astype(int) + 1
+    padded = np.pad(solid, [(n, n) for n in pad], mode="edge")
+    sealed = masks.dilated(masks.dilated(padded, affine, _SEAL_MM), affine, -_SEAL_MM)
+    distance = ndimage.distance_transform_edt(
+        ndimage.binary_fill_holes(sealed | padded), sampling=sizes
+    )
+    inner = tuple(slice(n, n + size) for n, size in zip(pad, solid.shape, strict=True))
+    return distance[inner].astype(np.float32)
+
+
+def _locate(volume: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, float]:
+    """Search for the brain and fit the template: MNI152 -> head, and the correlation."""
+    return _affine_to_head(volume, affine, find_brain(volume, affine))
+
+
+def find_brain(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Find the rough place, pitch and size of the brain anywhere in the field of view.
+
+    Normalised correlation of the template with the image is computed at every position by
+    Fourier transform, for a few head pitches and sizes.
+
+    Parameters
+    ----------
+    volume : (x, y, z) array
+        Bias-corrected T1w.
+    affine : (4, 4) array
+        Voxel to world, mm; the world axes must point roughly right, anterior, superior.
+
+    Returns
+    -------
+    (4, 4) float64 array
+        Point map MNI152 -> image world.
+    """
+    image, image_affine = _axis_aligned(volume, affine, _SEARCH_MM)
+    maps, template_affine = mni.load_template(_AFFINE_MM)
+    weight = masks.dilated(maps["brain"] > 0.5, template_affine, 6.0).astype(np.float32)
+    centre = affines.apply(template_affine, np.argwhere(maps["brain"] > 0.5).mean(axis=0))
+    best = (-np.inf, np.eye(4))
+    for pitch in _PITCHES_DEG:
+        for scale in _SCALES:
+            # Patch point (relative to the patch centre) -> template point.
+            pull = np.eye(4)
+            pull[:3, :3] = (
+                affines.rigid_matrix([0, 0, 0, np.deg2rad(pitch), 0, 0], np.zeros(3))[:3, :3].T
+                / scale
+            )
+            pull[:3, 3] = centre
+            score, position = _best_position(image, maps["t1"], weight, template_affine, pull)
+            if score > best[0]:
+                push = np.linalg.inv(pull)
+                push[:3, 3] += affines.apply(image_affine, position)
+                best = (score, push)
+    return best[1]
+
+
+def _best_position(
+    image: np.ndarray,
+    template: np.ndarray,
+    weight: np.ndarray,
+    template_affine: np.ndarray,
+    pull: np.ndarray,
+) -> tuple[float, np.ndarray]:
+    """Return the best masked correlation and the voxel where the patch centre then lies."""
+    half = int(np.ceil(120.0 / _SEARCH_MM))
+    shape = (2 * half + 1,) * 3
+    patch_affine = np.diag([_SEARCH_MM] * 3 + [1.0])
+    patch_affine[:3, 3] = -half * _SEARCH_MM
+    t = grids.onto(template, template_affine, shape, patch_affine, matrix=pull)
+    w = grids.onto(weight, template_affine, shape, patch_affine, matrix=pull) > 0.5
+    n = float(w.sum())
+    t = np.where(w, t - t[w].mean(), 0.0)
+
+    def correlate(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return signal.fftconvolve(a, b[::-1, ::-1, ::-1], mode="full")
+
+    wf = w.astype(np.float64)
+    inside = correlate(np.ones(image.shape), wf)
+    mean = correlate(image, wf) / n
+    variance = correlate(image**2, wf) / n - mean**2
+    covariance = correlate(image, t) / n
+    score = covariance / np.sqrt(np.maximum(variance, 1e-3 * image.var()) * np.sum(t**2) / n)
+    # A brain cut by the edge of the image is accepted up to a quarter.
+    score[inside < 0.75 * n] = -np.inf
+    at = np.unravel_index(int(np.argmax(score)), score.shape)
+    return float(score[at]), np.asarray(at) - half
+
+
+def _axis_aligned(
+    volume: np.ndarray, affine: np.ndarray, voxel_mm: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Resample onto a grid along the world axes that covers the volume."""
+    coarse, coarse_affine = grids.coarsen(volume, affine, voxel_mm=voxel_mm)
+    corners = np.indices((2, 2, 2)).reshape(3, -1).T * (np.asarray(coarse.shape) - 1)
+    world = affines.apply(coarse_affine, corners)
+    target = np.diag([voxel_mm] * 3 + [1.0])
+    target[:3, 3] = world.min(axis=0)
+    shape = tuple(int(n) for n in np.ceil(np.ptp(world, axis=0) / voxel_mm) + 1)
+    return grids.onto(coarse, coarse_affine, shape, target).astype(np.float64), target
+
+
+def _affine_to_head(
+    volume: np.ndarray,
+    affine: np.ndarray,
+    initial: np.ndarray,
+    *,
+    widths_mm: tuple[float, ...] = (12.0, 6.0),
+) -> tuple[np.ndarray, float]:
+    """Fit MNI152 -> head by robust least squares inside the template's dilated mask."""
+    maps, template_affine = mni.load_template(_AFFINE_MM)
+    region = masks.dilated(maps["brain"] > 0.5, template_affine, 8.0)
+    points = affines.grid_points(region.shape, template_affine, region)
+    moving, moving_affine = grids.coarsen(volume, affine, voxel_mm=_AFFINE_MM)
+    matrix, correlation = initial, 0.0
+    for fwhm_mm in widths_mm:
+        sigma = fwhm_mm / np.sqrt(8 * np.log(2)) / _AFFINE_MM
+        fixed = ndimage.gaussian_filter(maps["t1"], sigma)[region]
+        # A wide cut first: edges still far apart must keep their pull.
+        for rigid in (True, False) if fwhm_mm > 10 else (False,):
+            matrix, correlation = fit_affine(
+                fixed,
+                moving,
+                moving_affine,
+                points,
+                initial=matrix,
+                fwhm_mm=fwhm_mm,
+                rigid=rigid,
+                iterations=25,
+                cut=20.0 if fwhm_mm > 10 else 7.0,
+            )
+    return matrix, correlation
+
+
+def _inner_correlation(volume: np.ndarray, affine: np.ndarray, to_head: np.ndarray) -> float:
+    """Return the correlation of image and template inside the brain, without its outline."""
+    maps, template_affine = mni.load_template(_AFFINE_MM)
+    inner = masks.dilated(maps["brain"] > 0.5, template_affine, -4.0)
+    coarse, coarse_affine = grids.coarsen(volume, affine, voxel_mm=_AFFINE_MM)
+    seen = grids.onto(coarse, coarse_affine, inner.shape, template_affine, matrix=to_head)
+    values, expected = seen[inner], maps["t1"][inner]
+    return float(np.corrcoef(values, expected)[0, 1]) if np.ptp(values) > 0 else 0.0
+
+
+def _template_brain(
+    shape: tuple[int, ...], affine: np.ndarray, to_head: np.ndarray, *, grow_mm: float
+) -> np.ndarray:
+    """Place the template's brain, grown by a distance in MNI mm, on the image's grid."""
+    maps, template_affine = mni.load_template(_AFFINE_MM)
+    grown = masks.dilated(maps["brain"] > 0.5, template_affine, grow_mm)
+    placed = grids.onto(grown, template_affine, shape, affine, matrix=np.linalg.inv(to_head))
+    return placed > 0.5
+
+
+def _is_stripped(foreground: np.ndarray, affine: np.ndarray, to_head: np.ndarray) -> bool:
+    """Tell whether hardly anything of the object lies outside the template's brain."""
+    near = _template_brain(foreground.shape, affine, to_head, grow_mm=10.0)
+    outside = np.count_nonzero(foreground & ~near) / np.count_nonzero(foreground)
+    return outside < 0.03
+
+
+def _outline(foreground: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Close gaps in the outline of an image without skull."""
+    pad = 6
+    closed = np.pad(foreground, pad)
+    closed = masks.dilated(masks.dilated(closed, affine, 4.0), affine, -4.0)
+    closed = closed[pad:-pad, pad:-pad, pad:-pad]
+    return ndimage.binary_fill_holes(masks.largest_component(closed | foreground))
+
+
+def _warped_template(volume: np.ndarray, affine: np.ndarray, to_head: np.ndarray) -> np.ndarray:
+    """Carry the template's brain fraction to the image by a quick nonlinear registration."""
+    maps, template_affine = mni.load_template(_NONLINEAR_MM)
+    region = _template_brain(volume.shape, affine, to_head, grow_mm=8.0)
+    near, near_affine, _ = grids.crop_to_mask(volume, affine, region, margin_mm=10.0)
+    fixed, fixed_affine = grids.coarsen(near, near_affine, voxel_mm=_NONLINEAR_MM)
+    brain = ants.carry_over(
+        (fixed, fixed_affine),
+        (maps["t1"], template_affine),
+        maps["brain"],
+        fixed_mask=_template_brain(fixed.shape, fixed_affine, to_head, grow_mm=8.0),
+        initial=np.linalg.inv(to_head),
+        iterations=(20, 10),
+        seed=_SEED,
+    )
+    return grids.onto(brain, fixed_affine, volume.shape, affine)
+
+
+def refine_mask(
+    volume: np.ndarray, affine: np.ndarray, prior: np.ndarray, *, scalp: np.ndarray
+) -> np.ndarray:
+    """Move the edge of a brain mask to where the image has it.
+
+    A watershed from inside the brain and from the scalp meets in the dark skull between them.
+
+    Parameters
+    ----------
+    volume : (x, y, z) array
+        Bias-corrected T1w.
+    affine : (4, 4) array
+        Voxel to world, mm.
+    prior : (x, y, z) array
+        Brain fraction of the registered template.
+    scalp : (x, y, z) bool array
+        Voxels known to lie outside.
+
+    Returns
+    -------
+    (x, y, z) bool array
+        Never further than 4 mm outside the edge of the template's mask.
+    """
+    from skimage.segmentation import watershed
+
+    brain = prior > 0.5
+    core = masks.dilated(brain, affine, -_CORE_MM) & ~scalp
+    if not core.any():
+        message = "the registered template mask is empty: the registration failed."
+        raise DataError(message)
+    limit = masks.dilated(brain, affine, 4.0) & ~scalp
+    near = limit | (scalp & masks.dilated(brain, affine, 10.0))
+    white = float(np.percentile(volume[core], 75.0))
+    sizes = affines.voxel_sizes(affine)
+    smooth = ndimage.gaussian_filter(np.minimum(volume, white), 0.8 / sizes)
+    tissue = limit & (volume > 0.4 * white) & (volume < 1.4 * white)
+    markers = np.where(core, 1, np.where(scalp, 2, 0)).astype(np.int8)
+    flooded = watershed(-smooth, markers, mask=near) == 1
+    # Opening cuts the thin bridges of dura and vessels that a watershed follows.
+    opened = masks.dilated((flooded & tissue) | core, affine, -2.0)
+    opened = masks.largest_component(opened | core)
+    grown = masks.dilated(opened, affine, 2.5) & ((flooded & tissue) | core)
+    closed = _outline(grown, affine) & limit
+    soft = ndimage.gaussian_filter(closed.astype(np.float32), 1.2 / sizes)
+    return ndimage.binary_fill_holes(masks.largest_component(soft > 0.5))

@@ -1,0 +1,1 @@
+"""Variants side by side. Read session (the entry), quality, tables, then subjects and text."""

@@ -1,0 +1,158 @@
+"""Tables of the comparison: one row per metric, one row per paired difference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from mebold.compare.session import METRICS, VariantMetrics
+from mebold.errors import ConfigError, DataError
+from mebold.noiseceiling.bootstrap import METHODS, interval
+
+LONG_COLUMNS = ["subject", "session", "variant", "metric", "value", "ci_low", "ci_high", "unit"]
+PAIRED_COLUMNS = [
+    "subject", "session", "variant", "reference", "metric", "difference", "ci_low", "ci_high",
+    "method", "unit",
+]  # fmt: skip
+
+
+def comparison_table(
+    results: Mapping[str, VariantMetrics],
+    *,
+    subject: str,
+    session: str,
+    confidence: float = 0.95,
+) -> pd.DataFrame:
+    """Make the long table: one row per variant and metric.
+
+    The interval is the wider one, on each side, of the bootstraps over images and over runs;
+    that of a noise ceiling is cut to its range of 0 to 100 percent.
+
+    Parameters
+    ----------
+    results : mapping of str to VariantMetrics
+        Variant -> metrics, in the order wanted.
+    subject, session : str
+        Labels without prefix; session ``n/a`` where there is none.
+    confidence : float
+        Level of the intervals.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``subject session variant metric value ci_low ci_high unit``.
+    """
+    rows = []
+    for variant, result in results.items():
+        for metric, value in result.values.items():
+            low, high = envelope(
+                [
+                    interval(value, s[metric], confidence=confidence)
+                    for s in result.samples.values()
+                    if metric in s
+                ]
+            )
+            if metric.startswith("noise_ceiling"):
+                low, high = np.clip((low, high), 0, 100)
+            unit = METRICS[metric][1]
+            rows.append((subject, session, variant, metric, value, low, high, unit))
+    return pd.DataFrame(rows, columns=LONG_COLUMNS)
+
+
+def ica_fallbacks(table: pd.DataFrame) -> dict[str, int]:
+    """Return the runs in which a variant holds the optimal combination for want of a usable ICA.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Long table of :func:`comparison_table`, one or more subjects.
+
+    Returns
+    -------
+    dict of str to int
+        Variant -> runs over all sessions; variants without such runs are absent.
+    """
+    rows = table[(table["metric"] == "ica_fallback_runs") & (table["value"] > 0)]
+    return {v: int(n) for v, n in rows.groupby("variant", sort=False)["value"].sum().items()}
+
+
+def envelope(intervals: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Return the smallest lower and the largest upper limit; NaN when there is none."""
+    limits = np.array([i for i in intervals if np.isfinite(i).all()], float).reshape(-1, 2)
+    if len(limits) == 0:
+        return float("nan"), float("nan")
+    return float(limits[:, 0].min()), float(limits[:, 1].max())
+
+
+def difference_table(
+    results: Mapping[str, VariantMetrics],
+    *,
+    subject: str,
+    session: str,
+    references: Sequence[str],
+    confidence: float = 0.95,
+) -> pd.DataFrame:
+    """Make the table of paired differences: every variant minus each reference.
+
+    Both variants are resampled with the same draws, so what images or runs share cancels.
+
+    Parameters
+    ----------
+    results : mapping of str to VariantMetrics
+    subject, session : str
+    references : sequence of str
+        Baseline and primary variant.
+    confidence : float
+
+    Returns
+    -------
+    DataFrame
+        Columns ``subject session variant reference metric difference ci_low ci_high method unit``;
+        method is ``images``, ``runs``, or ``none`` for metrics without resamples (limits NaN).
+
+    Raises
+    ------
+    ConfigError
+        When a reference is not among the variants.
+    DataError
+        When two variants hold different trials or draws.
+    """
+    rows = []
+    for reference in dict.fromkeys(references):
+        if reference not in results:
+            raise ConfigError(
+                f"reference variant {reference!r} is not compared; compared: {list(results)}"
+            )
+        for variant in results:
+            if variant != reference:
+                head = (subject, session, variant, reference)
+                pair = _paired_rows(results[variant], results[reference], confidence, head)
+                rows += [(*head, *row) for row in pair]
+    return pd.DataFrame(rows, columns=PAIRED_COLUMNS)
+
+
+def _paired_rows(
+    result: VariantMetrics, other: VariantMetrics, confidence: float, head: tuple
+) -> list[tuple]:
+    """Compute difference and intervals of one pair of variants."""
+    if result.draws_key != other.draws_key:
+        raise DataError(
+            f"{head[2]} and {head[3]} were evaluated on different trials or resamples "
+            f"(subject {head[0]}, session {head[1]}): their differences are not paired"
+        )
+    rows = []
+    for metric, value in result.values.items():
+        if metric not in other.values:
+            continue
+        difference = value - other.values[metric]
+        unit = METRICS[metric][1]
+        methods = [m for m in METHODS if metric in result.samples[m] and metric in other.samples[m]]
+        for method in methods:
+            samples = result.samples[method][metric] - other.samples[method][metric]
+            limits = interval(difference, samples, confidence=confidence)
+            rows.append((metric, difference, *limits, method, unit))
+        if not methods:
+            rows.append((metric, difference, float("nan"), float("nan"), "none", unit))
+    return rows

@@ -1,0 +1,1 @@
+"""Confound regressors. Read table (the entry), then dvars, compcor and drifts."""

@@ -1,0 +1,1 @@
+"""Alignment of EPI and anatomy. Read align (the entry), then bbr (its refinement)."""

@@ -1,0 +1,338 @@
+"""Rigid alignment of an EPI reference with the T1-weighted anatomy."""
+
+import itertools
+import logging
+from collections.abc import Callable
+
+import numpy as np
+
+from mebold.anat.bias import bias_correct
+from mebold.coreg import bbr
+from mebold.errors import DataError
+from mebold.geometry import affines, grids, masks
+from mebold.registration import ants
+from mebold.registration.ants import Stage
+from mebold.registration.similarity import dice, mutual_information
+
+logger = logging.getLogger(__name__)
+
+_SEED = 1
+_BOUNDARY_POINTS = 40_000
+_BBR_DISTANCE_MM = 1.2
+_REACH_MM = 6.0
+_TURN_RAD = np.deg2rad(20.0)
+_NEARBY_MM, _NEARBY_DEG = 4.0, 4.0
+_STAGES = (
+    Stage("Rigid", (4, 2), (6.0, 3.0), (200, 100), 1.0),
+    Stage("Rigid", (1,), (0.0,), (100,), 0.5),
+)
+
+
+def boldref_to_t1w(
+    boldref: np.ndarray,
+    boldref_affine: np.ndarray,
+    t1w: np.ndarray,
+    t1w_affine: np.ndarray,
+    *,
+    boldref_mask: np.ndarray,
+    t1w_mask: np.ndarray,
+    wm_probability: np.ndarray | None = None,
+    t2w: tuple[np.ndarray, np.ndarray] | None = None,
+    target: str = "auto",
+    max_bbr_shift_mm: float = 2.0,
+    seed: int = _SEED,
+) -> tuple[np.ndarray, dict]:
+    """Align a distortion-corrected EPI reference with the T1w image.
+
+    Mutual information inside the brain first, with the T1w image or with a T2w image that is itself
+    aligned with the T1w; then, with a white-matter map, the boundary-based refinement, which is
+    refused when it moves any brain voxel further than a limit.
+
+    Parameters
+    ----------
+    boldref : (x, y, z) array
+        EPI reference, not bias corrected.
+    boldref_affine : (4, 4) array
+        Voxel to world, mm.
+    t1w : (x', y', z') array
+        Bias-corrected T1w image, with or without skull.
+    t1w_affine : (4, 4) array
+        Voxel to world, mm.
+    boldref_mask, t1w_mask : bool arrays
+        Brain, on the grid of the respective image.
+    wm_probability : (x', y', z') array, optional
+        White matter 0 to 1 on the T1w grid. Without it the refinement is left out.
+    t2w : (volume (x, y, z), affine (4, 4)), optional
+        T2w image, not bias corrected; its contrast is that of the EPI.
+    target : {"auto", "T1w", "T2w"}
+        Image to which the EPI is aligned first. ``auto`` tries both and keeps the alignment under
+        which the EPI shows the better contrast across the white-matter surface (T1w without a
+        white-matter map or a T2w image).
+    max_bbr_shift_mm : float
+        Limit for the refinement.
+    seed : int
+        Of all sampling.
+
+    Returns
+    -------
+    matrix : (4, 4) float64 array
+        Rigid point map T1w -> EPI, world mm: ``boldref(matrix @ x)`` shows the tissue of
+        ``t1w(x)``.
+    qc : dict
+        ``image`` (T1w or T2w, which the EPI was aligned to first), ``image_costs`` (boundary cost
+        of each tried, 0 to 2), ``mask_dice`` (T1w mask cut to the EPI's field of view against the
+        EPI mask),
+        ``mutual_information`` in nats with and without alignment (``..._initial``),
+        ``mutual_information_nearby`` (see `agreement`),
+        ``bbr_cost_before``, ``bbr_cost_after``, ``bbr_shift_mm`` (largest over the brain; None
+        without refinement), ``bbr_accepted``, ``shift_mm`` (largest displacement of a brain voxel
+        by the whole alignment), ``rotation_deg``, ``coverage`` (share of the T1w brain inside the
+        EPI's field of view).
+
+    Raises
+    ------
+    DataError
+        When a mask is empty or an image holds nothing in it.
+
+    References
+    ----------
+    Mattes mutual information as in antspyx 0.6.3; Greve & Fischl 2009, NeuroImage 48:63.
+    """
+    boldref_mask, t1w_mask = (np.asarray(m, dtype=bool) for m in (boldref_mask, t1w_mask))
+    boldref = np.nan_to_num(np.asarray(boldref, dtype=np.float32), posinf=0.0, neginf=0.0)
+    t1w = np.nan_to_num(np.asarray(t1w, dtype=np.float32), posinf=0.0, neginf=0.0)
+    for name, image, mask in (("EPI", boldref, boldref_mask), ("T1w", t1w, t1w_mask)):
+        if image.shape != mask.shape or not np.any(image[mask]):
+            message = (
+                f"the {name} brain mask is empty, of another size, or the image is zero in it."
+            )
+            raise DataError(message)
+    epi = bias_correct(boldref, boldref_affine, masks.dilated(boldref_mask, boldref_affine, 3.0))
+    fixed = _working_t1w(t1w, t1w_affine, t1w_mask, boldref_affine)
+    moving = _dim_outside(epi, boldref_affine, boldref_mask)
+    score = _scorer(fixed, moving, boldref_affine)
+    boundary = None
+    if wm_probability is not None:
+        boundary = bbr.white_matter_boundary(
+            wm_probability, t1w_affine, n_points=_BOUNDARY_POINTS, seed=seed, mask=t1w_mask
+        )
+    images = _images(fixed, t2w, target, seed) if t2w is not None else {"T1w": fixed}
+    if boundary is None and target == "auto":
+        images = {"T1w": fixed}
+    epis = (moving, boldref_affine, boldref_mask)
+    found = {name: _by_mutual_information(image, *epis, seed) for name, image in images.items()}
+    costs = {
+        name: None if boundary is None else _boundary_cost(matrix, boundary, epi, boldref_affine)
+        for name, matrix in found.items()
+    }
+    image = min(found, key=lambda name: costs[name] or 0.0)
+    mutual = found[image]
+    brain = affines.grid_points(fixed[0].shape, fixed[1], fixed[3])
+    qc = {"image": image, "image_costs": costs}
+    qc |= {"bbr_cost_before": None, "bbr_cost_after": None, "bbr_shift_mm": None}
+    qc["bbr_accepted"] = False
+    matrix = mutual
+    if boundary is not None:
+        matrix = _refined(
+            mutual, boundary, epi, boldref_affine, brain, max_bbr_shift_mm=max_bbr_shift_mm, qc=qc
+        )
+    qc["mutual_information_initial"] = score(np.eye(4))
+    qc["mutual_information"] = score(matrix)
+    qc["mutual_information_nearby"] = max(score(matrix @ step) for step in _neighbours(fixed))
+    qc.update(_overlap(matrix, t1w_mask, t1w_affine, boldref_mask, boldref_affine))
+    return matrix, qc | movement(matrix, brain)
+
+
+def agreement(
+    matrix: np.ndarray,
+    boldref: np.ndarray,
+    boldref_affine: np.ndarray,
+    t1w: np.ndarray,
+    t1w_affine: np.ndarray,
+    *,
+    boldref_mask: np.ndarray,
+    t1w_mask: np.ndarray,
+) -> dict:
+    """Measure how well an EPI reference matches the T1w image under a given alignment.
+
+    Parameters
+    ----------
+    matrix : (4, 4) array
+        Point map T1w -> EPI, world mm.
+    boldref, boldref_affine, t1w, t1w_affine, boldref_mask, t1w_mask
+        As in `boldref_to_t1w`.
+
+    Returns
+    -------
+    dict
+        ``mutual_information``, ``mask_dice`` and ``coverage`` as in `boldref_to_t1w`, and
+        ``mutual_information_nearby``: the largest of twelve neighbours, 4 mm along and 4 degrees
+        about every axis away (more for voxels above 4 mm). A right alignment has less there,
+        whatever the contrast.
+    """
+    boldref = np.nan_to_num(np.asarray(boldref, dtype=np.float32), posinf=0.0, neginf=0.0)
+    epi = bias_correct(boldref, boldref_affine, masks.dilated(boldref_mask, boldref_affine, 3.0))
+    fixed = _working_t1w(t1w, t1w_affine, t1w_mask, boldref_affine)
+    score = _scorer(fixed, _dim_outside(epi, boldref_affine, boldref_mask), boldref_affine)
+    nearby = max(score(matrix @ step) for step in _neighbours(fixed))
+    overlap = _overlap(matrix, t1w_mask, t1w_affine, boldref_mask, boldref_affine)
+    return {"mutual_information": score(matrix), "mutual_information_nearby": nearby, **overlap}
+
+
+def _neighbours(fixed: tuple[np.ndarray, ...]) -> list[np.ndarray]:
+    """Return small rigid steps both ways along and about every axis through the brain."""
+    centre = affines.apply(fixed[1], np.argwhere(fixed[3]).mean(axis=0))
+    # Less than a voxel would compare interpolations, not places.
+    step = max(_NEARBY_MM, float(affines.voxel_sizes(fixed[1]).max()))
+    sizes = np.diag([step] * 3 + [np.deg2rad(_NEARBY_DEG * step / _NEARBY_MM)] * 3)
+    return [affines.rigid_matrix(row, centre) for row in np.concatenate([sizes, -sizes])]
+
+
+def movement(matrix: np.ndarray, points: np.ndarray) -> dict:
+    """Return the largest displacement of points (V, 3) by a transform, and its rotation angle."""
+    angle = np.arccos(np.clip((np.trace(matrix[:3, :3]) - 1) / 2, -1, 1))
+    return {
+        "shift_mm": float(affines.displacements(matrix, np.eye(4), points).max()),
+        "rotation_deg": float(np.rad2deg(angle)),
+    }
+
+
+def _working_t1w(
+    t1w: np.ndarray, affine: np.ndarray, mask: np.ndarray, boldref_affine: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Cut and coarsen the T1w image to the EPI's resolution: image, affine, wide mask, brain."""
+    wide = masks.dilated(mask, affine, _REACH_MM)
+    image = np.where(wide, np.minimum(t1w, np.percentile(t1w[mask], 99.5)), 0.0)
+    image, box_affine, box = grids.crop_to_mask(image, affine, wide, margin_mm=3.0)
+    voxel = max(1.5, float(affines.voxel_sizes(boldref_affine).min()))
+    voxel = max(voxel, float(affines.voxel_sizes(affine).max()))
+    coarse, coarse_affine = grids.coarsen(image, box_affine, voxel_mm=voxel)
+    grid = (coarse.shape, coarse_affine)
+    reach = masks.dilated(mask, affine, 3.0)[box]
+    near, brain = (grids.onto(m, box_affine, *grid) > 0.5 for m in (reach, mask[box]))
+    return coarse, coarse_affine, near, brain
+
+
+def _dim_outside(epi: np.ndarray, affine: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Clip the EPI's brightest voxels and remove what lies far from the brain."""
+    near = masks.dilated(mask, affine, _REACH_MM)
+    return np.where(near, np.minimum(epi, np.percentile(epi[mask], 99.5)), 0.0)
+
+
+def starts(
+    fixed: tuple[np.ndarray, ...], boldref_mask: np.ndarray, boldref_affine: np.ndarray
+) -> list[np.ndarray]:
+    """Return starting points: scanner coordinates, and the mask centres matched, head turned."""
+    centre_t1w = affines.apply(fixed[1], np.argwhere(fixed[3]).mean(axis=0))
+    centre_epi = affines.apply(boldref_affine, np.argwhere(boldref_mask).mean(axis=0))
+    shifted = np.eye(4)
+    shifted[:3, 3] = centre_epi - centre_t1w
+    turns = itertools.product((0.0, -_TURN_RAD, _TURN_RAD), repeat=3)
+    turned = [affines.rigid_matrix([0, 0, 0, *angles], centre_t1w) for angles in turns]
+    return [np.eye(4)] + [shifted @ turn for turn in turned]
+
+
+def _scorer(
+    fixed: tuple[np.ndarray, ...], moving: np.ndarray, affine: np.ndarray
+) -> Callable[[np.ndarray], float]:
+    """Return a function that gives the mutual information in the brain for a matrix."""
+
+    def score(matrix: np.ndarray) -> float:
+        sampled = grids.onto(moving, affine, fixed[0].shape, fixed[1], matrix=matrix)
+        return mutual_information(fixed[0][fixed[2]], sampled[fixed[2]])
+
+    return score
+
+
+def _by_mutual_information(
+    fixed: tuple[np.ndarray, ...],
+    moving: np.ndarray,
+    affine: np.ndarray,
+    mask: np.ndarray,
+    seed: int,
+) -> np.ndarray:
+    """Return the rigid point map from a working image to the EPI, from the best start."""
+    start = max(starts(fixed, mask, affine), key=_scorer(fixed, moving, affine))
+    found = ants.register_linear(
+        fixed[:2],
+        (moving, affine),
+        stages=_STAGES,
+        seed=seed,
+        fixed_mask=fixed[2],
+        initial=start,
+    )
+    return ants.nearest_rigid(found)
+
+
+def _images(
+    fixed: tuple[np.ndarray, ...], t2w: tuple[np.ndarray, np.ndarray], target: str, seed: int
+) -> dict[str, tuple[np.ndarray, ...]]:
+    """Return the working images that the target allows; the T2w on the grid of the T1w."""
+    images = {"T1w": fixed}
+    if target != "T1w":
+        clean = np.maximum(np.nan_to_num(np.asarray(t2w[0], dtype=np.float32), posinf=0.0), 0.0)
+        even = bias_correct(clean, t2w[1])
+        even = np.minimum(even, np.percentile(even[even > 0], 99.5))
+        to_t2w = ants.nearest_rigid(
+            ants.register_linear(
+                fixed[:2], (even, t2w[1]), stages=_STAGES, seed=seed, fixed_mask=fixed[2]
+            )
+        )
+        image = grids.onto(even, t2w[1], fixed[0].shape, fixed[1], matrix=to_t2w)
+        images["T2w"] = (image, *fixed[1:])
+    return {"T2w": images["T2w"]} if target == "T2w" else images
+
+
+def _boundary_cost(
+    matrix: np.ndarray, boundary: bbr.Boundary, epi: np.ndarray, affine: np.ndarray
+) -> float:
+    """Return how badly the EPI's contrast across the white-matter surface fits, 0 to 2."""
+    return bbr.cost(matrix, boundary, epi, np.linalg.inv(affine), distance_mm=_BBR_DISTANCE_MM)
+
+
+def _refined(
+    start: np.ndarray,
+    boundary: bbr.Boundary,
+    epi: np.ndarray,
+    epi_affine: np.ndarray,
+    brain: np.ndarray,
+    *,
+    max_bbr_shift_mm: float,
+    qc: dict,
+) -> np.ndarray:
+    """Return the boundary-based refinement, or the start where it is refused; fill in the QC."""
+    matrix, before, after = bbr.refine(
+        start, boundary, epi, epi_affine, distance_mm=_BBR_DISTANCE_MM
+    )
+    shift = float(affines.displacements(matrix, start, brain).max())
+    accepted = shift <= max_bbr_shift_mm and after <= before
+    qc.update(
+        bbr_cost_before=before, bbr_cost_after=after, bbr_shift_mm=shift, bbr_accepted=accepted
+    )
+    if not accepted:
+        logger.warning(
+            "boundary-based refinement refused: it moves a brain voxel by %.2f mm "
+            "(limit %.2f mm), cost %.3f -> %.3f",
+            shift, max_bbr_shift_mm, before, after,
+        )  # fmt: skip
+    return matrix if accepted else start
+
+
+def _overlap(
+    matrix: np.ndarray,
+    t1w_mask: np.ndarray,
+    t1w_affine: np.ndarray,
+    boldref_mask: np.ndarray,
+    boldref_affine: np.ndarray,
+) -> dict:
+    """Return the Dice overlap on the EPI grid and the share of the brain that the EPI covers."""
+    projected = grids.onto(
+        t1w_mask, t1w_affine, boldref_mask.shape, boldref_affine, matrix=np.linalg.inv(matrix)
+    )
+    points = affines.apply(matrix, affines.grid_points(t1w_mask.shape, t1w_affine, t1w_mask))
+    voxels = affines.apply(np.linalg.inv(boldref_affine), points)
+    inside = np.all((voxels > -0.5) & (voxels < np.array(boldref_mask.shape) - 0.5), axis=1)
+    return {
+        "mask_dice": dice(projected > 0.5, boldref_mask),
+        "coverage": float(inside.mean()),
+    }

@@ -1,0 +1,86 @@
+"""Figure of noise ceilings on the T1w image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mebold.figures.rows import (
+    anatomy_layer,
+    robust_range,
+    round_up,
+    row_figure,
+    same_grid,
+    three_views,
+    warm_map,
+)
+from mebold.figures.slices import Contour, Layer, bounding_box
+from mebold.figures.style import SKY
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def noise_ceiling(
+    percent: np.ndarray,
+    affine: np.ndarray,
+    *,
+    t1w: np.ndarray,
+    t1w_affine: np.ndarray,
+    mask: np.ndarray,
+    roi: np.ndarray | None = None,
+    vmax: float | None = None,
+    threshold: float = 5.0,
+    n_slices: int = 6,
+    title: str = "Noise ceiling",
+    subtitle: str = "",
+) -> Figure:
+    """Draw a noise-ceiling map on the T1w image in three views.
+
+    Parameters
+    ----------
+    percent : (x, y, z) array
+        Noise ceiling in percent, 0 outside the brain.
+    affine : (4, 4) array
+        Its grid.
+    t1w, t1w_affine
+        Anatomy and its grid; may differ from the map's.
+    mask : (x, y, z) array
+        Brain on the grid of the map.
+    roi : (x, y, z) array, optional
+        Outlined, on the grid of the map.
+    vmax : float, optional
+        Upper end of the colours in percent; default the 99.5th percentile, rounded up.
+    threshold : float
+        Percent at or below which the anatomy shows through.
+    n_slices : int
+        Slices per view.
+    title, subtitle : str
+
+    Returns
+    -------
+    Figure
+    """
+    same_grid("the noise-ceiling map", percent, mask)
+    mask = np.asarray(mask) > 0
+    if vmax is None:
+        vmax = max(round_up(robust_range(percent[mask], high=99.5)[1]), 2 * threshold)
+    shown = Layer(
+        np.where(mask, percent, np.nan), affine, warm_map(), threshold, vmax, below=threshold
+    )
+    layers = [anatomy_layer(t1w, t1w_affine), shown]
+    outlines = [Contour(roi, affine, SKY, 0.6)] if roi is not None else []
+    note = f"Coloured above {threshold:g} %; median in brain {np.nanmedian(percent[mask]):.1f} %"
+    if roi is not None:
+        inside = percent[np.asarray(roi) > 0]
+        note += f"; blue outline: ROI, median {np.nanmedian(inside):.1f} %"
+    focus = mask if roi is None else np.asarray(roi) > 0
+    figure, _ = row_figure(
+        three_views(focus, affine, layers, n_slices, contours=outlines),
+        box=bounding_box(mask, affine),
+        title=title,
+        subtitle=f"{subtitle}\n{note}" if subtitle else note,
+        shared_bar=(shown, "Noise ceiling (%)"),
+    )
+    return figure

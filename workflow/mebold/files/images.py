@@ -1,0 +1,190 @@
+"""NIfTI images in and out: volumes, masks, series, and the sidecar beside each."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from mebold.errors import DataError
+from mebold.files.atomic import atomic
+from mebold.files.tables import sidecar, write_json
+
+_GZIP_LEVEL = 1  # level 6 costs five times the time for a few percent of size
+
+
+def load_header(path: str | Path) -> nib.spatialimages.SpatialImage:
+    """Open an image without reading its voxels.
+
+    Raises
+    ------
+    DataError
+        When the file is absent, empty or not an image.
+    """
+    path = Path(path)
+    if not path.exists():
+        message = f"{path} does not exist (or is a link whose target was not fetched)."
+        raise DataError(message)
+    if path.stat().st_size == 0:
+        message = (
+            f"{path} is empty (0 bytes): fetch the image content "
+            "(for a DataLad or OpenNeuro copy: `datalad get`), or leave the file out."
+        )
+        raise DataError(message)
+    try:
+        return nib.load(path)
+    except (nib.filebasedimages.ImageFileError, OSError, EOFError) as error:
+        message = f"{path} cannot be read as an image: {error}"
+        raise DataError(message) from error
+
+
+def load(path: str | Path, *, dtype: type = np.float32) -> tuple[np.ndarray, np.ndarray]:
+    """Read an image.
+
+    Parameters
+    ----------
+    path : path-like
+    dtype : dtype
+        Of the returned voxels; the scale factors of the header are applied.
+
+    Returns
+    -------
+    data : (x, y, z) or (x, y, z, t) array
+    affine : (4, 4) float64 array
+        Voxel to world, RAS+ mm.
+
+    Raises
+    ------
+    DataError
+        When the file is absent, empty, truncated or not an image.
+    """
+    image = load_header(path)
+    try:
+        scaled = image.dataobj.slope != 1 or image.dataobj.inter != 0
+        if np.dtype(dtype).kind == "f" and scaled:
+            data = np.asarray(image.dataobj, dtype=np.float64).astype(dtype)
+        else:
+            data = np.asarray(image.dataobj).astype(dtype)
+    except (OSError, EOFError, ValueError) as error:
+        message = f"{path} is damaged or truncated: {error}"
+        raise DataError(message) from error
+    return data, np.asarray(image.affine, dtype=np.float64)
+
+
+def load_mask(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read a mask: (x, y, z) bool, true where the image is not 0, and its affine."""
+    data, affine = load(path)
+    return np.nan_to_num(data) != 0, affine
+
+
+def save(
+    path: str | Path,
+    data: np.ndarray,
+    affine: np.ndarray,
+    *,
+    dtype: type = np.float32,
+    tr: float | None = None,
+    intent: int = 0,
+    metadata: dict | None = None,
+) -> None:
+    """Write an image with both header forms (sform and qform), and its sidecar.
+
+    Parameters
+    ----------
+    path : path-like
+        Ends in ``.nii`` or ``.nii.gz``.
+    data : (x, y, z), (x, y, z, t) or (x, y, z, 1, 3) array
+    affine : (4, 4) array
+        Voxel to world, RAS+ mm.
+    dtype : dtype
+        On disk. Integer types are rounded and must hold the values.
+    tr : float, optional
+        Repetition time in seconds, for 4D images.
+    intent : int
+        Intent code of the NIfTI standard; 0 is none.
+    metadata : dict, optional
+        Written as ``.json`` beside the image.
+
+    Raises
+    ------
+    DataError
+        When the values do not fit an integer `dtype`.
+    """
+    data = np.asarray(data)
+    if np.dtype(dtype).kind in "iu" and data.dtype.kind == "f":
+        data = np.rint(data)
+        limits = np.iinfo(dtype)
+        if not np.all((data >= limits.min) & (data <= limits.max)):
+            message = f"{path}: values do not fit {np.dtype(dtype)} or are not finite."
+            raise DataError(message)
+    header = _header(data.shape, affine, dtype, tr)
+    header["intent_code"] = intent
+    image = nib.Nifti1Image(data.astype(dtype, copy=False), affine, header)
+    with atomic(path) as partial, _open_to_write(partial) as stream:
+        image.to_stream(stream)
+    if metadata is not None:
+        write_json(sidecar(path), metadata)
+
+
+def save_volumes(
+    path: str | Path,
+    volumes: Iterable[np.ndarray],
+    affine: np.ndarray,
+    *,
+    shape: tuple[int, int, int, int],
+    tr: float | None = None,
+    metadata: dict | None = None,
+) -> None:
+    """Write a float32 image with one volume in memory at a time.
+
+    Parameters
+    ----------
+    path : path-like
+        Ends in ``.nii`` or ``.nii.gz``.
+    volumes : iterable of (x, y, z) arrays
+    shape : tuple of int
+        (x, y, z, t) of the image.
+    affine, tr, metadata
+        As in `save`.
+
+    Raises
+    ------
+    DataError
+        When the volumes are not t arrays of (x, y, z).
+    """
+    count = 0
+    with atomic(path) as partial, _open_to_write(partial) as stream:
+        _header(shape, affine, np.float32, tr).write_to(stream)
+        for count, volume in enumerate(volumes, start=1):
+            if volume.shape != tuple(shape[:3]):
+                message = f"{path}: volume {count} has shape {volume.shape}, needed is {shape[:3]}."
+                raise DataError(message)
+            stream.write(np.asarray(volume, np.float32).tobytes(order="F"))
+        if count != shape[3]:
+            message = f"{path}: {count} volumes were given for an image of {shape[3]}."
+            raise DataError(message)
+    if metadata is not None:
+        write_json(sidecar(path), metadata)
+
+
+def _header(
+    shape: tuple[int, ...], affine: np.ndarray, dtype: type, tr: float | None
+) -> nib.Nifti1Header:
+    """Return the header of a single-file image, with both forms of the affine."""
+    header = nib.Nifti1Header()
+    header.set_data_dtype(dtype)
+    header.set_data_shape(shape)
+    header.set_xyzt_units("mm", "sec" if len(shape) > 3 else None)
+    header.set_sform(affine, code=1)
+    header.set_qform(affine, code=1)
+    if tr is not None:
+        header["pixdim"][4] = tr
+    header.set_slope_inter(1, 0)
+    header.set_data_offset(header.single_vox_offset)
+    return header
+
+
+def _open_to_write(path: Path) -> nib.openers.Opener:
+    """Open an image file for writing; compressed quickly when its name ends in ``.gz``."""
+    options = {"compresslevel": _GZIP_LEVEL} if path.name.endswith(".gz") else {}
+    return nib.openers.Opener(path, "wb", **options)

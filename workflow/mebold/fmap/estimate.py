@@ -1,0 +1,194 @@
+"""One field in Hz from the images of one fieldmap, whatever its kind, with what it depends on."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from mebold.errors import DataError, GridMismatchError, MetadataError
+from mebold.fmap import gre, pepolar, phase
+from mebold.fmap.session import Map
+from mebold.geometry.phase_encoding import opposite
+from mebold.hmc import track
+
+_DILATION_MM = 3.0  # phase beyond the object's edge is still measured, with low weight
+_SAME_MM = 0.01  # affines that differ by less in any element are one grid
+
+
+class Image(NamedTuple):
+    """One image of a fieldmap.
+
+    Attributes
+    ----------
+    row : mapping
+        Row of the run table: ``path``, ``suffix``, ``fieldmap_kind``, ``echo_time``,
+        ``echo_time_1``, ``echo_time_2`` (s), ``units``, ``component``,
+        ``phase_encoding_direction``, ``total_readout_time`` (s).
+    data : (x, y, z) array
+        Stored values; EPI images may have several volumes, (x, y, z, t).
+    affine : (4, 4) array
+        Voxel to world, mm.
+    """
+
+    row: Mapping
+    data: np.ndarray
+    affine: np.ndarray
+
+
+def estimate(
+    images: Sequence[Image],
+    *,
+    phase_range: tuple[float, float] | None,
+    smoothing_mm: float,
+    pepolar_stiffness: float,
+) -> Map:
+    """Make the field of one fieldmap.
+
+    Parameters
+    ----------
+    images : sequence of Image
+        All of one fieldmap, on one grid.
+    phase_range : (low, high), optional
+        Stored values of -pi and +pi; detected among the known ranges when not given.
+    smoothing_mm : float
+        FWHM of the weighted smoothing of a field made from phase.
+    pepolar_stiffness : float
+        See `pepolar.estimate`.
+
+    Returns
+    -------
+    Map
+        Field in Hz in every voxel; magnitude 0 everywhere where a direct field has none, and the
+        mean corrected image of a pair of EPI images.
+
+    Raises
+    ------
+    MetadataError
+        When the kind is not supported, an echo time is missing, or the echo times are equal.
+    GridMismatchError
+        When the images are not on one grid.
+    DataError
+        When an image holds nothing: constant, or no finite value.
+    """
+    kind, affine = images[0].row["fieldmap_kind"], images[0].affine
+    if kind == "pepolar":
+        return _pepolar(images, pepolar_stiffness)
+    _require_one_grid(images)
+    by_suffix = {image.row["suffix"]: image for image in images}
+    magnitude = _magnitude(images)
+    if kind == "fieldmap":
+        return Map(_direct(by_suffix["fieldmap"], magnitude), magnitude, affine)
+    if kind not in ("phasediff", "phases"):
+        message = (
+            f"{images[0].row['path']}: no field can be made from a fieldmap of the kind {kind!r}; "
+            "accepted are phasediff, phase1 with phase2, a field in Hz, rad/s or T, and two EPI "
+            "images of opposite phase encoding."
+        )
+        raise MetadataError(message)
+    mask = gre.magnitude_mask(magnitude, affine)
+    options = {"affine": affine, "fwhm_mm": smoothing_mm, "dilate_mm": _DILATION_MM}
+
+    def radians(suffix: str) -> np.ndarray:
+        row, data, _ = by_suffix[suffix]
+        return phase.phase_to_radians(
+            data, value_range=phase_range, units=row["units"], name=row["path"]
+        )
+
+    first, second = echo_times(kind, {suffix: image.row for suffix, image in by_suffix.items()})
+    if kind == "phasediff":
+        delta = {"delta_te_s": second - first}
+        field = gre.phasediff_to_hz(radians("phasediff"), magnitude, mask, **delta, **options)
+    else:
+        times = {"te1_s": first, "te2_s": second}
+        phases = radians("phase1"), radians("phase2")
+        field = gre.twophase_to_hz(*phases, magnitude, mask, **times, **options)
+    return Map(field.astype(np.float32), magnitude, affine)
+
+
+def _pepolar(images: Sequence[Image], stiffness: float) -> Map:
+    """Return the field of two EPI images, the first echo of each direction."""
+    known = [i for i in images if i.row["component"] == "mag" and i.row["total_readout_time"]]
+    known.sort(key=lambda image: image.row["echo_time"] or 0.0)
+    first = known[0].row["phase_encoding_direction"]
+    pair = []
+    for direction in (first, opposite(first)):
+        image = next(i for i in known if i.row["phase_encoding_direction"] == direction)
+        if not np.any(np.nan_to_num(image.data) > 0):
+            message = f"{image.row['path']} holds no positive value: there is no image in it."
+            raise DataError(message)
+        volume = image.data
+        if volume.ndim == 4:
+            volume = track.robust_mean(volume, image.affine)
+        readout_s = image.row["total_readout_time"]
+        pair.append(pepolar.Epi(volume, image.affine, direction, readout_s))
+    found = pepolar.estimate(*pair, stiffness=stiffness)
+    return Map(found.field_hz, found.corrected, pair[0].affine)
+
+
+def _require_one_grid(images: Sequence[Image]) -> None:
+    """Raise when images of one fieldmap differ in matrix or position, or are series."""
+    first = images[0]
+    for image in images:
+        if image.data.ndim != 3:
+            message = f"{image.row['path']} has the shape {image.data.shape}: one volume is needed."
+            raise GridMismatchError(message)
+        if image.data.shape != first.data.shape:
+            message = (
+                f"{image.row['path']} has the matrix {image.data.shape}, {first.row['path']} "
+                f"{first.data.shape}: the images of one fieldmap must share a grid."
+            )
+            raise GridMismatchError(message)
+        if not np.allclose(image.affine, first.affine, atol=_SAME_MM):
+            message = (
+                f"{image.row['path']} and {first.row['path']} lie at different places (their "
+                "affines differ): the images of one fieldmap must share a grid."
+            )
+            raise GridMismatchError(message)
+
+
+def _magnitude(images: Sequence[Image]) -> np.ndarray:
+    """Return the mean of the magnitude images; 0 where there is none or it is not finite."""
+    volumes = []
+    for image in images:
+        if image.row["suffix"].startswith("magnitude"):
+            volume = np.nan_to_num(image.data.astype(np.float32), posinf=0.0, neginf=0.0)
+            if not (volume > 0).any():
+                message = f"{image.row['path']} holds no positive value: there is no image in it."
+                raise DataError(message)
+            volumes.append(volume)
+    return np.mean(volumes, axis=0) if volumes else np.zeros(images[0].data.shape, np.float32)
+
+
+def _direct(image: Image, magnitude: np.ndarray) -> np.ndarray:
+    """Return a field in Hz from one that was stored; voxels that are not finite are filled in."""
+    finite = np.isfinite(image.data)
+    if not finite.any() or np.ptp(image.data[finite]) == 0:
+        message = f"{image.row['path']} holds one value only, or none: there is no field in it."
+        raise DataError(message)
+    field = gre.field_to_hz(image.data, units=image.row["units"])
+    if finite.all():
+        return field
+    weight = np.where(finite, np.maximum(magnitude**2, 1e-6 * np.mean(magnitude**2) + 1e-12), 0.0)
+    return gre.regularise(field, weight, finite, affine=image.affine, fwhm_mm=0.0)
+
+
+def echo_times(kind: str, rows: Mapping[str, Mapping]) -> tuple[float, float]:
+    """Return the two echo times of a phase difference in seconds, or say which key is missing."""
+    if kind == "phasediff":
+        row = rows["phasediff"]
+        found = (row["echo_time_1"], row["echo_time_2"])
+        if None in found and {"magnitude1", "magnitude2"} <= set(rows):
+            # The magnitudes were acquired at the same two echo times.
+            found = (rows["magnitude1"]["echo_time"], rows["magnitude2"]["echo_time"])
+        key = "EchoTime1 and EchoTime2"
+    else:
+        row = rows["phase2"]
+        found = (rows["phase1"]["echo_time"], rows["phase2"]["echo_time"])
+        key = "EchoTime"
+    if None in found:
+        message = f"{row['path']}: its sidecar lacks {key} (seconds); without them no field in Hz."
+        raise MetadataError(message)
+    if not found[1] > found[0]:
+        message = f"{row['path']}: {key} must ascend, got {found[0]} and {found[1]} s."
+        raise MetadataError(message)
+    return found

@@ -1,0 +1,4 @@
+"""Head motion.
+
+Read track (the entry), path (motion as parameters and at other times), record.
+"""

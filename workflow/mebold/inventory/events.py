@@ -1,0 +1,96 @@
+"""Events files: which one belongs to a run, and how often the labels in it repeat."""
+
+from collections import Counter, defaultdict
+from pathlib import Path
+
+from mebold.inventory.tree import Inheritance
+
+_NOT_LABELS = ("onset", "duration")
+_COLUMNS = ("events", "n_events", "events_columns", "events_repeats", "events_problem")
+
+
+def attach(rows: list[dict], root: Path, paths: list[str]) -> None:
+    """Fill the events columns of the BOLD rows, in place.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Rows of the run table.
+    root : Path
+        Of the dataset.
+    paths : list of str
+        Dataset-relative paths of all ``*_events.tsv``; they inherit like sidecars, so that one
+        at the root may serve every run.
+    """
+    inheritance = Inheritance(paths)
+    contents: dict[str, dict[str, list[str]]] = {}
+    runs = {}
+    for row in rows:
+        row |= dict.fromkeys(_COLUMNS)
+        if row["suffix"] != "bold" or row["datatype"] != "func":
+            continue
+        found = inheritance.applicable(row["path"], suffix="events")
+        if found:
+            row["events"] = found[-1]
+            if found[-1] not in contents:
+                contents[found[-1]] = _read(root / found[-1])
+            columns = contents[found[-1]]
+            if isinstance(columns, str):
+                row["events_problem"] = columns
+                continue
+            row["events_columns"] = list(columns)
+            row["n_events"] = len(columns["onset"])
+            runs[row["folder"], row["stem"]] = row
+    _count_repeats(list(runs.values()), contents)
+    for row in rows:
+        run = runs.get((row["folder"], row["stem"]))
+        if run is not None and row["events_columns"]:
+            row["events_repeats"] = run["events_repeats"]
+
+
+def _read(path: Path) -> dict[str, list[str]] | str:
+    """Return the columns of an events file as text, or the words that say why there are none."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        return f"the file cannot be read ({error})"
+    header = lines[0].split("\t") if lines else []
+    for column in _NOT_LABELS:
+        if column not in header:
+            return f"there is no column {column!r}, only: {', '.join(header) or 'nothing'}"
+    cells = [line.split("\t") for line in lines[1:] if line.strip()]
+    for number, row in enumerate(cells, 2):
+        if len(row) != len(header):
+            return f"line {number} has {len(row)} values for {len(header)} columns"
+    return {column: [row[i] for row in cells] for i, column in enumerate(header)}
+
+
+def _count_repeats(runs: list[dict], contents: dict) -> None:
+    """Write, per column, how many labels occur twice or more: [in the session, in the subject]."""
+    by_session, by_subject = defaultdict(list), defaultdict(list)
+    for run in runs:
+        by_session[run["group"]].append(run)
+        by_subject[_without_session(run)].append(run)
+    in_session = {key: _repeats(members, contents) for key, members in by_session.items()}
+    in_subject = {key: _repeats(members, contents) for key, members in by_subject.items()}
+    for run in runs:
+        session, subject = in_session[run["group"]], in_subject[_without_session(run)]
+        run["events_repeats"] = {
+            column: [session[column], subject[column]]
+            for column in run["events_columns"]
+            if column not in _NOT_LABELS
+        }
+
+
+def _without_session(run: dict) -> str:
+    return run["group"].replace(f"_ses-{run['session']}", "", 1)
+
+
+def _repeats(runs: list[dict], contents: dict) -> Counter:
+    """Return, per column, the number of labels that occur at least twice in these runs."""
+    shown = defaultdict(Counter)
+    for run in runs:
+        for column, values in contents[run["events"]].items():
+            if column not in _NOT_LABELS:
+                shown[column].update(value for value in values if value not in ("n/a", ""))
+    return Counter({c: sum(n > 1 for n in counts.values()) for c, counts in shown.items()})

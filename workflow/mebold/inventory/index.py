@@ -1,0 +1,219 @@
+"""From a BIDS tree to the run table: one row per raw image, indexed once and cached.
+
+From the command line: ``python -m mebold.inventory BIDS_DIR -o runs.tsv``, and ``--plan``.
+"""
+
+import hashlib
+import logging
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from mebold.errors import MetadataError
+from mebold.files import bids
+from mebold.files.tables import read_json, write_json
+from mebold.inventory import events, pairing
+from mebold.inventory.pybids import read_metadata
+from mebold.inventory.rows import row, wanted
+from mebold.inventory.selection import natural, select
+from mebold.inventory.table import COLUMNS, frame, read_table, records, write_table
+from mebold.inventory.tree import File, Inheritance, read_sidecar, walk
+
+logger = logging.getLogger(__name__)
+_NO_SIDECARS = ("dataset_description.json", "participants.json", "participants.tsv")
+
+
+def index(
+    bids_dir: str | Path,
+    *,
+    participant_labels: Iterable[str] | None = None,
+    session_labels: Iterable[str] | None = None,
+    task_labels: Iterable[str] | None = None,
+) -> pd.DataFrame:
+    """Index a raw BIDS dataset.
+
+    Parameters
+    ----------
+    bids_dir : path-like
+        Root of the dataset.
+    participant_labels, session_labels, task_labels : iterable of str, optional
+        With or without ``sub-``, ``ses-`` and ``task-``; all by default. Sessions select BOLD and
+        fieldmaps, tasks select BOLD; anatomy comes from every session of a selected subject.
+
+    Returns
+    -------
+    DataFrame
+        One row per BOLD, SBRef, fieldmap and anatomical image, sorted by path; columns and their
+        kinds in `mebold.inventory_table.COLUMNS`. Paths are relative to the dataset, times in
+        seconds (``acquisition_time`` since midnight), sizes in mm.
+
+    Raises
+    ------
+    MetadataError
+        When the folder holds no such image, a label is unknown, or a sidecar is damaged.
+    """
+    root, files = _listing(bids_dir)
+    chosen = select(root, files, participant_labels, session_labels, task_labels)
+    return frame(_derive(root, files, _index_rows(root, files, chosen)))
+
+
+def refresh(
+    bids_dir: str | Path,
+    table_path: str | Path,
+    *,
+    participant_labels: Iterable[str] | None = None,
+    session_labels: Iterable[str] | None = None,
+    task_labels: Iterable[str] | None = None,
+) -> pd.DataFrame:
+    """Bring a cached run table up to date, and return it.
+
+    A listing of names, sizes and times of change, kept beside the table, tells which sessions
+    changed; only those are indexed again, and nothing is written when none did.
+
+    Parameters
+    ----------
+    bids_dir, participant_labels, session_labels, task_labels
+        See `index`.
+    table_path : path-like
+        The table; ``<table_path>.listing.json`` beside it holds the listing.
+
+    Raises
+    ------
+    MetadataError
+        See `index`; the old table then stays as it is.
+    """
+    root, files = _listing(bids_dir)
+    chosen = select(root, files, participant_labels, session_labels, task_labels)
+    prints = _fingerprints(files, chosen)
+    table_path = Path(table_path)
+    listing = table_path.with_name(table_path.name + ".listing.json")
+    state = {"bids_dir": str(root), "columns": list(COLUMNS)}
+    before, old = _cached(table_path, listing, state)
+    if before == prints:
+        return old
+    kept_folders = {folder for folder, print_ in prints.items() if before.get(folder) == print_}
+    new = [file for file in chosen if file.part_of not in kept_folders]
+    kept = [r for r in records(old) if r["folder"] in kept_folders] if kept_folders else []
+    logger.info("Indexing %d images; %d rows are up to date.", len(new), len(kept))
+    table = frame(_derive(root, files, kept + _index_rows(root, files, new)))
+    write_table(table, table_path)
+    write_json(listing, state | {"listing": prints})
+    return table
+
+
+def _cached(table_path: Path, listing: Path, state: dict) -> tuple[dict, pd.DataFrame | None]:
+    """Return the listing and the table of the last time, when they are of use."""
+    try:
+        noted = read_json(listing)
+        prints = noted.pop("listing")
+        return (prints, read_table(table_path)) if noted == state else ({}, None)
+    except (OSError, ValueError, KeyError, AttributeError):
+        return {}, None
+
+
+def _listing(bids_dir: str | Path) -> tuple[Path, list[File]]:
+    root = Path(bids_dir).resolve()
+    if not root.is_dir():
+        message = f"bids_dir: {bids_dir} is no folder; give the root of a raw BIDS dataset."
+        raise MetadataError(message)
+    return root, list(walk(root))
+
+
+def _fingerprints(files: list[File], chosen: list[File]) -> dict[str, str]:
+    """Return folder to a hash of the listing of all that its rows depend on."""
+    images, described = defaultdict(list), defaultdict(list)
+    for file in chosen:
+        images[file.part_of].append(file)
+    for file in files:
+        name = file.path.rsplit("/", 1)[-1]
+        if name.endswith((".json", "_events.tsv", "_scans.tsv")) and name not in _NO_SIDECARS:
+            described[file.part_of].append(file)
+    prints = {}
+    for folder, own in images.items():
+        parents = {"", folder.split("/")[0], folder}
+        listed = sorted([*own, *(f for parent in parents for f in described[parent])], key=str)
+        text = "\n".join(f"{f.path} {f.size} {f.changed}" for f in listed)
+        prints[folder] = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return prints
+
+
+def _index_rows(root: Path, files: list[File], images: list[File]) -> list[dict]:
+    """Describe images through pybids, without what depends on other images."""
+    if not images:
+        return []
+    sidecars = Inheritance([f.path for f in files if f.path.endswith(".json")])
+    times = _scan_times(root, [f.path for f in files if f.path.endswith("_scans.tsv")])
+    metadata = read_metadata(root, images)
+    rows = []
+    for file in images:
+        _require_own_folder(file)
+        found = sidecars.applicable(file.path)
+        folders = {path.rpartition("/")[0] for path in found}
+        if len(folders) < len(found) or file.path not in metadata:
+            # pybids lets the more general of two sidecars in one folder win.
+            merged = {}
+            for path in found:
+                merged.update(read_sidecar(root / path))
+            metadata[file.path] = merged
+        rows.append(row(root, file, metadata[file.path], scan_time=times.get(file.path)))
+    return rows
+
+
+def _require_own_folder(file: File) -> None:
+    entities = bids.parse(file.path)
+    named = bids.folder(entities.get("subject"), entities.get("session"))
+    if named != file.part_of:
+        message = (
+            f"{file.path}: the name says {named or 'no subject'}, but the file lies in "
+            f"{file.part_of}. Rename or move it."
+        )
+        raise MetadataError(message)
+
+
+def _scan_times(root: Path, paths: list[str]) -> dict[str, str]:
+    """Return image path to the ``acq_time`` of the scans files."""
+    times = {}
+    for path in paths:
+        lines = (root / path).read_text(encoding="utf-8-sig").splitlines()
+        header = lines[0].split("\t") if lines else []
+        if not {"filename", "acq_time"} <= set(header):
+            continue
+        for cells in (line.split("\t") for line in lines[1:]):
+            if len(cells) == len(header):
+                noted = dict(zip(header, cells, strict=True))
+                folder = path.rpartition("/")[0]
+                times[f"{folder}/{noted['filename']}"] = noted["acq_time"]
+    return times
+
+
+def _derive(root: Path, files: list[File], rows: list[dict]) -> list[dict]:
+    """Sort the rows and fill the columns that depend on several images."""
+    rows = sorted(rows, key=lambda r: natural(r["path"]))
+    _number_echoes(rows)
+    events.attach(rows, root, [f.path for f in files if f.path.endswith("_events.tsv")])
+    pairing.pair(rows, {f.path for f in files if wanted(f.path)})
+    return rows
+
+
+def _number_echoes(rows: list[dict]) -> None:
+    """Count the echoes of each run from 1 by ascending echo time (by label without times).
+
+    Noise scans take the numbers of the series: they may lack echo times.
+    """
+    runs = defaultdict(list)
+    for r in rows:
+        if r["datatype"] == "func":
+            suffix = "bold" if r["suffix"] == "noRF" else r["suffix"]
+            runs[r["folder"], r["stem"], suffix].append(r)
+    for images in runs.values():
+        times = {}
+        for r in sorted(images, key=lambda r: r["echo_time"] is None):
+            times.setdefault(r["echo"], r["echo_time"])
+        if all(time is not None for time in times.values()):
+            order = sorted(times, key=lambda echo: (times[echo], natural(echo or "")))
+        else:
+            order = sorted(times, key=lambda echo: natural(echo or ""))
+        for r in images:
+            r["echo_index"] = order.index(r["echo"]) + 1

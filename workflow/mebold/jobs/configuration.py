@@ -1,0 +1,200 @@
+"""The configuration: checked against its schema, defaults filled in, messages for people."""
+
+import contextlib
+import copy
+import difflib
+import os
+import string
+from pathlib import Path
+
+import yaml
+
+from mebold.errors import ConfigError
+from mebold.variants import VARIANTS
+
+_NOISE_MAP_FIELDS = ("folder", "stem", "echo")
+#: Values of `output.space` that need no files; the last is the template inside nilearn.
+_SPACES_WITHOUT_FILES = ("auto", "T1w", "boldref", "MNI152NLin2009aSym")
+
+
+def load_schema(path: str | Path) -> dict:
+    """Read a JSON schema that is written as YAML."""
+    return yaml.safe_load(Path(path).read_text())
+
+
+def complete(config: dict, schema: dict) -> dict:
+    """Check a configuration and return a copy with every default filled in.
+
+    Parameters
+    ----------
+    config : dict
+        As read from YAML and the command line.
+    schema : dict
+        As from `load_schema`.
+
+    Returns
+    -------
+    dict
+        With all keys of the schema; the label keys hold a list of strings, or None for all.
+
+    Raises
+    ------
+    ConfigError
+        On the first unknown key, wrong type or value out of range, naming the key and what would
+        be accepted.
+    """
+    from jsonschema import Draft202012Validator
+
+    config = _typed(config, schema)
+    errors = sorted(Draft202012Validator(schema).iter_errors(config), key=lambda e: list(e.path))
+    if errors:
+        raise ConfigError(_message(errors[0]))
+    filled = _fill(copy.deepcopy(config), schema)
+    for key in ("participant_label", "session_label", "task_label"):
+        if key in schema["properties"]:
+            filled[key] = labels(filled[key], entity={"p": "sub", "s": "ses", "t": "task"}[key[0]])
+    _cross_check(filled)
+    return filled
+
+
+def labels(value: object, *, entity: str) -> list[str] | None:
+    """Turn a label option (list, or one string with commas) into a list without prefixes."""
+    if value in (None, "", []):
+        return None
+    items = value if isinstance(value, list) else str(value).split(",")
+    return [str(item).strip().removeprefix(f"{entity}-") for item in items]
+
+
+def _typed(config: dict, schema: dict) -> dict:
+    """Read numbers and truth values that the command line leaves as text in nested keys."""
+    typed = dict(config)
+    for key, rule in schema.get("properties", {}).items():
+        value = typed.get(key)
+        if isinstance(value, dict):
+            typed[key] = _typed(value, rule)
+        elif isinstance(value, str) and _accepts_number(rule):
+            with contextlib.suppress(yaml.YAMLError):
+                read = yaml.safe_load(value)
+                typed[key] = read if isinstance(read, int | float) else value
+    return typed
+
+
+def _accepts_number(rule: dict) -> bool:
+    choices = [rule, *rule.get("oneOf", [])]
+    return any(choice.get("type") in ("integer", "number", "boolean") for choice in choices)
+
+
+def _fill(config: dict, schema: dict) -> dict:
+    for key, rule in schema.get("properties", {}).items():
+        if key not in config and "default" in rule:
+            config[key] = copy.deepcopy(rule["default"])
+        if rule.get("type") == "object" and isinstance(config.get(key), dict):
+            _fill(config[key], rule)
+    return config
+
+
+def _message(error: "jsonschema.ValidationError") -> str:  # noqa: F821
+    where = ".".join(str(part) for part in error.absolute_path)
+    if error.validator == "additionalProperties":
+        known = list(error.schema.get("properties", {}))
+        unknown = sorted(set(error.instance) - set(known))
+        prefix = f"{where}." if where else ""
+        hints = []
+        for key in unknown:
+            close = difflib.get_close_matches(key, known, n=1)
+            hints.append(
+                f"`{prefix}{key}`" + (f" (did you mean `{prefix}{close[0]}`?)" if close else "")
+            )
+        return (
+            f"Unknown configuration key {', '.join(hints)}. "
+            f"Accepted {'under `' + where + '`' if where else 'at the top'}: {', '.join(known)}."
+        )
+    if error.validator == "required":
+        hint = "give it in a config file or with --config"
+        return f"The configuration lacks a key: {error.message} ({hint})."
+    rule = error.schema.get("description", "")
+    return f"Configuration key `{where}`: {error.message}. {rule}".strip()
+
+
+def _cross_check(config: dict) -> None:
+    """Check what a schema cannot say: relations between keys."""
+    if "primary_variant" not in config:
+        return
+    _check_noise_map(config["nordic"]["noise_map"])
+    _check_template(config["output"]["space"], config["template"])
+    _check_file("gradient_nonlinearity.warp", config["gradient_nonlinearity"]["warp"])
+    baseline = config["compare"]["baseline"]
+    compared = config["variants"]
+    if len(compared) > 1 and baseline not in compared:
+        message = (
+            f"Configuration key `compare.baseline`: {baseline} is not among `variants` "
+            f"({', '.join(compared)})."
+        )
+        raise ConfigError(message)
+    source = config["visual_roi"]["source"]
+    if source in VARIANTS and source not in compared:
+        message = f"Configuration key `visual_roi.source`: {source} is not among `variants`."
+        raise ConfigError(message)
+
+
+def _check_noise_map(template: str | None) -> None:
+    """Refuse a template with a field that nothing is put into."""
+    try:
+        fields = {name for _, name, _, _ in string.Formatter().parse(template or "") if name}
+    except ValueError as error:
+        fields = {str(error)}
+    if unknown := sorted(fields - set(_NOISE_MAP_FIELDS)):
+        message = (
+            f"Configuration key `nordic.noise_map`: {template!r} holds {unknown[0]!r}; accepted in "
+            "braces are " + ", ".join(_NOISE_MAP_FIELDS) + "."
+        )
+        raise ConfigError(message)
+
+
+def _check_file(key: str, path: str | None) -> None:
+    """Refuse a path that leads nowhere."""
+    if path is not None and not Path(path).is_file():
+        message = (
+            f"Configuration key `{key}`: {path} is no file (paths are relative to the working "
+            "directory)."
+        )
+        raise ConfigError(message)
+
+
+def _check_template(space: str, template: dict) -> None:
+    """Refuse an output space whose template is not at hand."""
+    for key in ("image", "mask"):
+        _check_file(f"template.{key}", template[key])
+    given = [key for key in ("image", "mask") if template[key]]
+    if len(given) == 1:
+        message = (
+            f"Configuration key `template.{given[0]}` is given alone: an image and the mask of its "
+            "brain are needed, `template.image` and `template.mask`."
+        )
+        raise ConfigError(message)
+    if given or space in _SPACES_WITHOUT_FILES:
+        return
+    close = [known for known in _SPACES_WITHOUT_FILES if known.lower() == space.lower()]
+    message = (
+        f"Configuration key `output.space`: {space!r} is none of "
+        f"{', '.join(_SPACES_WITHOUT_FILES)}"
+        + (f" (did you mean {close[0]}?)" if close else "")
+        + ". For another template give local files in `template.image` (T1-weighted) and "
+        f"`template.mask` (its brain); nothing is downloaded.{_in_templateflow(space)}"
+    )
+    raise ConfigError(message)
+
+
+def _in_templateflow(space: str) -> str:
+    """Name the files of a template that a local copy of TemplateFlow holds, if any."""
+    home = os.environ.get("TEMPLATEFLOW_HOME")
+    if not home:
+        return ""
+    folder = Path(home) / f"tpl-{space}"
+    found = [
+        next(iter(sorted(folder.glob(f"tpl-{space}*{end}.nii.gz"))), None)
+        for end in ("_res-01_T1w", "_res-01_desc-brain_mask")
+    ]
+    if None in found:
+        return ""
+    return f" TEMPLATEFLOW_HOME holds {found[0]} and {found[1]}."

@@ -1,0 +1,222 @@
+"""Which file goes into which job: look-ups in the run table, as the plan decides.
+
+The Snakefile asks this index and never the file system, because every cluster job parses the
+Snakefile again. All look-ups are dictionaries that are filled in one pass over the table.
+"""
+
+from collections import defaultdict
+from pathlib import Path
+
+import pandas as pd
+
+from mebold.inventory.runs import Run, collect
+from mebold.inventory.table import records
+from mebold.plan.anatomy import output_space
+
+
+class Index:
+    """Look-ups in a run table and its plan, by labels.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As made by `mebold.inventory.index`.
+    plan : DataFrame
+        As made by `mebold.plan.table`.
+    config : dict
+        Complete configuration.
+
+    Attributes
+    ----------
+    runs : dict
+        Stem -> `Run`, of the runs with a magnitude.
+    planned : dict
+        Stage -> set of stems, subjects or groups for which it runs.
+    """
+
+    def __init__(self, table: pd.DataFrame, plan: pd.DataFrame, config: dict) -> None:
+        self.config = config
+        self.runs: dict[str, Run] = {run.stem: run for run in collect(table) if "mag" in run.bold}
+        self._images: dict[str, dict] = {}  # path -> row of a functional image
+        self._fieldmaps = defaultdict(list)  # folder -> rows
+        self._anatomy = defaultdict(lambda: defaultdict(list))  # subject -> suffix -> rows
+        for row in records(table):
+            if row["datatype"] == "func":
+                self._images[row["path"]] = row
+            elif row["datatype"] == "fmap":
+                self._fieldmaps[row["folder"]].append(row)
+            elif row["datatype"] == "anat":
+                self._anatomy[f"sub-{row['subject']}"][row["suffix"]].append(row)
+        self.planned: dict[str, set[str]] = defaultdict(set)
+        for row in records(plan):
+            if row["planned"]:
+                self.planned[row["stage"]].add(row["stem"])
+        self._groups = defaultdict(list)
+        self._folders = defaultdict(list)
+        self._subjects = defaultdict(list)
+        for stem, run in self.runs.items():
+            if stem in self.planned["resample"]:
+                self._groups[run.group].append(stem)
+                self._folders[run.folder].append(stem)
+                self._subjects[self.subject(stem)].append(stem)
+
+    # -- what there is ------------------------------------------------------------------------
+
+    @property
+    def subjects(self) -> list[str]:
+        """Subjects with a planned stage, with the ``sub-`` prefix."""
+        return sorted(set(self._subjects) | {s for s in self.planned["anat"] if s in self._anatomy})
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is neither a run nor an anatomical image."""
+        return not self.runs and not self._anatomy
+
+    @property
+    def space(self) -> str:
+        """Space of the output, as in the names of files: T1w, boldref or a template's label."""
+        return output_space(self.config, dict.fromkeys(self.planned["anat"], (True, "")))
+
+    @property
+    def grid_kind(self) -> str:
+        """Kind of the output space: T1w, boldref or template."""
+        return self.space if self.space in ("T1w", "boldref") else "template"
+
+    @property
+    def anchor(self) -> str:
+        """Frame that the alignment of every run leads to, as in the names of transforms."""
+        return "subjectBoldref" if self.space == "boldref" else "T1w"
+
+    def stages(self, stem: str) -> set[str]:
+        """Return the stages that are planned for a run."""
+        return {stage for stage, stems in self.planned.items() if stem in stems}
+
+    def stems(
+        self, *, folder: str | None = None, group: str | None = None, sub: str | None = None
+    ) -> list[str]:
+        """Return the runs that reach the output space: all, or of a session, group or subject."""
+        if group is not None:
+            return self._groups[group]
+        if folder is not None:
+            return self._folders[folder]
+        if sub is not None:
+            return self._subjects[sub]
+        return [stem for stems in self._folders.values() for stem in stems]
+
+    def stems_without_anatomy(self) -> list[str]:
+        """Return the runs whose plan ends with head motion, for want of a T1w to align with."""
+        return [s for s in self.runs if s in self.planned["hmc"] - self.planned["resample"]]
+
+    def row(self, stem: str) -> dict:
+        """Table row of the first magnitude echo of a run."""
+        return self.runs[stem].first
+
+    def folder(self, stem: str) -> str:
+        """Session folder of a run, ``sub-01/ses-01`` or ``sub-01``."""
+        return self.runs[stem].folder
+
+    def subject(self, stem: str) -> str:
+        """Subject of a run, with the ``sub-`` prefix."""
+        return f"sub-{self.row(stem)['subject']}"
+
+    # -- groups of runs -----------------------------------------------------------------------
+
+    def groups(self) -> list[str]:
+        """Return the groups of runs that are fitted together: a session's runs of one task."""
+        return [g for g, stems in self._groups.items() if self.glm_stems(g) and stems]
+
+    def glm_stems(self, group: str) -> list[str]:
+        """Return the runs of a group that enter the single-trial GLM."""
+        return [s for s in self._groups[group] if s in self.planned["singletrial"]]
+
+    def group_folder(self, group: str) -> str:
+        """Session folder of a group."""
+        return self.folder(self._groups[group][0])
+
+    def subject_task(self, group: str) -> str:
+        """Subject-level name of a group, without its session: ``sub-01_task-images``."""
+        session = self.row(self._groups[group][0])["session"]
+        return group.replace(f"_ses-{session}", "")
+
+    def subject_tasks(self) -> dict[str, list[str]]:
+        """Return the groups of each subject-level product."""
+        found = defaultdict(list)
+        for group in self.groups():
+            found[self.subject_task(group)].append(group)
+        return dict(found)
+
+    def pooled_with(self, stem: str) -> str:
+        """Name of the T2* fit whose weights a run uses: its group, or the run itself."""
+        return stem if self.config["decay"]["pool"] == "run" else self.runs[stem].group
+
+    def pooled_stems(self, pooled: str) -> list[str]:
+        """Return the runs that a T2* fit pools."""
+        return [pooled] if self.config["decay"]["pool"] == "run" else self.stems(group=pooled)
+
+    # -- input files --------------------------------------------------------------------------
+
+    def path(self, relative: str) -> str:
+        """Path of a file of the dataset, from the working directory."""
+        return str(Path(self.config["bids_dir"]) / relative)
+
+    def images(self, stem: str, suffix: str, *components: str) -> list[str]:
+        """Images of a run (see `Run.paths`), component after component, by ascending echo."""
+        found = [self.runs[stem].paths(suffix, part) for part in components or ("mag",)]
+        return [self.path(file) for files in found for file in files]
+
+    def echo_images(self, stem: str, echo: str, suffix: str, *components: str) -> list[str]:
+        """Images of one echo of a run, ``_echo-1`` or nothing; none for what it does not have."""
+        run = self.runs[stem]
+        position = run.echo_entities.index(echo)
+        found = [run.paths(suffix, part)[position : position + 1] for part in components]
+        return [self.path(file) for files in found for file in files]
+
+    def anatomy(self, sub: str, *suffixes: str) -> str | None:
+        """First image of a subject of the first kind that it has (``T1w``, ``UNIT1``), or None.
+
+        Images that the scanner normalised come before images that it did not.
+        """
+        for suffix in suffixes:
+            if rows := self._anatomy[sub].get(suffix):
+                ranked = sorted(
+                    rows, key=lambda r: (r.get("reconstruction") == "nonorm", r["path"])
+                )
+                return self.path(ranked[0]["path"])
+        return None
+
+    def fieldmap_rows(self, folder: str) -> list[dict]:
+        """Table rows of the fieldmaps of a session that correct a run."""
+        corrected = [self.row(stem) for stem in self.planned["fmap"] if stem in self.runs]
+        used = {
+            name for row in corrected if row["fieldmap_folder"] == folder
+            for name in row["fieldmaps"]
+        }  # fmt: skip
+        rows = [row for row in self._fieldmaps[folder] if row["fieldmap"] in used]
+        opposed = {row["fieldmap_opposed"]: row for row in rows if row["fieldmap_opposed"]}
+        for path, row in opposed.items():
+            own = {key: row[key] for key in ("fieldmap", "fieldmap_kind", "suffix")}
+            rows.append(self._images[path] | own)
+        return rows
+
+    def has_field(self, stem: str) -> bool:
+        """Tell whether a run gets distortion correction."""
+        return stem in self.planned["fmap"]
+
+    def has_changing_field(self, stem: str) -> bool:
+        """Tell whether the field of a run is followed from volume to volume."""
+        return stem in self.planned["sdc_dynamic"]
+
+    def warp(self, stem: str) -> str | None:
+        """Displacement field of gradient nonlinearity that a run is corrected with, or None."""
+        wanted = self.config["gradient_nonlinearity"]["warp"]
+        return wanted if stem in self.planned["gradunwarp"] else None
+
+    # -- references ---------------------------------------------------------------------------
+
+    def session_reference(self, folder: str) -> str:
+        """Run that the other runs of a session are aligned to: the first of it."""
+        return self._folders[folder][0]
+
+    def subject_reference(self, sub: str) -> str:
+        """Run that the sessions of a subject are aligned to: the first of the first session."""
+        return self._subjects[sub][0]

@@ -1,0 +1,167 @@
+"""What a job needs to know besides its files: acquisition, options, sizes.
+
+All look-ups take labels and return just what the job asks for, because a parameter that changes
+makes a job run again.
+"""
+
+import math
+
+from mebold.jobs.index import Index
+from mebold.variants import VARIANTS, variant_of
+
+# Keys of `nordic` that are not options of the method, and options that only its second pass has.
+_NORDIC_FILES = ("share_gfactor", "noise_volumes", "noise_map", "write")
+_GFACTOR_OPTIONS = (
+    *("temporal_phase", "phase_filter_width", "gfactor_kernel_size", "gfactor_volumes"),
+    *("gfactor_patch_overlap", "phase_range", "compat"),
+)
+# Columns of a fieldmap's row that its field in Hz depends on.
+_FIELDMAP_COLUMNS = (
+    *("suffix", "fieldmap", "fieldmap_kind", "component", "acquisition_time", "echo_time"),
+    *("echo_time_1", "echo_time_2", "phase_encoding_direction", "total_readout_time", "units"),
+)
+
+
+class Parameters:
+    """Parameters of jobs, by labels.
+
+    Parameters
+    ----------
+    index : Index
+    """
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._config = index.config
+
+    # -- runs ---------------------------------------------------------------------------------
+
+    def of_run(self, stem: str, *keys: str) -> dict:
+        """Return acquisition parameters of a run.
+
+        Parameters
+        ----------
+        stem : str
+        *keys : str
+            Of ``stem``, ``subject``, ``session``, ``task``, ``run``; ``tr``, ``tr_out``,
+            ``readout_s``, ``centre_s`` (s), ``echo_times``, ``slice_timing`` (lists, s);
+            ``slice_encoding_direction``, ``direction``, ``fieldmaps``; ``single_echo``,
+            ``hmc_echo``, ``reference_echo`` (positions from 0).
+        """
+        run, hmc = self._index.runs[stem], self._config["hmc"]
+        row, wanted = run.first, self._config["output"]["repetition_time_s"]
+        known = {
+            "stem": stem,
+            **{key: row[key] for key in ("subject", "session", "task", "run", "fieldmaps")},
+            "tr": row["repetition_time"],
+            "tr_out": row["repetition_time"] if wanted == "keep" else float(wanted),
+            "readout_s": row["total_readout_time"],
+            "centre_s": _centre(row),
+            "echo_times": run.echo_times,
+            "slice_timing": row["slice_timing"],
+            "slice_encoding_direction": row["slice_encoding_direction"] or "k",
+            "direction": row["phase_encoding_direction"],
+            "single_echo": run.single_echo,
+            "hmc_echo": run.echo_position(hmc["echo"]),
+            "reference_echo": run.echo_position(hmc["reference_echo"]),
+        }
+        return {key: known[key] for key in keys}
+
+    def of_echo(self, stem: str, echo: str, *keys: str) -> dict:
+        """Return acquisition parameters of a run, and the time of one echo (s) of it."""
+        run = self._index.runs[stem]
+        time = run.echo_times[run.echo_entities.index(echo)]
+        return self.of_run(stem, *keys) | {"echo_time": time}
+
+    def of_group(self, group: str, *keys: str) -> list[dict]:
+        """Return acquisition parameters of the runs of a single-trial group."""
+        return [self.of_run(stem, *keys) for stem in self._index.glm_stems(group)]
+
+    def of_first(self, group: str, *keys: str) -> dict:
+        """Return acquisition parameters of the first run of a single-trial group."""
+        return self.of_run(self._index.glm_stems(group)[0], *keys)
+
+    def pooled_echo_times(self, pooled: str) -> list[float]:
+        """Echo times of a T2* fit in seconds; the run table check made its runs agree."""
+        return self._index.runs[self._index.pooled_stems(pooled)[0]].echo_times
+
+    def raw_of_run(self, stem: str, dataset: str) -> list[str]:
+        """Raw images that a run's outputs come from, for the ``Sources`` of their sidecars."""
+        index = self._index
+        warp = [index.warp(stem)] if index.warp(stem) else []
+        if VARIANTS[variant_of(dataset)][0] == "standard":
+            return index.images(stem, "bold") + warp
+        noise = index.images(stem, "noRF", "mag", "phase")
+        return index.images(stem, "bold", "mag", "phase") + noise + warp
+
+    # -- options of methods -------------------------------------------------------------------
+
+    def nordic_options(self) -> dict:
+        """Return the options of `mebold.nordic.denoise.nordic`."""
+        chosen = self._config["nordic"]
+        options = {key: value for key, value in chosen.items() if key not in _NORDIC_FILES}
+        phase_range = self._config["fmap"]["phase_range"]
+        options["phase_range"] = None if phase_range == "auto" else phase_range
+        return options | {"seed": self._config["seed"], "with_phase": "phase" in chosen["write"]}
+
+    def gfactor_options(self) -> dict:
+        """Return the options of `mebold.nordic.denoise.shared_gfactor`."""
+        options = self.nordic_options()
+        return {key: options[key] for key in _GFACTOR_OPTIONS}
+
+    def noise_map_origin(self, stem: str) -> str:
+        """Say where the noise map of a run comes from."""
+        if self._config["nordic"]["noise_map"]:
+            return f"given: {self._config['nordic']['noise_map']}"
+        shared = self.shares_gfactor(stem)
+        return "pooled over the echoes" if shared else "estimated from this echo"
+
+    def shares_gfactor(self, stem: str) -> bool:
+        """Tell whether the echoes of a run are denoised with one estimated noise map."""
+        chosen = self._config["nordic"]
+        several = len(self._index.runs[stem].echo_times) > 1
+        return several and chosen["share_gfactor"] and not chosen["noise_map"]
+
+    def ica_settings(self, thermal: str) -> dict:
+        """Options of tedana's ICA of a run: NORDIC leaves less rank, so its order may differ."""
+        settings = dict(self._config["ica"])
+        after_nordic = settings.pop("order_after_nordic")
+        if thermal == "nordic" and after_nordic is not None:
+            settings["order"] = after_nordic
+        return settings
+
+    # -- fieldmaps, grids, sizes --------------------------------------------------------------
+
+    def of_fieldmaps(self, folder: str) -> list[dict]:
+        """Table rows of a session's fieldmaps, what the field in Hz depends on."""
+        rows = self._index.fieldmap_rows(folder)
+        return [{key: row[key] for key in _FIELDMAP_COLUMNS} for row in rows]
+
+    def output_voxel_mm(self, sub: str) -> float:
+        """Edge of the output voxels of a subject in mm."""
+        wanted = self._config["output"]["voxel_size_mm"]
+        if wanted != "acquired":
+            return float(wanted)
+        sizes = [self._index.row(stem)["voxel_mm"] for stem in self._index.stems(sub=sub)]
+        known = [min(size[:3]) for size in sizes if size]
+        # Headers are unreadable in a dry-run from sidecars alone; no job runs with this value.
+        return round(min(known), 4) if known else 2.0
+
+    def series_mb(self, *, stem: str | None = None, group: str | None = None) -> float:
+        """Size in MB of the series of a run (one echo), or of all runs of a group, as float32."""
+        stems = [stem] if stem else self._index.stems(group=group) if group else []
+        if not stems:
+            return 0.0
+        shapes = [self._index.row(stem)["shape"] for stem in stems]
+        sizes = [math.prod(shape) * 4 / 1e6 for shape in shapes if shape]
+        return max(sizes, default=1000.0) * len(stems)
+
+
+def _centre(row: dict) -> float | None:
+    """Return the middle of a run in seconds since midnight, where field maps are interpolated to.
+
+    None where it is not known, or the field maps are of another session, thus another day.
+    """
+    if row["acquisition_time"] is None or row["fieldmap_folder"] != row["folder"]:
+        return None
+    return row["acquisition_time"] + (row["n_volumes"] or 0) * row["repetition_time"] / 2

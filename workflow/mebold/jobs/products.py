@@ -1,0 +1,86 @@
+"""Which variants are made of which runs, and the datasets that hold them."""
+
+from mebold.errors import ConfigError, MetadataError
+from mebold.jobs.index import Index
+from mebold.variants import VARIANTS, datasets, nearest, possible
+
+
+class Products:
+    """Choices of variants.
+
+    Parameters
+    ----------
+    index : Index
+    """
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._config = index.config
+        # Every target asks for the stages of its run again.
+        self._stages = {stem: index.stages(stem) for stem in index.runs}
+
+    def primary(self, stem: str) -> str:
+        """Primary variant of a run: falls back to one echo where echoes cannot be combined."""
+        return nearest(self._config["primary_variant"], self._stages[stem])
+
+    def variants(self, group: str) -> list[str]:
+        """Variants made for a group: all that its runs allow in compared sessions, else one."""
+        stems = self._index.glm_stems(group) or self._index.stems(group=group)
+        if group not in self._index.planned["compare"]:
+            return [self.primary(stems[0])]
+        asked = self._config["variants"]
+        return [v for v in asked if all(possible(v, self._stages[stem]) for stem in stems)]
+
+    def compared(self) -> list[str]:
+        """Return the groups in which variants are compared."""
+        return [group for group in self._index.groups() if len(self.variants(group)) > 1]
+
+    def written_bold(self, stem: str) -> list[str]:
+        """Variants of a run that are written as NIfTI: the primary one, and those asked for."""
+        asked = [v for v in self._config["write_bold"] if possible(v, self._stages[stem])]
+        return list(dict.fromkeys([self.primary(stem), *asked]))
+
+    def dataset_names(self) -> list[str]:
+        """Return the derivative datasets that the planned jobs write into."""
+        index = self._index
+        names = {"anatomical"} if index.planned["anat"] else set()
+        for stem in index.stems():
+            names |= {"preproc"} | {datasets(v)[0] for v in self.written_bold(stem)}
+            if stem in index.planned["nordic"]:
+                names.add("nordic")
+        if index.stems_without_anatomy():
+            names.add("preproc")
+        for group in index.groups():
+            variants = self.variants(group)
+            names |= {datasets(v)[1] for v in variants}
+            names |= {datasets(v)[0] for v in variants if VARIANTS[v][1] == "ica"}
+            if group in index.planned["rois"]:
+                names.add("rois")
+            if len(variants) > 1:
+                names.add("comparison")
+        return sorted(names)
+
+    def require_runs(self) -> None:
+        """Raise when nothing at all is to be done, or something is asked that no run has."""
+        index = self._index
+        if index.empty:
+            message = (
+                f"No BOLD or anatomical image was found in {self._config['bids_dir']} for the "
+                "chosen participants and sessions: check `bids_dir`, `participant_label` and "
+                "`session_label`."
+            )
+            raise MetadataError(message)
+        if "phase" in self._config["nordic"]["write"]:
+            for stem in sorted(index.planned["nordic"] & set(index.runs)):
+                if not index.images(stem, "bold", "phase"):
+                    message = (
+                        f"Configuration key `nordic.write`: {stem} has no phase images to write "
+                        "the phase of. Leave `phase` out, or choose other runs."
+                    )
+                    raise ConfigError(message)
+        wanted = self._config["compare_sessions"]
+        if isinstance(wanted, list):
+            known = {str(index.row(stem)["session"]) for stem in index.runs}
+            if missing := sorted(set(map(str, wanted)) - known):
+                message = f"Configuration key `compare_sessions`: no session {', '.join(missing)}."
+                raise ConfigError(message)

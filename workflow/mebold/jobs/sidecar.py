@@ -1,0 +1,79 @@
+"""Sidecars of the outputs of a job: what made a file, from what."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from mebold.files.provenance import generated_by
+
+
+class Sidecar:
+    """Make sidecars for the outputs of a job.
+
+    Parameters
+    ----------
+    snakemake : object
+        The object that Snakemake gives to a script.
+    packages : iterable of str
+        Distributions whose versions are recorded.
+    sources : iterable of path-like, optional
+        Files the outputs were made from; the job's own inputs by default.
+    **common
+        Keys of every sidecar of this job.
+    """
+
+    def __init__(self, snakemake, *, packages, sources=None, **common):
+        config = snakemake.config
+        files = list(snakemake.input) if sources is None else list(sources)
+        parameters = {
+            key: value
+            for key, value in dict(snakemake.params.items()).items()
+            if key not in ("code", "sources")
+        }
+        self._common = {
+            "Sources": source_uris(files, raw=config["bids_dir"], output=config["output_dir"]),
+            "GeneratedBy": [generated_by(packages)],
+            "Parameters": parameters,
+            **common,
+        }
+
+    def __call__(self, **keys: object) -> dict:
+        """Return the sidecar of one output."""
+        return {**keys, **self._common}
+
+
+def source_uris(files: Iterable[str | Path], *, raw: str, output: str) -> list[str]:
+    """Return BIDS URIs of input files; intermediate files, which users do not get, are left out.
+
+    A file of neither dataset, such as a warp of the configuration, is named by its file URI.
+    """
+    uris = []
+    raw_root, output_root = Path(raw).resolve(), Path(output).resolve()
+    for file in map(Path, files):
+        path = Path(os.path.normpath(file.absolute()))
+        for candidate in (path, path.resolve()):
+            if candidate.is_relative_to(output_root):
+                name, *rest = candidate.relative_to(output_root).parts
+                if name != "work":
+                    uris.append(uri(name, "/".join(rest)))
+                break
+            if candidate.is_relative_to(raw_root):
+                uris.append(uri("raw", candidate.relative_to(raw_root).as_posix()))
+                break
+        else:
+            uris.append(path.as_uri())
+    return uris
+
+
+def uri(dataset: str | None, relpath: str) -> str:
+    """Return the BIDS URI of a file.
+
+    Parameters
+    ----------
+    dataset : str or None
+        Key in ``DatasetLinks`` of the dataset that holds the file; None or empty for the dataset
+        in which the URI is written.
+    relpath : str
+        Path inside that dataset, with forward slashes.
+    """
+    return f"bids:{dataset or ''}:{str(relpath).lstrip('/')}"

@@ -1,0 +1,230 @@
+"""Noise ceilings of single-trial betas: how much of their variance an image can explain.
+
+Betas are standardised first, so that total variance is 1. The noise variance is the mean, over
+images shown at least twice, of the unbiased variance over presentations; what is left of 1 is
+signal. A biased variance (division by n) would turn pure noise at two repeats into a ceiling of
+67 %.
+
+Sessions are streamed through `mebold.noiseceiling_sums` and never held together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from mebold.errors import ConfigError, DataError
+from mebold.noiseceiling.sums import ImageSums, NoiseCeiling, Selection
+
+
+def zscore_betas(betas: np.ndarray, groups: Sequence) -> np.ndarray:
+    """Standardise the betas of every voxel within groups of trials.
+
+    Parameters
+    ----------
+    betas : ndarray, (V, N)
+    groups : sequence, length N
+        Run or session of every trial.
+
+    Returns
+    -------
+    ndarray, (V, N), of the floating point type of `betas` (float32 at least)
+        Mean 0 and mean square 1 in every group; 0 where a group does not vary. The mean square
+        (ddof 0) is what makes the expected variance of two noise trials from different groups
+        exactly 1; division by n - 1 would leave 1 - 1/n and hence a ceiling above 0 (12 % for 12
+        repeats in groups of 90).
+
+    Raises
+    ------
+    DataError
+        If lengths differ.
+    """
+    _check_length(betas, groups, "groups")
+    dtype = np.result_type(np.asarray(betas).dtype, np.float32)
+    standard = np.array(betas, dtype=dtype)
+    codes = pd.factorize(np.asarray(groups))[0]
+    for code in range(codes.max(initial=-1) + 1):
+        # A slice instead of a mask spares two copies when there is one group.
+        inside = codes == code if codes.max() else slice(None)
+        part = standard[:, inside].astype(np.float64)
+        part -= part.mean(axis=1, keepdims=True)
+        deviation = part.std(axis=1, keepdims=True)
+        # Rounding alone must not be blown up to unit variance.
+        floor = 1e-12 * np.abs(betas[:, inside]).max(axis=1, keepdims=True, initial=0)
+        still = deviation <= floor
+        part /= np.where(still, 1, deviation)
+        part[np.broadcast_to(still, part.shape)] = 0
+        standard[:, inside] = part
+    return standard
+
+
+def noise_ceiling(
+    betas: np.ndarray,
+    labels: Sequence,
+    *,
+    runs: Sequence | None = None,
+    min_repeats: int = 2,
+    exact_repeats: int | None = None,
+    different_runs_only: bool = False,
+    clip: bool = True,
+) -> NoiseCeiling:
+    """Return the noise ceiling of standardised betas.
+
+    Parameters
+    ----------
+    betas : ndarray, (V, N)
+        Betas of total variance 1, see `zscore_betas`.
+    labels : sequence, length N
+        Image of every trial; a missing value (None, NaN) marks a trial that is not used.
+    runs : sequence, length N, optional
+        Run of every trial, different for runs of different sessions.
+    min_repeats, exact_repeats, clip
+        See `Selection`.
+    different_runs_only : bool
+        Compare only presentations in different runs, so that processing inside a run (NORDIC)
+        cannot make them alike. Needs `runs`.
+
+    Returns
+    -------
+    NoiseCeiling
+        ``nc = 100 ncsnr^2 / (ncsnr^2 + mean(1 / n))``, the mean over the images used, each shown n
+        times.
+
+    Raises
+    ------
+    DataError
+        If lengths differ, or runs are needed and absent.
+    ConfigError
+        If a number of repeats below 2 is asked for.
+
+    References
+    ----------
+    Allen et al. 2022, Nature Neuroscience 25:116-126 (ncsnr and noise ceiling).
+    """
+    if different_runs_only and runs is None:
+        raise DataError("pairs in different runs need the run of every trial: runs is missing")
+    pairs = "different_runs" if different_runs_only else "all"
+    selection = Selection(min_repeats, exact_repeats, pairs, clip)
+    _check_length(betas, labels, "labels")
+    sums = ImageSums([labels], [np.zeros(len(labels)) if runs is None else runs], {"": selection})
+    sums.start(len(betas))
+    sums.add(0, np.asarray(betas))
+    return sums.results()[""]
+
+
+def noise_ceilings(
+    betas: Sequence[np.ndarray],
+    labels: Sequence[Sequence],
+    *,
+    runs: Sequence[Sequence],
+    selections: Mapping[str, Selection],
+    zscore: str | None = "session",
+    chunk_voxels: int = 2048,
+) -> dict[str, NoiseCeiling]:
+    """Return several noise ceilings over sessions that together do not fit in memory.
+
+    Parameters
+    ----------
+    betas : sequence of ndarray, (V, N_s)
+        Betas of every session, possibly memory maps.
+    labels, runs : sequence of sequences, length N_s
+        Image and run of every trial of every session.
+    selections : mapping
+        Name to `Selection`.
+    zscore : {"session", "run", None}
+        Standardise betas within session or run, or not at all.
+    chunk_voxels : int
+        Voxels treated together; memory is this times the number of images, in float64.
+
+    Returns
+    -------
+    dict of str to NoiseCeiling
+    """
+    if zscore not in ("session", "run", None):
+        raise ConfigError(f"zscore is {zscore!r}: choose session, run or None")
+    sums = ImageSums(labels, runs, selections)
+    for number, (session, names) in enumerate(zip(betas, labels, strict=True), start=1):
+        _check_length(session, names, f"labels of session {number}")
+    n_voxels = {session.shape[0] for session in betas}
+    if len(n_voxels) != 1:
+        raise DataError(f"sessions differ in voxels: {sorted(n_voxels)}")
+    parts: dict[str, list[NoiseCeiling]] = {name: [] for name in selections}
+    for first in range(0, n_voxels.pop(), chunk_voxels):
+        block = slice(first, first + chunk_voxels)
+        sums.start(betas[0][block].shape[0])
+        for index, session in enumerate(betas):
+            part = np.asarray(session[block], dtype=np.float64)
+            if zscore is not None:
+                groups = runs[index] if zscore == "run" else np.zeros(part.shape[1])
+                part = zscore_betas(part, groups)
+            sums.add(index, part)
+        for name, result in sums.results().items():
+            parts[name].append(result)
+    return {name: _join(results) for name, results in parts.items()}
+
+
+def of_trials(
+    betas: Sequence[np.ndarray],
+    trials: Sequence[pd.DataFrame],
+    *,
+    selections: Mapping[str, Selection],
+    zscore: str,
+) -> dict[str, NoiseCeiling]:
+    """Return the noise ceilings of sessions from their trial tables.
+
+    Parameters
+    ----------
+    betas : sequence of ndarray, (V, N_s)
+    trials : sequence of DataFrame
+        One per session, with columns ``label`` and ``run``, rows in the order of the betas.
+    selections : mapping
+        Name to `Selection`.
+    zscore : {"session", "run", "none"}
+        As the configuration names it.
+
+    Returns
+    -------
+    dict of str to NoiseCeiling
+    """
+    return noise_ceilings(
+        betas,
+        [table["label"].tolist() for table in trials],
+        runs=[table["run"].astype(str).tolist() for table in trials],
+        selections=selections,
+        zscore=None if zscore == "none" else zscore,
+    )
+
+
+def subject_selections(groups: Mapping[str, int]) -> dict[str, Selection]:
+    """Return the selections of a subject's maps, in the order in which they are written.
+
+    Parameters
+    ----------
+    groups : mapping of str to int
+        Name of a map to the exact number of presentations of its images.
+
+    Returns
+    -------
+    dict of str to Selection
+        The groups, then ``Allrep`` (every repeated image) and ``DifferentRuns``.
+    """
+    exact = {name: Selection(exact_repeats=count) for name, count in groups.items()}
+    rest = {"Allrep": Selection(), "DifferentRuns": Selection(pairs="different_runs")}
+    return exact | rest
+
+
+def _join(parts: list[NoiseCeiling]) -> NoiseCeiling:
+    """Concatenate the results of consecutive voxels."""
+    maps = [
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("nc", "ncsnr", "noise_variance", "signal_variance")
+    ]
+    return NoiseCeiling(*maps, repeats=parts[0].repeats)
+
+
+def _check_length(betas: np.ndarray, values: Sequence, name: str) -> None:
+    """Raise when there is not one value per trial."""
+    if np.ndim(betas) != 2 or len(values) != np.shape(betas)[1]:
+        raise DataError(f"{len(values)} {name} for betas of shape {np.shape(betas)} (voxel, trial)")

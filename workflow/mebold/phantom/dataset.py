@@ -1,0 +1,198 @@
+"""Simulate a raw BIDS multi-echo dataset with known truth.
+
+``python -m mebold.phantom OUT --size tiny|demo|full`` writes OUT, a valid raw BIDS dataset,
+and beside it OUT-truth, what the simulator knows; its README lists the keys.
+
+Physics: a deformed MNI152 head; S0 exp(-TE R2*) with tissue R2*, image-specific BOLD as a
+change of R2*, fluctuations of S0 and R2*; coil phase and off-resonance phase 2 pi f TE; every
+slice acquired at its own time and head pose; displacement by f x readout time along the
+phase-encoding axis with its intensity change; receive sensitivity fixed to the scanner; complex
+thermal noise times a g-factor.
+"""
+
+import logging
+import time
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from mebold.errors import ConfigError
+from mebold.geometry import affines
+from mebold.phantom import anatomy, motion, physics, raw, task
+from mebold.phantom.anatomy import Head
+from mebold.phantom.fieldmap import Fieldmap, simulate_fieldmap
+from mebold.phantom.run import Moment, Run, session_plan, simulate_run
+from mebold.phantom.scene import Scene, make_scene
+from mebold.phantom.spec import PhantomSpec
+from mebold.phantom.truth import write_subject_truth, write_truth_root
+
+log = logging.getLogger(__name__)
+
+
+def write_dataset(out: Path, spec: PhantomSpec, *, truth: Path | None = None) -> None:
+    """Write a raw BIDS dataset and its truth.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the dataset; must not exist or be empty.
+    spec : PhantomSpec
+    truth : Path, optional
+        Folder of the truth; by default the name of `out` with ``-truth`` appended.
+
+    Raises
+    ------
+    ConfigError
+        `out` holds something already.
+    """
+    out = Path(out)
+    truth = out.with_name(out.name + "-truth") if truth is None else Path(truth)
+    if out.exists() and any(out.iterdir()):
+        msg = f"{out} is not empty; give a new folder or remove it first"
+        raise ConfigError(msg)
+    out.mkdir(parents=True, exist_ok=True)
+    raw.write_dataset_files(out, spec)
+    write_truth_root(truth, spec)
+    for subject in spec.subjects:
+        _write_subject(out, truth / f"sub-{subject}", spec, subject)
+
+
+def _write_subject(out: Path, truth: Path, spec: PhantomSpec, subject: str) -> None:
+    """Write the anatomy and all sessions of one subject."""
+    head = anatomy.make_head(spec, subject)
+    scene = make_scene(spec, head, subject)
+    _write_anatomy(out, truth, spec, subject, head, scene)
+    shown: dict[int, int] = {}
+    for session in spec.sessions:
+        _write_session(out, truth, spec, (subject, session), head, scene, shown)
+
+
+def _write_anatomy(
+    out: Path, truth: Path, spec: PhantomSpec, subject: str, head: Head, scene: Scene
+) -> None:
+    """Write T1w and T2w into the first session, and the truth on the T1w grid."""
+    rng = spec.rng("anatomy", subject)
+    session = spec.sessions[0]
+    stem = out / f"sub-{subject}" / f"ses-{session}" / "anat" / f"sub-{subject}_ses-{session}"
+    angles = np.deg2rad(np.add([2.5, -1.0, 1.5], rng.uniform(-1, 1, 3)))
+    tilt = Rotation.from_euler("xyz", angles).as_matrix()
+    extent = np.array(spec.t1w_fov_mm)
+    t1w_shape, t1w_affine = anatomy.centred_grid(head.centre, spec.t1w_mm, extent, rotation=tilt)
+    t1w_to_t2w = affines.rigid_matrix(motion.random_pose(rng, 1.5), head.centre)
+    t2w_shape, t2w_affine = anatomy.centred_grid(
+        head.centre, 1.15 * spec.t1w_mm, extent, flip=(-1, 1, 1)
+    )
+    for suffix, shape, affine, pose, contrast in (
+        ("T1w", t1w_shape, t1w_affine, np.eye(4), anatomy.t1w_image),
+        ("T2w", t2w_shape, t2w_affine, t1w_to_t2w, anatomy.t2w_image),
+    ):
+        points = affines.grid_points(shape, np.linalg.inv(pose) @ affine)
+        signal = contrast(head.tissue(points)).reshape(shape)
+        receiver = physics.make_receiver(spec, shape, affine, head.centre)
+        noise = spec.t1w_noise * rng.standard_normal((2, *shape), dtype=np.float32)
+        noisy = np.hypot(signal * receiver.bias + noise[0], noise[1])
+        stored = np.clip(np.round(1000 * noisy), 0, 4095).astype(np.int16)
+        raw.write_image(stem.with_name(f"{stem.name}_{suffix}.nii.gz"), stored, affine)
+        raw.write_json(
+            stem.with_name(f"{stem.name}_{suffix}.json"), raw.anatomy_sidecar(spec, suffix)
+        )
+    write_subject_truth(
+        truth,
+        scene,
+        images=task.image_names(spec),
+        t1w_shape=t1w_shape,
+        t1w_affine=t1w_affine,
+        t1w_to_t2w=t1w_to_t2w,
+    )
+
+
+def _write_session(
+    out: Path,
+    truth: Path,
+    spec: PhantomSpec,
+    labels: tuple[str, str],
+    head: Head,
+    scene: Scene,
+    shown: dict[int, int],
+) -> None:
+    """Write field maps and runs of one session in time order."""
+    subject, session = labels
+    folder = out / f"sub-{subject}" / f"ses-{session}"
+    stem = f"sub-{subject}_ses-{session}"
+    geometry = motion.session_geometry(spec, subject, session, head.centre)
+    orders = task.trial_orders(spec, spec.rng("orders", *labels))
+    (truth / f"ses-{session}").mkdir(parents=True, exist_ok=True)
+    for moment in session_plan(spec):
+        label = f"{moment.index + 1:02d}"
+        keys = (*labels, label)
+        if moment.kind == "fieldmap":
+            fieldmap = simulate_fieldmap(spec, scene, geometry, moment, keys)
+            _write_fieldmap(folder / "fmap" / f"{stem}_run-{label}", spec, moment, fieldmap)
+            np.savez(truth / f"ses-{session}" / f"fmap-{label}.npz", **fieldmap.truth)
+            continue
+        order = orders[moment.index]
+        events = task.events_table(spec, order, shown, spec.rng("events", *keys))
+        started = time.perf_counter()
+        run = simulate_run(spec, scene, geometry, moment, order, events, keys)
+        log.info("%s run %s simulated in %.1f s", stem, label, time.perf_counter() - started)
+        name = f"{stem}_task-{spec.task}_run-{label}"
+        _write_run(folder / "func" / name, spec, moment, run)
+        np.savez(truth / f"ses-{session}" / f"run-{label}.npz", **run.truth)
+
+
+def field_identifier(stem: str) -> str:
+    """Return the B0FieldIdentifier of a field map from its file stem."""
+    return "gre_" + "".join(c for c in stem if c.isalnum())
+
+
+def _write_fieldmap(stem: Path, spec: PhantomSpec, moment: Moment, fieldmap: Fieldmap) -> None:
+    """Write the three images of a field map with their sidecars."""
+    subject, session = stem.name.split("_")[:2]
+    runs = [f"{subject}_{session}_task-{spec.task}_run-{i + 1:02d}" for i in range(spec.runs)]
+    intended = [
+        f"bids::{subject}/{session}/func/{run}_echo-{echo + 1}_part-mag_{suffix}.nii.gz"
+        for run in runs
+        for echo in range(len(spec.echo_times_s))
+        for suffix in ("bold", "sbref")
+    ]
+    for suffix in ("magnitude1", "magnitude2", "phasediff"):
+        image = getattr(fieldmap, suffix).T
+        path = stem.with_name(f"{stem.name}_{suffix}.nii.gz")
+        raw.write_image(path, image, fieldmap.truth["affine"])
+        sidecar = raw.gre_sidecar(
+            spec,
+            suffix=suffix,
+            start_s=moment.start_s,
+            identifier=field_identifier(stem.name),
+            intended=intended,
+        )
+        raw.write_json(stem.with_name(f"{stem.name}_{suffix}.json"), sidecar)
+
+
+def _write_run(stem: Path, spec: PhantomSpec, moment: Moment, run: Run) -> None:
+    """Write series, SBRefs, sidecars and events of a run."""
+    subject, session = stem.name.split("_")[:2]
+    sources = [
+        field_identifier(f"{subject}_{session}_run-{i + 1:02d}") for i in range(spec.fieldmaps)
+    ]
+    affine = run.truth["affine"]
+    for echo in range(len(spec.echo_times_s)):
+        for part, series, reference in (
+            ("mag", run.magnitude, run.sbref_magnitude),
+            ("phase", run.phase, run.sbref_phase),
+        ):
+            for suffix, data in (("bold", series[echo]), ("sbref", reference[echo])):
+                name = f"{stem.name}_echo-{echo + 1}_part-{part}_{suffix}"
+                tr = spec.repetition_time_s if suffix == "bold" else None
+                raw.write_image(stem.with_name(f"{name}.nii.gz"), data.T, affine, tr)
+                sidecar = raw.epi_sidecar(
+                    spec,
+                    echo=echo,
+                    part=part,
+                    start_s=moment.start_s,
+                    sources=sources,
+                    sbref=suffix == "sbref",
+                )
+                raw.write_json(stem.with_name(f"{name}.json"), sidecar)
+    raw.write_table(stem.with_name(f"{stem.name}_events.tsv"), run.events)

@@ -1,0 +1,165 @@
+"""Rules of the plan: for each stage, whether it runs for a run, and why not."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from mebold.inventory.runs import Run
+from mebold.plan.anatomy import Decision
+from mebold.plan.distortion import change_decision, field_decision, medic_decision, warp_decision
+from mebold.variants import VARIANTS
+
+#: Stages in the order of the science.
+STAGES = ("anat", "fmap", "nordic", "stc", "hmc", "coreg", "resample", "optcom", "ica",
+          "confounds", "singletrial", "noiseceiling", "across_sessions", "compare",
+          "rois")  # fmt: skip
+#: Stages of a run that exist where the configuration asks for them (`sdc: dynamic`,
+#: `gradient_nonlinearity.warp`).
+DYNAMIC, WARP = "sdc_dynamic", "gradunwarp"
+GROUP_STAGES = ("noiseceiling", "across_sessions", "compare", "rois")
+RUN_STAGES = STAGES[1 : -len(GROUP_STAGES)]
+_FEWEST_VOLUMES_NORDIC = 6
+_FEWEST_ECHOES = 3
+
+
+@dataclass
+class Context:
+    """What decides about a run besides the run itself."""
+
+    variants: list[str]
+    label_column: str | None
+    blank: dict
+    minimum_volumes: int
+    compare_sessions: object
+    noise_map: bool
+    anatomy: dict[str, Decision]
+    space: str
+    medic: bool = False
+    fieldmaps: dict[tuple, set] = field(default_factory=dict)
+    lacking: set[str] = field(default_factory=set)
+    done: dict[str, Decision] = field(default_factory=dict)
+    planned: dict[str, set[str]] = field(default_factory=dict)
+
+
+def _warp(run: Run, context: Context) -> Decision:
+    row = run.first
+    keys = [(row["fieldmap_folder"], name) for name in row["fieldmaps"] or ()]
+    return warp_decision(run, set().union(*(context.fieldmaps.get(key, set()) for key in keys)))
+
+
+# -- one rule per stage: (run, context) -> (planned, reason) --------------------------------------
+
+
+def _nordic(run: Run, context: Context) -> Decision:
+    n_volumes = run.first["n_volumes"]
+    if run.refusal:
+        return False, run.refusal
+    if not any(VARIANTS[name][0] == "nordic" for name in context.variants):
+        return False, "no variant asks for it"
+    if n_volumes is not None and n_volumes < _FEWEST_VOLUMES_NORDIC:
+        return False, f"{n_volumes} volumes, fewer than {_FEWEST_VOLUMES_NORDIC}"
+    notes = [] if "phase" in run.bold else ["magnitude only: no phase images"]
+    notes += ["noise level from noRF images"] if run.norf else []
+    notes += ["noise map of `nordic.noise_map`"] if context.noise_map else []
+    return True, "; ".join(notes)
+
+
+def _stc(run: Run, context: Context) -> Decision:  # noqa: ARG001
+    if run.refusal:
+        return False, run.refusal
+    if run.first["acquisition_type"] == "3D":
+        return False, "3D acquisition: no slice times"
+    if not run.first["slice_timing"]:
+        return False, "no SliceTiming in the sidecar: no slice-timing correction"
+    return True, ""
+
+
+def _hmc(run: Run, context: Context) -> Decision:  # noqa: ARG001
+    if run.refusal:
+        return False, run.refusal
+    if run.first["n_volumes"] == 1:
+        return False, "one volume: no motion"
+    return True, "" if run.sbref else "no SBRef: robust mean as the reference"
+
+
+def _coreg(run: Run, context: Context) -> Decision:
+    if run.refusal:
+        return False, run.refusal
+    planned, reason = context.done["hmc"]
+    if not planned:
+        return False, reason
+    if context.anatomy[run.first["subject"]][0]:
+        return True, ""
+    if context.space == "boldref":
+        return True, "no T1w: aligned with the reference image of the subject's first run"
+    return False, (
+        "reduced plan: no T1w to align with; `output.space: boldref` needs none, for all subjects "
+        "or, with `participant_label`, for this one"
+    )
+
+
+def _follows(stage: str) -> Callable[[Run, Context], Decision]:
+    """Return a rule that plans its stage where another one is planned."""
+
+    def rule(run: Run, context: Context) -> Decision:  # noqa: ARG001
+        planned, reason = context.done[stage]
+        return planned, "" if planned else reason
+
+    return rule
+
+
+def _combination(echoes: str) -> Callable[[Run, Context], Decision]:
+    """Return the rule of a stage that combines echoes."""
+
+    def rule(run: Run, context: Context) -> Decision:
+        planned, reason = context.done["resample"]
+        if not planned:
+            return False, reason
+        if run.n_echoes == 1:
+            return False, "one echo: nothing to combine"
+        if run.n_echoes < _FEWEST_ECHOES:
+            return False, (
+                f"{run.n_echoes} echoes: combination refused, a T2* fit needs {_FEWEST_ECHOES}; "
+                "the middle (second) echo is used"
+            )
+        if not any(VARIANTS[name][1] == echoes for name in context.variants):
+            return False, "no variant asks for it"
+        return True, ""
+
+    return rule
+
+
+def _singletrial(run: Run, context: Context) -> Decision:
+    row = run.first
+    planned, reason = context.done["resample"]
+    if not planned:
+        return False, reason
+    if row["events"] is None:
+        return False, "no events"
+    if not row["n_events"]:
+        return False, "events without trials"
+    if row["task"] in context.lacking:
+        return False, (
+            f"events have no column {context.label_column!r} (they have: "
+            f"{', '.join(row['events_columns'])}); see `design.label_column`"
+        )
+    if row["n_volumes"] is not None and row["n_volumes"] < context.minimum_volumes:
+        return False, f"{row['n_volumes']} volumes, fewer than {context.minimum_volumes}"
+    return True, ""
+
+
+RULES = {
+    "fmap": lambda run, context: (medic_decision if context.medic else field_decision)(run),
+    WARP: _warp,
+    DYNAMIC: lambda run, context: (
+        context.done["fmap"] if context.medic else change_decision(run, context.done["fmap"])
+    ),
+    "nordic": _nordic,
+    "stc": _stc,
+    "hmc": _hmc,
+    "coreg": _coreg,
+    "resample": _follows("coreg"),
+    "optcom": _combination("optcom"),
+    "ica": _combination("ica"),
+    "confounds": _follows("resample"),
+    "singletrial": _singletrial,
+}

@@ -1,0 +1,194 @@
+"""The plan: which stages run for which subject, session and run, and why one does not."""
+
+from collections import defaultdict
+
+import pandas as pd
+
+from mebold.errors import MetadataError
+from mebold.inventory.runs import Run, collect
+from mebold.inventory.table import ABSENT, records
+from mebold.plan.anatomy import Decision, anatomy_decisions, output_space
+from mebold.plan.stages import (
+    DYNAMIC,
+    GROUP_STAGES,
+    RULES,
+    RUN_STAGES,
+    WARP,
+    Context,
+)
+from mebold.variants import possible
+
+COLUMNS = ("subject", "session", "task", "run", "stem", "group", "stage", "planned", "reason",
+           "echoes")  # fmt: skip
+#: Label column of the reference data set: what the configuration holds when nobody chose one.
+_USUAL_LABEL_COLUMN = "stim_name"
+
+
+def make_plan(table: pd.DataFrame, *, config: dict | None = None) -> pd.DataFrame:
+    """Decide which stages run.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Run table, as from `mebold.inventory.index`.
+    config : dict, optional
+        Keys of the configuration that decide; all may be absent: ``variants``,
+        ``compare_sessions``, ``output.space``, ``design.label_column``, ``design.blank``,
+        ``design.minimum_volumes``, ``nordic.noise_map``, ``sdc``, ``gradient_nonlinearity.warp``.
+
+    Returns
+    -------
+    DataFrame
+        One row per subject for ``anat`` (``stem`` holds ``sub-<label>``), per run for the stages
+        from ``fmap`` to ``singletrial`` (with ``gradunwarp`` and ``sdc_dynamic`` where they are
+        asked for), and per session and task for ``noiseceiling`` (of the session),
+        ``across_sessions``, ``compare`` and ``rois`` (``stem`` holds the group).
+        ``planned`` is bool, ``reason`` says why not, or what to know of a stage that runs;
+        ``echoes`` counts the run's echoes.
+
+    Raises
+    ------
+    MetadataError
+        When events files lack the label column that the configuration names.
+    """
+    config = config or {}
+    runs = collect(table)
+    design = config.get("design") or {}
+    anatomy = anatomy_decisions(table)
+    context = Context(
+        variants=list(config.get("variants") or ["standardSingle", "nordicOptcom"]),
+        label_column=design.get("label_column"),
+        blank=design.get("blank") or {},
+        minimum_volumes=design.get("minimum_volumes", 0),
+        compare_sessions=config.get("compare_sessions", "first"),
+        noise_map=bool((config.get("nordic") or {}).get("noise_map")),
+        anatomy=anatomy,
+        space=output_space(config, anatomy),
+    )
+    context.lacking = _require_labels(runs, context.label_column)
+    run_stages = [*RUN_STAGES]
+    context.medic = config.get("sdc") == "medic"
+    if config.get("sdc") in ("dynamic", "medic"):
+        run_stages.insert(run_stages.index("fmap") + 1, DYNAMIC)
+    if (config.get("gradient_nonlinearity") or {}).get("warp"):
+        run_stages.insert(run_stages.index("fmap") + 1, WARP)
+        context.fieldmaps = _fieldmap_corrections(table)
+    rows = []
+    groups: dict[str, list[Run]] = defaultdict(list)
+    for subject, decision in context.anatomy.items():
+        names = {"subject": subject, "stem": f"sub-{subject}", "echoes": 0}
+        rows.append(_row(names, "anat", decision))
+    fitted = defaultdict(list)
+    for run in runs:
+        groups[run.group].append(run)
+        names = {c: run.first[c] for c in ("subject", "session", "task", "run", "stem", "group")}
+        context.done = {}
+        for stage in run_stages:
+            context.done[stage] = RULES[stage](run, context)
+            rows.append(_row(names | {"echoes": run.n_echoes}, stage, context.done[stage]))
+        if context.done["singletrial"][0]:
+            fitted[run.group].append(run)
+            context.planned[run.stem] = {name for name, (yes, _) in context.done.items() if yes}
+    first_groups = _first_groups(fitted)
+    for group, members in groups.items():
+        names = {c: members[0].first[c] for c in ("subject", "session", "task")}
+        names |= {"stem": group, "group": group, "echoes": members[0].n_echoes}
+        decisions = _group_decisions(group, fitted[group], context, first_groups)
+        rows += [_row(names, stage, decisions[stage]) for stage in GROUP_STAGES]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"planned": bool, "echoes": int})
+
+
+def _fieldmap_corrections(table: pd.DataFrame) -> dict[tuple, set]:
+    """Return, by folder and identifier, what the scanner noted of each fieldmap's images."""
+    found = defaultdict(set)
+    for row in records(table[table["datatype"] == "fmap"]):
+        found[row["folder"], row["fieldmap"]].add(row["gradient_correction"])
+    return found
+
+
+def _row(names: dict, stage: str, decision: Decision) -> dict:
+    cells = {column: names.get(column) or ABSENT for column in COLUMNS}
+    decided = dict(zip(("planned", "reason"), decision, strict=True))
+    return cells | {"stage": stage, "echoes": names["echoes"], **decided}
+
+
+def _require_labels(runs: list[Run], column: str | None) -> set[str]:
+    """Return the tasks whose events have no label column; raise where one should be there.
+
+    A task whose runs differ is an error, and so is a column that no events file has. The usual
+    column is not: it may be in the configuration without anybody having chosen it for these data.
+    """
+    if column is None:
+        return set()
+    have, lack = defaultdict(list), defaultdict(list)
+    for run in runs:
+        if run.first["n_events"]:
+            (have if column in run.first["events_columns"] else lack)[run.first["task"]].append(run)
+    meant = set(have) if have or column == _USUAL_LABEL_COLUMN else set(lack)
+    for task in meant & set(lack):
+        first = lack[task][0].first
+        message = (
+            f"{first['events']}: the label column {column!r} is missing "
+            f"(columns: {', '.join(first['events_columns'])}). Add it, or name another column in "
+            "the configuration key `design.label_column`."
+        )
+        raise MetadataError(message)
+    return set(lack)
+
+
+def _group_decisions(
+    group: str, fitted: list[Run], context: Context, first_groups: set[str]
+) -> dict[str, Decision]:
+    """Return the decisions for noise ceiling, comparison and ROI tables of a session's task."""
+    if not fitted:
+        reason = "no run enters a single-trial fit"
+        return dict.fromkeys(GROUP_STAGES, (False, reason))
+    in_session, in_subject = _repeats(fitted, context)
+    known = in_subject is not None
+    subject = (True, "" if known else "label column not chosen")
+    if known and not in_subject:
+        subject = (False, "no image is shown twice")
+    session, compare = subject, _compare(group, fitted, context, first_groups)
+    if known and not in_session:
+        compare = (False, "no image is shown twice in the session")
+        session = (False, "images repeat across sessions only") if in_subject else subject
+    return dict(zip(GROUP_STAGES, (session, subject, compare, subject), strict=True))
+
+
+def _repeats(fitted: list[Run], context: Context) -> tuple[bool, bool | None]:
+    """Return whether images repeat in the session and in the subject (None when not known)."""
+    row = next((run.first for run in fitted if run.first["events_repeats"]), fitted[0].first)
+    if context.label_column is None or not row["events_repeats"]:
+        return False, None
+    # Trials without an image may share one label, which then repeats.
+    fewest = 2 if set(context.blank) & set(row["events_columns"]) else 1
+    in_session, in_subject = row["events_repeats"][context.label_column]
+    return in_session >= fewest, in_subject >= fewest
+
+
+def _compare(group: str, fitted: list[Run], context: Context, first_groups: set[str]) -> Decision:
+    allowed = [
+        name
+        for name in context.variants
+        if all(possible(name, context.planned[run.stem]) for run in fitted)
+    ]
+    if len(allowed) < 2:
+        return False, "fewer than two variants are possible"
+    wanted = context.compare_sessions
+    if wanted == "none":
+        return False, "switched off by `compare_sessions`"
+    session = fitted[0].first["session"]
+    if isinstance(wanted, list) and str(session) not in map(str, wanted):
+        return False, "session not named in `compare_sessions`"
+    if wanted == "first" and group not in first_groups:
+        return False, "`compare_sessions`: only the first session of each subject"
+    return True, ", ".join(allowed)
+
+
+def _first_groups(fitted: dict[str, list[Run]]) -> set[str]:
+    """Return, of each subject's task, the group of the first session with a fit."""
+    firsts = {}
+    for group, runs in fitted.items():
+        row = runs[0].first
+        firsts.setdefault((row["subject"], row["task"]), group)
+    return set(firsts.values())

@@ -1,0 +1,1 @@
+"""The one interpolation. Read run (the entry), then slice_timing."""

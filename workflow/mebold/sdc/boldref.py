@@ -1,0 +1,79 @@
+"""The field of a run at its reference image, and that image without distortion."""
+
+import logging
+
+import numpy as np
+
+from mebold.fmap.session import Map
+from mebold.geometry import displacement, grids
+from mebold.registration import rigid
+
+logger = logging.getLogger(__name__)
+
+_PASSES = 2
+
+
+def at_boldref(
+    field: Map,
+    boldref: np.ndarray,
+    affine: np.ndarray,
+    *,
+    mask: np.ndarray,
+    direction: str,
+    readout_s: float,
+    fwhm_mm: float,
+    coarse_mm: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Read a field map at the voxels of a reference image.
+
+    The magnitude is aligned with the distorted reference, and then with the reference corrected
+    by the field that was found, because the first position has absorbed the mean distortion. A
+    mean of 14 Hz at 0.42 voxels leaves 2.1 mm after one pass and 0.02 mm after two; a third
+    changes nothing.
+
+    Parameters
+    ----------
+    field : Map
+        Of the session. Without a magnitude (0 everywhere) the headers are believed.
+    boldref : (x, y, z) array
+        Distorted reference image.
+    affine : (4, 4) array
+        Its voxel to world, mm.
+    mask : (x, y, z) bool array
+        Brain on the reference image.
+    direction, readout_s : str, float
+        PhaseEncodingDirection and total readout time (s) of the reference image.
+    fwhm_mm, coarse_mm : float
+        Smoothing of the final and the first fit; see `hmc.register`.
+
+    Returns
+    -------
+    field_hz : (x, y, z) float32 array
+        On the grid of the reference; the nearest voxel of the map beyond its field of view.
+    to_fieldmap : (4, 4) float64 array
+        Point map from the world of the reference to that of the map.
+    """
+
+    def read(matrix: np.ndarray) -> np.ndarray:
+        grid = boldref.shape, affine
+        return grids.onto(field.field_hz, field.affine, *grid, matrix=matrix, mode="nearest")
+
+    if not np.any(field.magnitude):
+        logger.warning("the fieldmap has no magnitude: its position is taken from the header")
+        return read(np.eye(4)), np.eye(4)
+    seen = boldref
+    for _ in range(_PASSES):
+        to_fieldmap = rigid.register(
+            field.magnitude,
+            seen,
+            moving_affine=field.affine,
+            reference_affine=affine,
+            mask=mask,
+            fwhm_mm=fwhm_mm,
+            coarse_mm=coarse_mm,
+        ).matrix
+        hertz = read(to_fieldmap)
+        seen = displacement.undistorted(
+            boldref, affine, field_hz=hertz, direction=direction, readout_s=readout_s
+        )
+    return hertz, to_fieldmap

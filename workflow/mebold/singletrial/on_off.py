@@ -1,0 +1,64 @@
+"""On-off model and choice of a response shape per voxel (model types A and B)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mebold.singletrial import blocks, stream
+from mebold.singletrial.inputs import Session, projected_extra, projected_trials
+
+#: Voxels in one matrix product; small enough that its result stays in the processor cache.
+PRODUCT_VOXELS = 512
+
+
+@dataclass(frozen=True)
+class OnOff:
+    """On-off model: R2 (V,) percent, betas (V, 1) percent, mean (V,), whether a voxel is finite."""
+
+    r2: np.ndarray
+    betas: np.ndarray
+    mean: np.ndarray
+    finite: np.ndarray
+
+
+def fit_on_off(session: Session, *, chunk: int, n_threads: int) -> OnOff:
+    """Fit all trials as one regressor with the assumed response, in one pass over the data."""
+    basis = [polynomials.astype(np.float32) for polynomials in session.basis]
+    plain, joint = [], []
+    for run in range(len(session.data)):
+        regressor = projected_trials(session, run, session.assumed).sum(axis=1, keepdims=True)
+        plain.append(regressor)
+        extra = projected_extra(session, run)
+        if extra is not None:
+            nuisance = blocks.orthonormal_columns(extra)
+            regressor = blocks.remove_columns(nuisance, regressor)
+        joint.append(regressor)
+    gram = sum(float(np.vdot(column, column)) for column in plain)
+    joint_gram = sum(float(np.vdot(column, column)) for column in joint)
+    probes = [np.hstack(pair).astype(np.float32) for pair in zip(plain, joint, strict=True)]
+    volumes = session.n_volumes
+
+    def work(voxels: slice) -> tuple[np.ndarray, ...]:
+        block = [stream.read_run(run, voxels) for run in session.data]
+        finite = stream.finite_voxels(block)
+        mean = np.zeros(len(finite))
+        energy, products = np.zeros(len(finite)), np.zeros((len(finite), 2))
+        for run, series in enumerate(block):
+            series[~finite] = 0
+            run_mean, run_energy = stream.detrend(series, basis[run])
+            mean += run_mean * volumes[run] / sum(volumes)
+            energy += run_energy
+            products += series @ probes[run]
+        beta = products[:, 1] / joint_gram if joint_gram > 0 else np.zeros(len(finite))
+        explained = 2 * beta * products[:, 0] - beta**2 * gram
+        with np.errstate(divide="ignore", invalid="ignore"):
+            r2, percent = 100 * explained / energy, 100 * beta / np.abs(mean)
+        for values in (r2, percent, mean):
+            values[~finite] = np.nan
+        return r2, percent, mean, finite
+
+    parts = stream.for_blocks(work, session.n_voxels, chunk, n_threads)
+    r2, percent, mean, finite = (np.concatenate(values) for values in zip(*parts, strict=True))
+    return OnOff(r2, percent.astype(np.float32)[:, None], mean.astype(np.float32), finite)

@@ -1,0 +1,132 @@
+"""From a session's series and events to single-trial betas: what surrounds the fit itself."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from mebold.errors import DataError
+from mebold.singletrial import design
+
+TRIAL_COLUMNS = {
+    "session": {"Description": "Session label, n/a without sessions."},
+    "run": {"Description": "Run label of the raw data."},
+    "beta_index": {"Description": "Volume of the betas image that holds this trial, from 0."},
+    "label": {"Description": "Condition of the trial: the image that was shown."},
+    "onset": {"Description": "Onset in the run as given in the events.", "Units": "s"},
+    "volume": {"Description": "Sample of the preprocessed series at which the trial starts."},
+    "shift_s": {"Description": "Time of that sample minus onset.", "Units": "s"},
+}
+
+
+@dataclass(frozen=True)
+class Session:
+    """Data, design and trial table of the runs that are fitted, and the runs that are not.
+
+    Attributes
+    ----------
+    data : list of (V, T_r) array
+    design : list of (T_r, C) array
+    trials : DataFrame
+        Columns of `TRIAL_COLUMNS`, trials in the order of the betas.
+    tr, stimulus_duration_s : float
+        Seconds.
+    used, left_out, excluded : list
+        Run stems, dicts of run and reason, dicts of run, onset, label and reason.
+    """
+
+    data: list
+    design: list
+    trials: pd.DataFrame
+    tr: float
+    stimulus_duration_s: float
+    used: list
+    left_out: list
+    excluded: list
+
+
+def prepare(
+    data: Sequence[np.ndarray],
+    events: Sequence[pd.DataFrame],
+    *,
+    runs: Sequence[Mapping],
+    label_column: str,
+    blank: Mapping,
+    stimulus_duration_s: float,
+    minimum_volumes: int,
+) -> Session:
+    """Choose the runs of a session, and make the trial table and the design.
+
+    Parameters
+    ----------
+    data : sequence of (V, T_r) arrays
+        Masked series, may be memory maps.
+    events : sequence of DataFrame
+        One per run, as read from events.tsv.
+    runs : sequence of mapping
+        With ``stem``, ``session``, ``run`` and ``tr_out`` (s).
+    label_column, blank
+        See `mebold.design.trials_from_events`.
+    stimulus_duration_s : float
+        Duration of the stimulus.
+    minimum_volumes : int
+        Shorter runs are left out.
+
+    Returns
+    -------
+    Session
+
+    Raises
+    ------
+    DataError
+        When no run is left, or the runs differ in their sampling interval.
+    """
+    intervals = {run["tr_out"] for run in runs}
+    if len(intervals) != 1:
+        message = (
+            f"Runs of one session are sampled every {sorted(intervals)} s; a single-trial fit "
+            "needs one interval: set `output.repetition_time_s` to a number."
+        )
+        raise DataError(message)
+    tr = intervals.pop()
+    kept, left_out, trials, excluded = [], [], [], []
+    for series, table, run in zip(data, events, runs, strict=True):
+        if series.shape[1] < minimum_volumes:
+            reason = f"{series.shape[1]} volumes, fewer than `design.minimum_volumes`"
+            left_out.append({"run": run["stem"], "reason": reason})
+            continue
+        try:
+            trial = design.trials_from_events(
+                table,
+                label_column=label_column,
+                blank_rule=blank,
+                tr=tr,
+                n_volumes=series.shape[1],
+                beyond_end="drop",
+            )
+        except ValueError as error:
+            message = f"events of {run['stem']}: {error}"
+            raise type(error)(message) from error
+        kept.append((series, run))
+        trials.append(trial)
+        excluded += [{"run": run["stem"], **item} for item in trial.attrs.get("excluded", [])]
+    if not kept:
+        message = f"No run of {runs[0]['stem']} and its session can be fitted: {left_out}."
+        raise DataError(message)
+    matrices, _, table = design.design_matrices(
+        trials, n_volumes=[series.shape[1] for series, _ in kept]
+    )
+    used = [run for _, run in kept]
+    table["session"] = [used[r]["session"] or "n/a" for r in table["run"]]
+    table["run"] = [used[r]["run"] or "n/a" for r in table["run"]]
+    return Session(
+        data=[series for series, _ in kept],
+        design=matrices,
+        trials=table[list(TRIAL_COLUMNS)],
+        tr=tr,
+        stimulus_duration_s=stimulus_duration_s,
+        used=[run["stem"] for run in used],
+        left_out=left_out,
+        excluded=excluded,
+    )

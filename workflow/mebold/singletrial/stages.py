@@ -1,0 +1,286 @@
+"""The order of the stages of a single-trial fit, and which of them run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+
+from mebold.errors import ConfigError, DataError
+from mebold.singletrial import components, final, hrf_search, inputs
+from mebold.singletrial.badness import Pairs
+from mebold.singletrial.blocks import TrialBlock
+from mebold.singletrial.hrf_search import SearchResult
+from mebold.singletrial.inputs import Session
+from mebold.singletrial.on_off import OnOff, fit_on_off
+from mebold.singletrial.result import SingleTrialFit
+from mebold.singletrial.threshold import mixture_threshold
+
+
+@dataclass
+class Plan:
+    """Options of a fit, named as in `mebold.singletrial.fit_glmsingle`."""
+
+    glmdenoise: bool
+    fracridge: bool
+    n_pcs: int
+    pcstop: float
+    fractions: np.ndarray
+    autoscale: bool
+    keep_extra: bool
+    denoise_betas: bool
+    brain_r2: float | None
+    pc_r2_cutoff: float | None
+    seed: int
+    exclude: np.ndarray | None
+    pc_mask: np.ndarray | None
+    chunk: int
+    n_threads: int
+    out: dict[str, np.ndarray | None] = field(default_factory=dict)
+
+    def check(self, n_voxels: int, n_trials: int) -> None:
+        """Raise for options out of range."""
+        if self.n_pcs < 0 or int(self.n_pcs) != self.n_pcs:
+            raise ConfigError(f"n_pcs is {self.n_pcs}: a whole number of 0 or more is needed")
+        fixed = -self.pcstop
+        if fixed >= 0 and (fixed != int(fixed) or fixed > self.n_pcs):
+            raise ConfigError(
+                f"pcstop is {self.pcstop}: 0 or less asks for exactly -pcstop components, a whole "
+                f"number up to n_pcs = {self.n_pcs}"
+            )
+        if 0 < self.pcstop < 1:
+            raise ConfigError(f"pcstop is {self.pcstop}: it must be at least 1, or 0 or less")
+        if self.fractions.size == 0 or self.fractions[-1] <= 0 or self.fractions[0] > 1:
+            raise ConfigError(f"fractions {self.fractions.tolist()} must lie above 0 and up to 1")
+        for name, mask in (("brain_exclude", self.exclude), ("pc_r2_mask", self.pc_mask)):
+            if mask is not None and np.shape(mask) != (n_voxels,):
+                raise DataError(f"{name} has shape {np.shape(mask)}; the data have ({n_voxels},)")
+        for name, array in self.out.items():
+            if name not in ("fithrf_betas", "denoise_betas", "betas"):
+                raise ConfigError(f"out has no field {name!r}")
+            if array is not None and array.shape != (n_voxels, n_trials):
+                raise DataError(
+                    f"out[{name!r}] has shape {array.shape}; needed is ({n_voxels}, {n_trials})"
+                )
+
+    def array(self, name: str, shape: tuple[int, int]) -> np.ndarray:
+        """Return the caller's array for a result, or a new one."""
+        given = self.out.get(name)
+        return np.empty(shape, np.float32) if given is None else given
+
+
+@dataclass
+class _Noise:
+    """Noise pool, the voxels that judge the components, and the components of every run."""
+
+    pool: np.ndarray
+    judges: np.ndarray
+    components: list[np.ndarray]
+
+
+def run(session: Session, plan: Plan) -> SingleTrialFit:
+    """Run the stages that the options and the design allow.
+
+    Parameters
+    ----------
+    session : Session
+    plan : Plan
+        Options that this session does not allow are changed in it.
+
+    Returns
+    -------
+    SingleTrialFit
+    """
+    plan.check(session.n_voxels, len(session.run))
+    stream = {"chunk": plan.chunk, "n_threads": plan.n_threads}
+    pairs = Pairs.build(
+        session.condition,
+        session.run,
+        session.folds,
+        session.trial_slices,
+        session.trial_session,
+    )
+    _drop_stages_without_repeats(session, plan, pairs)
+    on_off = fit_on_off(session, **stream)
+    _note_voxels(session, on_off)
+    thresholds = _thresholds(plan, on_off)
+    noise = _noise(session, plan, on_off, thresholds) if plan.glmdenoise else None
+    blocks = [inputs.trial_blocks(session, response) for response in session.library.T]
+    found = _search(session, plan, on_off, blocks, noise, pairs)
+    fit = _collect(session, plan, on_off, thresholds, noise, found)
+    if plan.glmdenoise or plan.fracridge:
+        _finish(fit, session, plan, on_off, blocks, pairs)
+    else:
+        chosen = fit.hrf_index[:, None].astype(np.int64)
+        fit.r2 = np.take_along_axis(fit.fithrf_r2, chosen, axis=1)[:, 0]
+        fit.r2_run, fit.betas = fit.fithrf_r2_run, fit.fithrf_betas
+    return fit
+
+
+def _drop_stages_without_repeats(session: Session, plan: Plan, pairs: Pairs) -> None:
+    """Switch off cross-validated stages when no condition has a partner in another fold."""
+    if pairs.exist:
+        return
+    dropped = []
+    if plan.glmdenoise and plan.pcstop > 0:
+        plan.glmdenoise = False
+        dropped.append("GLMdenoise")
+    if plan.fracridge and len(plan.fractions) > 1:
+        plan.fracridge = False
+        dropped.append("fractional ridge regression")
+    if dropped:
+        session.note(
+            f"no condition occurs in more than one run (or fold): {' and '.join(dropped)} left "
+            "out, because nothing can be cross-validated"
+        )
+
+
+def _note_voxels(session: Session, on_off: OnOff) -> None:
+    """Tell how many voxels hold values that are not finite; none finite is an error."""
+    count = int(np.count_nonzero(~on_off.finite))
+    if count == session.n_voxels:
+        raise DataError(f"all {count} voxels have samples that are not finite")
+    if count:
+        session.note(f"{count} voxels have samples that are not finite: their results are NaN")
+
+
+def _thresholds(plan: Plan, on_off: OnOff) -> tuple[float, float]:
+    """Return the thresholds of noise pool and judging voxels; a given 0 is a value."""
+    if plan.brain_r2 is not None and plan.pc_r2_cutoff is not None:
+        return float(plan.brain_r2), float(plan.pc_r2_cutoff)
+    found = mixture_threshold(on_off.r2, seed=plan.seed)
+    given = (plan.brain_r2, plan.pc_r2_cutoff)
+    return tuple(found if value is None else float(value) for value in given)
+
+
+def _noise(
+    session: Session, plan: Plan, on_off: OnOff, thresholds: tuple[float, float]
+) -> _Noise | None:
+    """Select voxels and derive the noise components; None when the pool is empty."""
+    pool = components.noise_pool(on_off.mean, on_off.r2, thresholds[0], plan.exclude)
+    if not pool.any():
+        plan.glmdenoise = False
+        session.note(
+            f"no bright voxel has an on-off R2 below {thresholds[0]:.3g} %: without a noise pool "
+            "GLMdenoise is left out"
+        )
+        return None
+    judges = components.response_voxels(on_off.r2, thresholds[1], plan.pc_mask)
+    found = components.components(
+        session, pool, plan.n_pcs + 1, chunk=plan.chunk, n_threads=plan.n_threads
+    )
+    return _Noise(pool, judges, found)
+
+
+def _search(
+    session: Session,
+    plan: Plan,
+    on_off: OnOff,
+    blocks: list[list[TrialBlock]],
+    noise: _Noise | None,
+    pairs: Pairs,
+) -> SearchResult:
+    """Choose responses and cross-validate components."""
+    candidates = None
+    if noise is not None and plan.pcstop > 0:
+        candidates = [regressors[:, : plan.n_pcs] for regressors in noise.components]
+    model = hrf_search.SearchModel(session, blocks, candidates, pairs, keep_extra=plan.keep_extra)
+    last = not (plan.glmdenoise or plan.fracridge)
+    name = "betas" if last and "betas" in plan.out else "fithrf_betas"
+    skip = not last and name in plan.out and plan.out[name] is None
+    shape = (session.n_voxels, len(session.run))
+    return hrf_search.search(
+        model,
+        on_off,
+        betas_out=None if skip else plan.array(name, shape),
+        chunk=plan.chunk,
+        n_threads=plan.n_threads,
+    )
+
+
+def _collect(
+    session: Session,
+    plan: Plan,
+    on_off: OnOff,
+    thresholds: tuple[float, float],
+    noise: _Noise | None,
+    found: SearchResult,
+) -> SingleTrialFit:
+    """Put the results up to the choice of components together."""
+    fit = SingleTrialFit(
+        hrf_assumed=session.assumed,
+        hrf_library=session.library,
+        onoff_r2=on_off.r2.astype(np.float32),
+        onoff_betas=on_off.betas,
+        mean_volume=on_off.mean,
+        brain_r2_threshold=thresholds[0],
+        pc_r2_threshold=thresholds[1],
+        fithrf_r2=found.r2,
+        fithrf_betas=found.betas,
+        hrf_index=found.index,
+        hrf_index_run=found.index_run,
+        fithrf_r2_run=found.r2_run,
+        trial_run=session.run,
+        trial_volume=np.concatenate(session.onsets),
+        trial_condition=session.condition,
+        fractions=plan.fractions,
+        glm_badness=found.badness,
+        notes=session.notes,
+    )
+    if noise is None:
+        return fit
+    fit.noise_pool, fit.pc_regressors = noise.pool, noise.components
+    fit.pc_num = int(-plan.pcstop) if plan.pcstop <= 0 else 0
+    if found.badness is not None:
+        fit.pc_voxels = noise.judges
+        fit.xval_trend = -np.median(found.badness[noise.judges], axis=0)
+        fit.pc_num = components.choose_count(fit.xval_trend, plan.pcstop)
+    return fit
+
+
+def _finish(
+    fit: SingleTrialFit,
+    session: Session,
+    plan: Plan,
+    on_off: OnOff,
+    blocks: list[list[TrialBlock]],
+    pairs: Pairs,
+) -> None:
+    """Fit the final model and add it to the results."""
+    model = final.FinalModel(
+        session,
+        blocks,
+        np.unique(fit.hrf_index),
+        _final_nuisance(fit, session, plan),
+        pairs,
+        fractions=plan.fractions if plan.fracridge else np.ones(1),
+        want_autoscale=plan.autoscale,
+    )
+    shape = (session.n_voxels, len(session.run))
+    denoise = plan.array("denoise_betas", shape) if plan.denoise_betas else None
+    result = model.allocate(plan.array("betas", shape), denoise)
+    final.finish(model, on_off, fit.hrf_index, result, chunk=plan.chunk, n_threads=plan.n_threads)
+    for item in fields(result):
+        setattr(fit, item.name, getattr(result, item.name))
+    if not plan.fracridge:
+        fit.frac_value = None
+        fit.denoise_betas = fit.betas
+    parts = ["FITHRF"] + ["GLMDENOISE"] * plan.glmdenoise + ["RR"] * plan.fracridge
+    fit.model = "_".join(parts)
+
+
+def _final_nuisance(fit: SingleTrialFit, session: Session, plan: Plan) -> list[np.ndarray] | None:
+    """Return the regressors of the final model: the user's, if any component joins them."""
+    if fit.pc_num == 0 and not plan.keep_extra:
+        if session.extra is not None:
+            session.note(
+                "no noise component was chosen: like the reference, the final model leaves out "
+                "the extra regressors too (keep_extra_regressors keeps them)"
+            )
+        return None
+    parts: list[list[np.ndarray]] = []
+    if session.extra is not None:
+        parts.append(session.extra)
+    if fit.pc_num:
+        parts.append([part[:, : fit.pc_num].astype(np.float64) for part in fit.pc_regressors])
+    return [np.hstack(columns) for columns in zip(*parts, strict=True)] if parts else None
