@@ -64,7 +64,7 @@ def make_series(folder: Path, shape: tuple, n: int) -> None:
 
 def denoise_mebold(magnitude: np.ndarray, phase: np.ndarray, _folder: Path, threads: int):
     """Run this package: phase, noise map, denoising; give a function of the volume."""
-    from mebold.nordic import nordic
+    from mebold.nordic.denoise import nordic
 
     def call():
         return nordic(magnitude, phase, n_threads=threads)
@@ -74,7 +74,7 @@ def denoise_mebold(magnitude: np.ndarray, phase: np.ndarray, _folder: Path, thre
 
 def denoise_with_map(magnitude: np.ndarray, phase: np.ndarray, folder: Path, threads: int):
     """Run this package with the true noise map, which patch-denoise needs."""
-    from mebold.nordic import nordic
+    from mebold.nordic.denoise import nordic
 
     level = np.load(folder / "truth.npz")["level"] * np.sqrt(2)
 

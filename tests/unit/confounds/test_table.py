@@ -89,7 +89,7 @@ def test_relative_rms_of_pure_shift_and_pure_turn():
 
 
 def test_relative_rms_equals_the_mean_over_points_of_a_sphere(rng):
-    from mebold import affines
+    from mebold.geometry import affines
 
     motion = rng.normal(0, 1, (2, 6)) * [1, 1, 1, 0.05, 0.05, 0.05]
     points = rng.uniform(-80, 80, (60_000, 3))

@@ -263,11 +263,11 @@ def test_direct_field_without_units_is_refused(units):
 
 @pytest.mark.realdata
 def test_a_block_of_brain_without_air_is_all_object(real_data):
-    from mebold import nifti
+    from mebold.files import images
 
     folder = real_data / "gre7t-3echo-magphase"
-    phases, affine = nifti.load(folder / "Phase.nii.gz")
-    magnitudes, _ = nifti.load(folder / "Mag.nii.gz")
+    phases, affine = images.load(folder / "Phase.nii.gz")
+    magnitudes, _ = images.load(folder / "Mag.nii.gz")
     mask = gre.magnitude_mask(magnitudes[..., 0], affine)
     assert mask.mean() > 0.6  # the outline of a brain that is searched for covers 2 %
     wide = {"value_range": (-0.0036744, 0.0036744)}
@@ -282,11 +282,11 @@ def test_a_block_of_brain_without_air_is_all_object(real_data):
 
 @pytest.mark.realdata
 def test_bottle_field_is_within_the_published_percentiles(real_data):
-    from mebold import nifti
+    from mebold.files import images
 
     folder = real_data / "fmap-siemens-phantom"
-    phase, affine = nifti.load(folder / "Si_3_gre_field_magph_e2_ph.nii.gz")
-    magnitude, _ = nifti.load(folder / "Si_2_gre_field_magph_e1.nii.gz")
+    phase, affine = images.load(folder / "Si_3_gre_field_magph_e2_ph.nii.gz")
+    magnitude, _ = images.load(folder / "Si_2_gre_field_magph_e1.nii.gz")
     mask = magnitude > 0.3 * np.percentile(magnitude, 99)
     hz = gre.phasediff_to_hz(
         phase_to_radians(phase),

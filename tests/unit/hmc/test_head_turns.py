@@ -2,15 +2,15 @@
 
 import numpy as np
 import pytest
+from configured import completed
 from synthetic_head import Scanner
 
 from mebold.geometry import affines
 from mebold.hmc import track
-from mebold.jobs import configuration
 from mebold.registration import gauss_newton, rigid
 from mebold.registration.doubts import COREG, of
 
-LIMITS = configuration.complete({"bids_dir": "raw", "output_dir": "out"})["coreg"]
+LIMITS = completed({"bids_dir": "raw", "output_dir": "out"})["coreg"]
 
 
 @pytest.fixture(scope="module")

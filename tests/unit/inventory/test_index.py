@@ -6,10 +6,12 @@ import math
 import pandas as pd
 import pytest
 from bids_trees import SHAPE, Tree
+from configured import SCHEMAS
 
 from mebold.errors import MetadataError
 from mebold.inventory import __main__, checks, index
 from mebold.inventory.table import COLUMNS, read_table, records, write_table
+from mebold.jobs.configuration import load_schema
 
 
 def rows_of(table, **wanted):
@@ -95,9 +97,8 @@ def test_a_truncated_table_is_named_with_its_line(table, tmp_path):
 
 def test_rows_fulfil_the_schema(table):
     from jsonschema import Draft202012Validator
-    from mebold.settings import _SCHEMA, load_schema
 
-    schema = load_schema(_SCHEMA.with_name("runs.schema.yaml"))
+    schema = load_schema(SCHEMAS / "runs.schema.yaml")
     assert list(schema["properties"]) == list(COLUMNS)
     validator = Draft202012Validator(schema)
     for row in records(table):

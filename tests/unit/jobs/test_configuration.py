@@ -1,6 +1,7 @@
 """Configuration: defaults, and messages that name the key."""
 
 import pytest
+from configured import SCHEMAS, completed
 
 from mebold.errors import ConfigError
 from mebold.jobs import configuration
@@ -10,7 +11,7 @@ BASE = {"bids_dir": "raw", "output_dir": "out"}
 
 def test_defaults_are_filled_at_every_level_and_input_is_not_changed():
     config = {**BASE, "hmc": {"echo": 2}}
-    complete = configuration.complete(config)
+    complete = completed(config)
     assert complete["hmc"]["echo"] == 2
     assert complete["hmc"]["fwhm_mm"] == 3.0
     assert complete["primary_variant"] == "nordicOptcom"
@@ -28,13 +29,13 @@ def test_every_key_of_the_schema_has_a_description_and_a_default():
                 assert "default" in child, where
                 assert "description" in child or "$ref" in child, where
 
-    walk(configuration.load_schema(), "config")
+    walk(configuration.load_schema(SCHEMAS / "config.schema.yaml"), "config")
 
 
 def test_text_from_the_command_line_is_read_where_a_number_is_wanted():
     config = {**BASE, "hmc": {"echo": "2", "fwhm_mm": "2.5"}, "ica": {"report": "false"}}
     config["output"] = {"repetition_time_s": "1.0", "voxel_size_mm": "acquired"}
-    complete = configuration.complete(config)
+    complete = completed(config)
     assert complete["hmc"]["echo"] == 2
     assert complete["hmc"]["fwhm_mm"] == 2.5
     assert complete["ica"]["report"] is False
@@ -45,7 +46,7 @@ def test_text_from_the_command_line_is_read_where_a_number_is_wanted():
 
 @pytest.mark.parametrize("value", ["01,02", ["01", "02"], "sub-01, sub-02"])
 def test_labels_are_lists_of_strings(value):
-    assert configuration.complete({**BASE, "participant_label": value})["participant_label"] == [
+    assert completed({**BASE, "participant_label": value})["participant_label"] == [
         "01",
         "02",
     ]
@@ -65,17 +66,17 @@ def test_labels_are_lists_of_strings(value):
 )
 def test_mistakes_are_named(extra, message):
     with pytest.raises(ConfigError, match=message):
-        configuration.complete({**BASE, **extra})
+        completed({**BASE, **extra})
 
 
 def test_missing_key_says_how_to_give_it():
     with pytest.raises(ConfigError, match=r"'output_dir' is a required property.*--config"):
-        configuration.complete({"bids_dir": "raw"})
+        completed({"bids_dir": "raw"})
 
 
 def test_fields_of_the_noise_map_are_checked():
     config = {**BASE, "nordic": {"noise_map": "maps/{folder}/{stem}{echo}.nii.gz"}}
-    assert configuration.complete(config)["nordic"]["noise_map"].startswith("maps/")
+    assert completed(config)["nordic"]["noise_map"].startswith("maps/")
     for wrong, named in (("{subject}.nii", "subject"), ("{stem.nii", "expected '}'")):
         with pytest.raises(ConfigError, match=rf"nordic.noise_map.*{named}.*folder, stem, echo"):
-            configuration.complete({**BASE, "nordic": {"noise_map": wrong}})
+            completed({**BASE, "nordic": {"noise_map": wrong}})

@@ -164,7 +164,7 @@ def test_nilearn_loads_the_components(run, denoised):
 
 
 def test_unconverged_ica_is_a_fallback(run, tmp_path, caplog):
-    with caplog.at_level(logging.WARNING, logger="mebold.ica"):
+    with caplog.at_level(logging.WARNING, logger="mebold.multiecho.ica"):
         result = denoise(run, tmp_path / "out", max_iterations=1, max_restarts=2)
     assert result.outcome["status"] == "fallback"
     assert "did not converge" in result.outcome["reason"]

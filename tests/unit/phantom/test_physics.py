@@ -117,7 +117,7 @@ def test_uniform_field_moves_the_image_by_field_times_readout(
     def two_voxels(scene, drift_hz):
         return np.full(scene.s0.shape, 100.0, dtype=np.float32)
 
-    monkeypatch.setattr("mebold.phantom_scene.field_at", two_voxels)
+    monkeypatch.setattr("mebold.phantom.scene.field_at", two_voxels)
     run = simulate(**QUIET, **STILL, readout_time_s=0.02, phase_encoding=direction, bias_strength=0)
     flat = simulate(**QUIET, **STILL, readout_time_s=0.0, bias_strength=0)
     moved = run.sbref_magnitude[1].T.astype(int)

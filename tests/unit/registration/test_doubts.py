@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
+from configured import completed
 from synthetic_head import make_scene
 
 from mebold.coreg import align
 from mebold.geometry import affines
-from mebold.jobs import configuration
 from mebold.registration import doubts
 
-LIMITS = configuration.complete({"bids_dir": "raw", "output_dir": "out"})["coreg"]
+LIMITS = completed({"bids_dir": "raw", "output_dir": "out"})["coreg"]
 GOOD = {"correlation": 0.99, "mutual_information": 0.4, "mask_dice": 0.97, "converged": True}
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import ndimage, signal
 
 from mebold.anat import mni
+from mebold.anat.bias import bias_correct
 from mebold.errors import DataError
 from mebold.geometry import affines, grids, masks
 from mebold.geometry.masks import foreground_mask
@@ -52,8 +53,6 @@ def brain_mask(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
     DataError
         When the volume has no positive voxel, or nothing like a brain is found in it.
     """
-    from mebold.anat import bias_correct
-
     clean = np.maximum(np.nan_to_num(np.asarray(volume, dtype=np.float32), posinf=0.0), 0.0)
     foreground = foreground_mask(clean)
     head, head_affine, box = grids.crop_to_mask(clean, affine, foreground, margin_mm=5.0)

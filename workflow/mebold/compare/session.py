@@ -17,6 +17,7 @@ from mebold.noiseceiling.bootstrap import (
     draw_resamples,
     weight_plans,
 )
+from mebold.noiseceiling.ceilings import zscore_betas
 from mebold.noiseceiling.cells import RepeatCells, cell_sums, repeat_cells
 
 # name -> (label for people, unit)
@@ -187,8 +188,6 @@ def _zscore(block: np.ndarray, runs: np.ndarray, level: str) -> np.ndarray:
         return block
     if level not in ("run", "session"):
         raise ConfigError(f"z-scoring level is {level!r}; accepted: 'run', 'session', 'none'")
-    from mebold.noiseceiling import zscore_betas
-
     return zscore_betas(block, runs if level == "run" else np.zeros_like(runs))
 
 
@@ -309,9 +308,9 @@ def evaluate_variants(
     roi, brain : (V,) bool array
         Region of the comparison, and the voxels of the brain.
     zscore : {"run", "session", "none"}
-        See `mebold.compare.evaluate`.
+        See `mebold.compare.session.evaluate`.
     n_resamples, seed : int
-        See `mebold.compare.prepare`.
+        See `mebold.compare.session.prepare`.
 
     Returns
     -------

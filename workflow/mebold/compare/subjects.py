@@ -80,7 +80,7 @@ def group_table(table: pd.DataFrame, *, references: tuple[str, ...] | list[str])
     Parameters
     ----------
     table : DataFrame
-        Long table of :func:`mebold.compare.comparison_table`, all subjects.
+        Long table of :func:`mebold.compare.tables.comparison_table`, all subjects.
     references : sequence of str
         Variants to test against (baseline, primary); those absent from the table are refused.
 

@@ -39,7 +39,7 @@ def visual_roi(
     Parameters
     ----------
     score : (x, y, z) array
-        Score of :func:`mebold.visual_roi.visual_response` or its consensus.
+        Score of :func:`mebold.rois.visual.visual_response` or its consensus.
     affine : (4, 4) array
         Its grid.
     t1w, t1w_affine

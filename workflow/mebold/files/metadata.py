@@ -28,7 +28,7 @@ def bold_metadata(run: dict, *, echoes: str) -> dict:
     Parameters
     ----------
     run : dict
-        Acquisition parameters as from `mebold.job_parameters`.
+        Acquisition parameters as from `mebold.jobs.parameters`.
     echoes : {"single", "optcom", "ica"}
     """
     times = run["echo_times"]
@@ -53,7 +53,7 @@ def echo_metadata(run: dict) -> dict:
     Parameters
     ----------
     run : dict
-        Acquisition parameters of the echo as from `mebold.job_parameters`.
+        Acquisition parameters of the echo as from `mebold.jobs.parameters`.
     """
     metadata = {
         "TaskName": run["task"],

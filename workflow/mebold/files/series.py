@@ -65,7 +65,7 @@ def save_map(
     dtype: type = np.float32,
     metadata: dict | None = None,
 ) -> None:
-    """Write (V,) values as an image, see `nifti.save`; 0 outside the mask and where not finite."""
+    """Write (V,) values as an image, see `images.save`; 0 outside the mask and where not finite."""
     volume = unmask(np.nan_to_num(values), mask)
     images.save(path, volume, affine, dtype=dtype, metadata=metadata)
 

@@ -9,6 +9,7 @@ import logging
 import numpy as np
 from scipy import ndimage
 
+from mebold.anat.epi_mask import epi_mask
 from mebold.errors import DataError, GridMismatchError, MetadataError
 from mebold.geometry import affines, masks
 from mebold.geometry.masks import foreground_mask
@@ -282,8 +283,6 @@ def magnitude_mask(magnitude: np.ndarray, affine: np.ndarray) -> np.ndarray:
     slab without air around it defeats the search for an outline: where less than a tenth of the
     foreground is found, all of the foreground counts.
     """
-    from mebold.anat import epi_mask
-
     mask = epi_mask(magnitude, affine)
     foreground = foreground_mask(magnitude)
     if np.count_nonzero(mask) < _LEAST_SHARE * np.count_nonzero(foreground):

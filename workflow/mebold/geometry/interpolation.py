@@ -146,7 +146,7 @@ def resample_series(
 
     Parameters
     ----------
-    echoes : sequence of ndarray or `mebold.stc.Corrected`, shape (x, y, z, t)
+    echoes : sequence of ndarray or `mebold.resample.slice_timing.Corrected`, shape (x, y, z, t)
         Series of one run on one grid, read a block of volumes at a time. Non-finite voxels count
         as 0.
     affine : ndarray, shape (4, 4)

@@ -46,7 +46,7 @@ def index(
     -------
     DataFrame
         One row per BOLD, SBRef, fieldmap and anatomical image, sorted by path; columns and their
-        kinds in `mebold.inventory_table.COLUMNS`. Paths are relative to the dataset, times in
+        kinds in `mebold.inventory.table.COLUMNS`. Paths are relative to the dataset, times in
         seconds (``acquisition_time`` since midnight), sizes in mm.
 
     Raises

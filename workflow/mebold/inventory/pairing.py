@@ -97,7 +97,7 @@ def _choose(key: tuple, images: list[dict], found: list, targets: list) -> tuple
 
 
 def _merged(chosen: list[FieldEstimate], start: float | None, folder: str) -> str:
-    """Say how several estimates become the field of one run; see `fmap_session.run_weights`."""
+    """Say how several estimates become the field of one run; see `run_weights` of fields."""
     if len(chosen) == 1:
         return ""
     if chosen[0].folder != folder:

@@ -25,7 +25,7 @@ def optcom(
     data : (E, V, T) array
         Signal; may be a memory map, read once. Not modified.
     t2star : (V,) array
-        Seconds, as returned by `mebold.decay.fit`.
+        Seconds, as returned by `mebold.multiecho.decay.fit`.
     te_s : (E,) sequence of float
         Echo times in seconds, ascending; at least three.
     adaptive_mask : (V,) integer array

@@ -9,7 +9,7 @@ def metadata(outcome: Mapping) -> dict:
     Parameters
     ----------
     outcome : mapping
-        ``IcaResult.outcome`` of `mebold.ica.denoise`.
+        ``IcaResult.outcome`` of `mebold.multiecho.ica.denoise`.
     """
     if outcome["status"] == "fallback":
         text = f"The optimal combination, because ICA was not used: {outcome['reason']}."

@@ -5,7 +5,7 @@ images shown at least twice, of the unbiased variance over presentations; what i
 signal. A biased variance (division by n) would turn pure noise at two repeats into a ceiling of
 67 %.
 
-Sessions are streamed through `mebold.noiseceiling_sums` and never held together.
+Sessions are streamed through `mebold.noiseceiling.sums` and never held together.
 """
 
 from __future__ import annotations

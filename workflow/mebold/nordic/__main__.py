@@ -128,7 +128,7 @@ def _repetition_time(path: str) -> float | None:
 
 
 def _noise_volumes(word: str) -> dict:
-    """Understand --noise-volumes: options of `nordic_files.read_echo`."""
+    """Understand --noise-volumes: options of `echo.read_echo`."""
     if word == "auto":
         return {}
     if not word.isdecimal():

@@ -188,7 +188,7 @@ def _load_at(path: str | Path, affine: np.ndarray, reference: str | Path) -> np.
 
 
 def read_noise_map(path: str | Path | None = None, *, echo: Echo) -> np.ndarray | None:
-    """Read a noise map for `mebold.nordic.nordic` and check it against the series.
+    """Read a noise map for `mebold.nordic.denoise.nordic` and check it against the series.
 
     Parameters
     ----------
@@ -203,7 +203,7 @@ def read_noise_map(path: str | Path | None = None, *, echo: Echo) -> np.ndarray 
     Raises
     ------
     DataError, GridMismatchError
-        See `mebold.nordic_noise.check_noise_map`.
+        See `mebold.nordic.noise_map.check_noise_map`.
     """
     if path is None:
         return None

@@ -55,7 +55,7 @@ def check_rule(method: str, factor_error: float, threshold: float | None) -> Non
 
 @dataclass(frozen=True)
 class Options:
-    """Options that both passes share; see `mebold.nordic.nordic`."""
+    """Options that both passes share; see `mebold.nordic.denoise.nordic`."""
 
     temporal_phase: int
     phase_filter_width: float

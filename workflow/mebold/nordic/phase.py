@@ -105,7 +105,7 @@ class SliceModel:
     phase_range : (low, high) or None
         Phase values at -pi and +pi.
     temporal_phase : int
-        0 to 3, see `mebold.nordic.nordic`.
+        0 to 3, see `mebold.nordic.denoise.nordic`.
     exponent : float
         Of the filter window.
     compat : bool

@@ -1,6 +1,6 @@
 """Which components of a patch are noise: threshold, Marchenko-Pastur rule, decomposition.
 
-Patches enter as packed Gram matrices (`nordic_grams`), so singular values are square roots of
+Patches enter as packed Gram matrices (`grams`), so singular values are square roots of
 eigenvalues. They are formed in double precision: single precision loses the noise edge when the
 signal is a hundred times the noise.
 """
@@ -160,7 +160,7 @@ def decompose(grams: np.ndarray, filled_rows: np.ndarray, rule: Rule) -> Decompo
         rows of voxel series; ``components_removed`` (patches,) counts all singular values that
         are dropped, ``energy_removed`` (patches,) is the square root of the removed fraction of
         the sum of singular values, ``noise_variance`` (patches,) is the noise per matrix
-        element (see `mebold.nordic_level`; NaN where nothing is removed).
+        element (see `bulk_variance`; NaN where nothing is removed).
     """
     n_patches, n = grams.shape[:2]
     n_singular = min(rule.rows, n)

@@ -198,7 +198,7 @@ class NordicResult:
         noise removal a little below it, with no trace of the anatomy.
     noise_sd : (x, y, z) float32
         Noise per channel (real or imaginary part) in signal units, from the lower half of the
-        spectrum of the patches (`mebold.nordic_level`). Nearly free of the bias of `gfactor`,
+        spectrum of the patches (`rank.bulk_variance`). Nearly free of the bias of `gfactor`,
         which is set by the spread of the spectrum and off where the noise level varies within a
         patch; noise volumes correct the map locally. NaN where nothing was removed.
     threshold : float

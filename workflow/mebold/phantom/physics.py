@@ -14,7 +14,7 @@ from mebold.phantom.spec import PhantomSpec
 def components(
     scene: Scene, field_hz: np.ndarray, pe_step_mm: np.ndarray, intensity: float
 ) -> np.ndarray:
-    """Pack what `phantom_kernels.acquire` interpolates.
+    """Pack what `kernels.acquire` interpolates.
 
     Parameters
     ----------

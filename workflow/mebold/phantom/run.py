@@ -88,14 +88,14 @@ def simulate_run(
     ----------
     spec : PhantomSpec
     scene : Scene
-        From `phantom_scene.make_scene`.
+        From `scene.make_scene`.
     geometry : SessionGeometry
     moment : Moment
         The run's entry of `session_plan`.
     order : (trials,) int array
         Image of every trial, -1 for blanks.
     events : pandas.DataFrame
-        From `phantom_design.events_table`; gives the onsets.
+        From `task.events_table`; gives the onsets.
     keys : tuple of str
         Labels of subject, session and run, which choose the random streams.
 

@@ -20,7 +20,7 @@ def format_plan(plan: pd.DataFrame) -> str:
     Parameters
     ----------
     plan : DataFrame
-        As from `mebold.plan.make_plan`.
+        As from `mebold.plan.table.make_plan`.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def notices(plan: pd.DataFrame) -> list[str]:
     Parameters
     ----------
     plan : DataFrame
-        As from `mebold.plan.make_plan`.
+        As from `mebold.plan.table.make_plan`.
 
     Returns
     -------

@@ -30,7 +30,7 @@ class Placement:
     field_hz : (V,) array, optional
         Off-resonance at the points.
     change_hz : (x, y, z, t) array, optional
-        Change of the field at the voxels as acquired, from `sdc_dynamic.field_change`.
+        Change of the field at the voxels as acquired, from `mebold.sdc.change.field_change`.
     warp_mm : (V, 3) array, optional
         Displacement of gradient nonlinearity, mm, at the points in the EPI reference.
     jacobian : (V,) array, optional
@@ -67,7 +67,7 @@ def resample_run(
     placement : Placement
     run : dict
         ``tr``, ``tr_out`` (s), ``slice_timing``, ``slice_encoding_direction``, ``direction`` and
-        ``readout_s``, as from `mebold.job_parameters`.
+        ``readout_s``, as from `mebold.jobs.parameters`.
     method : {"cubic", "pchip"}
         Interpolation in time.
     store : callable

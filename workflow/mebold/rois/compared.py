@@ -30,7 +30,7 @@ def choose(
     Parameters
     ----------
     scores : mapping of variant to (V,) array
-        See `mebold.visual_roi.visual_response`.
+        See `mebold.rois.visual.visual_response`.
     brain : (V,) bool array
         The region stays inside.
     source : str

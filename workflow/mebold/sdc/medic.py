@@ -140,7 +140,7 @@ def change(
     Returns
     -------
     (x, y, z, t) float32 array
-        Hz at the voxels as acquired, as from `sdc_dynamic.field_change`; 0 where MEDIC gives none.
+        Hz at the voxels as acquired, as from `change.field_change`; 0 where MEDIC gives none.
     """
     points = affines.grid_points(native.shape[:3], affine)
     out = np.empty(native.shape, np.float32, order="F")

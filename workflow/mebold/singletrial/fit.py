@@ -67,7 +67,7 @@ def fit_glmsingle(
     extra_regressors : sequence of ndarray (T_r, q) or None, optional
         Nuisance regressors of every run.
     hrf_library : ndarray (L', H), hrf_assumed : ndarray (L,), optional
-        Responses sampled at `tr`, instead of those of `mebold.hrf`.
+        Responses sampled at `tr`, instead of those of `mebold.singletrial.hrf`.
     want_library : bool
         Choose a response per voxel; otherwise the assumed one is used everywhere.
     want_glmdenoise, want_fracridge : bool
@@ -75,7 +75,7 @@ def fit_glmsingle(
     n_pcs : int
         Largest number of components.
     pcstop : float
-        See `mebold.glm_components.choose_count`; 0 or less means exactly -pcstop components.
+        See `components.choose_count`; 0 or less means exactly -pcstop components.
     fractions : float or sequence of float, optional
         Candidates above 0 and at most 1; 1, 0.95 ... 0.05 unless given. A single one is used
         without cross-validation.
@@ -169,7 +169,7 @@ def fit(
 ) -> result.SingleTrialFit:
     """Fit the session with the own implementation or with the glmsingle package."""
     if engine == "upstream":
-        from mebold.glm_upstream import fit_upstream as function
+        from mebold.singletrial.upstream import fit_upstream as function
     else:
         function = fit_glmsingle
     return function(
@@ -187,18 +187,18 @@ def fit(
     )
 
 
-def fields(result: result.SingleTrialFit) -> dict:
+def fields(found: result.SingleTrialFit) -> dict:
     """Return the results by name, with every per-voxel map that later steps rely on.
 
     A fit without ridge regression reports the fraction 1 everywhere and the R2 of its last model.
     """
-    found = {f.name: getattr(result, f.name) for f in dataclasses.fields(result)}
-    if found["frac_value"] is None:
-        found["frac_value"] = np.ones(len(found["mean_volume"]), np.float32)
-    return found
+    named = {f.name: getattr(found, f.name) for f in dataclasses.fields(found)}
+    if named["frac_value"] is None:
+        named["frac_value"] = np.ones(len(named["mean_volume"]), np.float32)
+    return named
 
 
-def summary(session: Session, result: result.SingleTrialFit) -> dict:
+def summary(session: Session, found: result.SingleTrialFit) -> dict:
     """Return what a reader wants to know of a fit before opening its maps."""
     repeats = session.trials["label"].value_counts()
     return {
@@ -211,10 +211,10 @@ def summary(session: Session, result: result.SingleTrialFit) -> dict:
             str(k): int(v) for k, v in repeats.value_counts().sort_index().items()
         },
         "LargestOnsetShift_s": float(session.trials["shift_s"].abs().max()),
-        "Model": result.model,
-        "NoiseComponents": result.pc_num,
-        "BrainR2Threshold": result.brain_r2_threshold,
-        "Remarks": list(result.notes),
+        "Model": found.model,
+        "NoiseComponents": found.pc_num,
+        "BrainR2Threshold": found.brain_r2_threshold,
+        "Remarks": list(found.notes),
         "ReferencesAndLinks": [
             "Prince et al. 2022, eLife 11:e77599, doi 10.7554/eLife.77599",
             "Allen et al. 2022, Nat Neurosci 25:116, doi 10.1038/s41593-021-00962-x",

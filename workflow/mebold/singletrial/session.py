@@ -67,7 +67,7 @@ def prepare(
     runs : sequence of mapping
         With ``stem``, ``session``, ``run`` and ``tr_out`` (s).
     label_column, blank
-        See `mebold.design.trials_from_events`.
+        See `mebold.singletrial.design.trials_from_events`.
     stimulus_duration_s : float
         Duration of the stimulus.
     minimum_volumes : int

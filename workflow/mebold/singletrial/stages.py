@@ -19,7 +19,7 @@ from mebold.singletrial.threshold import mixture_threshold
 
 @dataclass
 class Plan:
-    """Options of a fit, named as in `mebold.singletrial.fit_glmsingle`."""
+    """Options of a fit, named as in `mebold.singletrial.fit.fit_glmsingle`."""
 
     glmdenoise: bool
     fracridge: bool

@@ -66,7 +66,7 @@ def fit_upstream(
 ) -> SingleTrialFit:
     """Fit single-trial betas with the original package.
 
-    Parameters and results are those of `mebold.singletrial.fit_glmsingle`. All data are loaded
+    Parameters and results are those of `mebold.singletrial.fit.fit_glmsingle`. All data are loaded
     into memory. `n_threads` above 1 lets BLAS use threads. All trials of a fit get finite numbers
     only if every response reaches into the run.
 
