@@ -21,11 +21,11 @@ import numpy as np
 import peak
 
 from mebold.files import transforms
-from mebold.geometry import affines, interpolation
+from mebold.geometry import affines
 from mebold.hmc import track
 from mebold.phantom import anatomy
 from mebold.phantom.spec import make_spec
-from mebold.resample import slice_timing
+from mebold.resample import interpolate, slice_timing
 
 READOUT_S = 0.0215
 TR, TR_OUT = 1.9, 1.0
@@ -262,9 +262,9 @@ def resample_mebold(case, *, echoes=3, order=3):
         "field_hz": field, "direction": "j-", "readout_s": READOUT_S, "order": order,
     }  # fmt: skip
     # The first call compiles, and has a virtual machine hand out its memory for the first time.
-    interpolation.resample_series([series] * echoes, case.affine, points, **options)
+    interpolate.resample_series([series] * echoes, case.affine, points, **options)
     start, user = cpu_seconds(), cpu_seconds(system=False)
-    out = interpolation.resample_series([series] * echoes, case.affine, points, **options)
+    out = interpolate.resample_series([series] * echoes, case.affine, points, **options)
     seconds, user = cpu_seconds() - start, cpu_seconds(system=False) - user
     difference = _difference(case, out[-1, :, -1], volume, points, field, motion, to_boldref)
     return {

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mebold.jobs.code_hash import modules_of
+
 REPOSITORY = Path(__file__).resolve().parents[2]
-LIBRARY = REPOSITORY / "workflow" / "mebold"
 SETS = tomllib.loads((REPOSITORY / "envs/sets.toml").read_text())
 
 
@@ -41,24 +42,16 @@ def rules() -> list[tuple[str, str, str]]:
     return found
 
 
-def imported(path: Path, seen: set[str]) -> set[str]:
-    """Return the top-level packages that a file and its modules of the library import."""
+def imported(script: Path) -> set[str]:
+    """Return the top-level packages that a script and its modules of the library import."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            modules = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            modules = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        for module in modules:
-            top, *rest = module.split(".")
-            if top != "mebold":
-                names.add(top)
-            elif rest and (LIBRARY / f"{rest[0]}.py").exists() and rest[0] not in seen:
-                seen.add(rest[0])
-                names |= imported(LIBRARY / f"{rest[0]}.py", seen)
-    return names - set(sys.stdlib_module_names)
+    for file in [script, *modules_of(script)]:
+        for node in ast.walk(ast.parse(file.read_text())) if file.suffix == ".py" else ():
+            if isinstance(node, ast.Import):
+                names |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names.add(node.module.split(".")[0])
+    return names - set(sys.stdlib_module_names) - {"mebold"}
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -99,7 +92,7 @@ def test_environment_holds_what_the_script_imports(rule, name, script):
     pins = {re.sub(r"[-_.]+", "-", key).lower() for key in environment(name)}
     owners = importlib.metadata.packages_distributions()
     missing = set()
-    for package in imported(REPOSITORY / f"workflow/scripts/{script}.py", set()) - OPTIONAL:
+    for package in imported(REPOSITORY / f"workflow/scripts/{script}.py") - OPTIONAL:
         if name in UNUSED.get(package, ()):
             continue
         names = {re.sub(r"[-_.]+", "-", dist).lower() for dist in owners.get(package, [package])}

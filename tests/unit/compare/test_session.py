@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from mebold.compare import session, tables
+from mebold.compare.metrics import METRICS, ica_fallbacks
 from mebold.errors import ConfigError, DataError
 from mebold.noiseceiling import bootstrap, ceilings
 
@@ -51,7 +52,7 @@ def test_metrics_follow_their_definitions():
         "glmdenoise_components": 4,
         "ica_fallback_runs": 2,
     }
-    assert list(result.values) == list(session.METRICS)
+    assert list(result.values) == list(METRICS)
     for name, value in expected.items():
         assert result.values[name] == pytest.approx(value, rel=1e-4), name
 
@@ -195,7 +196,7 @@ def test_variants_share_trials_and_draws_and_keep_their_own_numbers():
     assert ica["ica_fallback_runs"] == 1
     assert np.isfinite(ica["percent_signal_change"])
     table = tables.comparison_table(found, subject="01", session="01")
-    assert tables.ica_fallbacks(table) == {"nordicIca": 1}
+    assert ica_fallbacks(table) == {"nordicIca": 1}
 
 
 def test_pairing_is_checked():

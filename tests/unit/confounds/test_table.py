@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mebold.confounds import compcor, drifts, dvars
+from mebold.confounds import compcor, dvars
 from mebold.confounds.table import confounds_table
 from mebold.errors import ConfigError, DataError, GridMismatchError
 from mebold.files import tables
@@ -257,14 +257,14 @@ def test_combined_components_span_both_tissues(rng):
 
 def test_components_are_free_of_slow_cosines(rng):
     series, _ = make_series(rng)
-    drift = drifts.cosines(N_TIMES, tr=TR, period_s=40.0)
+    drift = compcor.cosines(N_TIMES, tr=TR, period_s=40.0)
     assert drift.shape == (N_TIMES, 5)
     np.testing.assert_allclose(drift.T @ drift, np.eye(5), atol=1e-12)
     series += 500 * drift[:, 2].astype(np.float32)
     options = compcor.CompCorOptions(high_pass_s=40.0)
     result = compcor.compcor(series, make_masks(), tr=TR, options=options)
     np.testing.assert_allclose(drift.T @ result.table.to_numpy(), 0, atol=1e-6)
-    assert drifts.cosines(30, tr=TR, period_s=128).shape == (30, 0)
+    assert compcor.cosines(30, tr=TR, period_s=128).shape == (30, 0)
 
 
 def test_temporal_components_come_from_the_most_variable_voxels(rng):

@@ -9,6 +9,7 @@ from mebold.errors import DataError, GridMismatchError
 from mebold.files import transforms
 from mebold.geometry import affines, displacement, interpolation
 from mebold.registration.ants import load_ants, to_ants
+from mebold.resample import interpolate
 
 SHAPE = (40, 44, 36)
 COARSE = (17, 16, 15)
@@ -97,7 +98,7 @@ def test_series_and_reference_image_agree(affine, rng):
     turn = affines.rigid_matrix([1.0, 2.0, -1.0, 0.05, 0.02, -0.04], np.zeros(3))
     series = np.stack([image, image], axis=3)
     motion = np.stack([np.eye(4), turn])
-    both = interpolation.resample_series([series], affine, points, motion=motion, warp_mm=shift)[0]
+    both = interpolate.resample_series([series], affine, points, motion=motion, warp_mm=shift)[0]
     alone = interpolation.resample_volume(image, affine, points, warp_mm=shift)
     np.testing.assert_allclose(both[:, 0], alone, atol=1e-3)
     voxel = affines.apply(np.linalg.inv(affine) @ turn, points + shift).T

@@ -8,6 +8,7 @@ from scipy import ndimage
 from mebold.errors import ConfigError, DataError, GridMismatchError
 from mebold.files import images, transforms
 from mebold.geometry import affines, bspline_sampling, interpolation
+from mebold.resample import interpolate
 
 SHAPE = (20, 22, 18)
 READOUT = 0.02
@@ -60,7 +61,7 @@ def test_the_whole_chain_is_one_interpolation_of_the_composed_map(
     for echo in echoes:
         echo[:5] = 0.0
         echo[5, 9, 9] = 1000.0  # an isolated impulse: a second interpolation would widen it
-    result = interpolation.resample_series(
+    result = interpolate.resample_series(
         echoes, affine, order=order, direction=direction, readout_s=READOUT, **chain
     )
     axis, sign = "ijk".index(direction[0]), -1 if direction.endswith("-") else 1
@@ -77,7 +78,7 @@ def test_every_volume_is_read_once(monkeypatch, rng, affine, chain):
     original = bspline_sampling.gather
     monkeypatch.setattr(bspline_sampling, "gather", lambda *a: (calls.append(1), original(*a)))
     echoes = [rng.normal(size=(*SHAPE, 5)) for _ in range(3)]
-    interpolation.resample_series(echoes, affine, direction="j", readout_s=READOUT, **chain)
+    interpolate.resample_series(echoes, affine, direction="j", readout_s=READOUT, **chain)
     assert len(calls) == 5
 
 
@@ -96,8 +97,8 @@ def test_outside_the_field_of_view_is_zero_and_counted(rng, affine):
     shift = np.eye(4)
     shift[:3, 3] = affine[:3, 0]  # one voxel along i in the second volume
     motion = np.stack([np.eye(4), shift])
-    values = interpolation.resample_series([volume], affine, points, motion=motion)[0]
-    covered = interpolation.coverage(SHAPE, affine, points, motion=motion)
+    values = interpolate.resample_series([volume], affine, points, motion=motion)[0]
+    covered = interpolate.coverage(SHAPE, affine, points, motion=motion)
     assert (values != 0).tolist() == [[True, True], [True, True], [False, True], [False, False]]
     np.testing.assert_allclose(covered, [1.0, 1.0, 0.5, 0.0])
 
@@ -157,10 +158,10 @@ def test_field_per_volume_equals_one_volume_at_a_time(rng, affine, chain):
     series = rng.normal(1000, 200, (*SHAPE, 5))
     fields = chain.pop("field_hz")[:, np.newaxis] + np.linspace(-30, 30, 5)
     options = {"direction": "j", "readout_s": READOUT}
-    together = interpolation.resample_series([series], affine, field_hz=fields, **options, **chain)
+    together = interpolate.resample_series([series], affine, field_hz=fields, **options, **chain)
     motion = chain.pop("motion")
     for t in (0, 4):
-        alone = interpolation.resample_series(
+        alone = interpolate.resample_series(
             [series[..., t : t + 1]], affine, motion=motion[t : t + 1], field_hz=fields[:, t],
             **options, **chain,
         )  # fmt: skip
@@ -173,11 +174,11 @@ def test_threads_blocks_and_memory_maps_do_not_matter(rng, affine, tmp_path):
     motion = np.stack(
         [affines.rigid_matrix(rng.normal(0, 0.02, 6), points.mean(axis=0)) for _ in range(37)]
     )
-    expected = interpolation.resample_series([series, 2 * series], affine, points, motion=motion)
+    expected = interpolate.resample_series([series, 2 * series], affine, points, motion=motion)
     out = np.lib.format.open_memmap(
         tmp_path / "out.npy", mode="w+", dtype=np.float32, shape=expected.shape
     )
-    interpolation.resample_series(
+    interpolate.resample_series(
         [series, 2 * series], affine, points, motion=motion, out=out, n_threads=3
     )
     np.testing.assert_array_equal(out, expected)
@@ -189,10 +190,10 @@ def test_jacobian_scales_and_clipping_removes_undershoot(affine):
     series = np.zeros((*SHAPE, 1))
     series[10, 11, 9] = 1000.0
     points = affines.grid_points(SHAPE, affine) + 0.9
-    plain = interpolation.resample_series([series], affine, points)
+    plain = interpolate.resample_series([series], affine, points)
     factor = np.full(len(points), 1.5)
-    scaled = interpolation.resample_series([series], affine, points, jacobian=factor)
-    clipped = interpolation.resample_series([series], affine, points, clip_negative=True)
+    scaled = interpolate.resample_series([series], affine, points, jacobian=factor)
+    clipped = interpolate.resample_series([series], affine, points, clip_negative=True)
     np.testing.assert_allclose(scaled, 1.5 * plain, rtol=1e-6)
     assert plain.min() < -10
     np.testing.assert_array_equal(clipped, np.maximum(plain, 0))
@@ -210,8 +211,8 @@ def test_refusals_name_the_shapes(rng, affine):
     ]  # fmt: skip
     for error, message, options in cases:
         with pytest.raises(error, match=message):
-            interpolation.resample_series([series], affine, points, **options)
+            interpolate.resample_series([series], affine, points, **options)
     with pytest.raises(GridMismatchError, match="echo 1 has shape"):
-        interpolation.resample_series([series, series[..., :2]], affine, points)
+        interpolate.resample_series([series, series[..., :2]], affine, points)
     with pytest.raises(DataError, match="no echo"):
-        interpolation.resample_series([], affine, points)
+        interpolate.resample_series([], affine, points)

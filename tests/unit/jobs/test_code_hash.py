@@ -1,45 +1,121 @@
-"""Content hashes: they follow imports, and nothing else."""
+"""Content hashes: they follow imports and data files, and nothing else."""
+
+import ast
+from pathlib import Path
 
 import pytest
 
-from mebold.files import provenance
 from mebold.jobs import code_hash
+
+WORKFLOW = Path(__file__).resolve().parents[3] / "workflow"
+SCRIPTS = {path.stem: path for path in (WORKFLOW / "scripts").glob("*.py")}
+
+
+def forget():
+    for cached in (code_hash.code_hash, code_hash._imports, code_hash._bytes, code_hash._files):
+        cached.cache_clear()
 
 
 @pytest.fixture
 def library(tmp_path, monkeypatch):
+    """A library of three modules in two packages, and a script that uses one of them."""
     for name, text in {
-        "low": "X = 1\n",
-        "high": "from mebold import low\n",
-        "other": "Y = 1\n",
+        "low/__init__.py": "",
+        "low/ground.py": "X = 1\n",
+        "low/table.tsv": "a\tb\n",
+        "low/table.py": "",
+        "low/other.py": "Y = 1\n",
+        "high/__init__.py": "",
+        "high/top.py": "from mebold.low import ground\n",
     }.items():
-        (tmp_path / f"{name}.py").write_text(text)
-    (tmp_path / "script.py").write_text("import numpy\nfrom mebold.high import f\n")
-    monkeypatch.setattr(code_hash, "_PACKAGE", tmp_path)
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    script = tmp_path / "script.py"
+    script.write_text("import numpy\nfrom mebold.high.top import f\nfrom mebold.low import table\n")
+    monkeypatch.setattr(code_hash, "_LIBRARY", tmp_path)
 
     def fresh():
-        code_hash.code_hash.cache_clear()
-        code_hash._source.cache_clear()
-        return code_hash.code_hash(tmp_path / "script.py")
+        forget()
+        return code_hash.code_hash(script)
 
-    return tmp_path, fresh
+    yield tmp_path, fresh
+    forget()
 
 
-def test_hash_follows_indirect_imports(library):
+@pytest.mark.parametrize(
+    "file", ["low/ground.py", "low/table.tsv", "low/table.py", "high/top.py", "script.py"]
+)
+def test_hash_follows_what_the_script_uses(library, file):
     folder, fresh = library
     before = fresh()
-    (folder / "low.py").write_text("X = 2\n")
+    (folder / file).write_text((folder / file).read_text() + "# edited\n")
     assert fresh() != before
 
 
-def test_hash_ignores_modules_that_are_not_used(library):
+@pytest.mark.parametrize("file", ["low/other.py", "low/__init__.py", "low/unused.tsv"])
+def test_hash_ignores_what_it_does_not_use(library, file):
     folder, fresh = library
     before = fresh()
-    (folder / "other.py").write_text("Y = 2\n")
+    (folder / file).write_text("# edited\n")
     assert fresh() == before
 
 
-def test_versions_are_recorded():
-    packages = provenance.generated_by(["numpy", "no-such-package"])["Packages"]
-    assert packages["numpy"][0].isdigit()
-    assert packages["no-such-package"] == "not installed as a package"
+def test_imports_inside_functions_count(library):
+    folder, fresh = library
+    (folder / "high/top.py").write_text("def f():\n    from mebold.low.other import Y\n")
+    before = fresh()
+    (folder / "low/other.py").write_text("Y = 2\n")
+    assert fresh() != before
+
+
+def changed_by(edited: str, monkeypatch) -> set[str]:
+    """Return the scripts of the workflow whose hash an edit of one file of the library changes."""
+    target = WORKFLOW / "mebold" / edited
+    assert target.is_file()
+    read = Path.read_bytes
+    forget()
+    before = {name: code_hash.code_hash(path) for name, path in SCRIPTS.items()}
+    monkeypatch.setattr(
+        Path, "read_bytes", lambda self: read(self) + (b"\n#" if self == target else b"")
+    )
+    forget()
+    after = {name: code_hash.code_hash(path) for name, path in SCRIPTS.items()}
+    monkeypatch.undo()
+    forget()
+    return {name for name in SCRIPTS if before[name] != after[name]}
+
+
+@pytest.mark.parametrize(
+    ("edited", "scripts"),
+    [
+        ("figures/nordic.py", {"nordic_denoise"}),
+        ("figures/hmc.py", {"hmc_estimate"}),
+        ("figures/singletrial.py", {"singletrial_fit"}),
+        ("figures/multiecho.py", {"bold_write", "decay_fit"}),
+        ("figures/compare.py", {"compare_subjects"}),
+        ("files/datasets.py", {"inventory_datasets"}),
+        ("plan/text.py", {"inventory_plan"}),
+        ("singletrial/hrf.tsv", {"singletrial_fit", "compare_quality"}),
+        ("nordic/noise_map.py", {"nordic_denoise", "nordic_gfactor"}),
+        ("nordic/__main__.py", set()),
+        ("singletrial/__init__.py", set()),
+    ],
+)
+def test_an_edit_reruns_the_jobs_of_its_stage_only(edited, scripts, monkeypatch):
+    assert changed_by(edited, monkeypatch) == scripts
+
+
+def test_the_hashed_code_stays_small():
+    files = [file for path in SCRIPTS.values() for file in code_hash.modules_of(path)]
+    lines = sum(len(file.read_text().splitlines()) for file in files)
+    assert lines <= 75_000  # an import that ties stages together shows here first
+
+
+def test_packages_hold_a_docstring_and_nothing_else():
+    packages = [path for path in (WORKFLOW / "mebold").rglob("*") if path.is_dir()]
+    packages = [path for path in packages if path.name != "__pycache__"]
+    assert len(packages) > 20
+    for package in [WORKFLOW / "mebold", *packages]:
+        (only,) = ast.parse((package / "__init__.py").read_text()).body
+        assert isinstance(only, ast.Expr)
+        assert isinstance(only.value.value, str)

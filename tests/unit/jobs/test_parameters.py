@@ -1,21 +1,21 @@
 """Which fieldmap images the jobs of a session read."""
 
-from types import SimpleNamespace
-
 import pytest
 from bids_trees import SHAPE, Tree
 
 from mebold.inventory import index
-from mebold.jobs.parameters import JobParameters
+from mebold.jobs.index import Index
+from mebold.jobs.parameters import Parameters
 from mebold.plan.table import make_plan
 
 CONFIG = {"bids_dir": "raw", "hmc": {"echo": 1, "reference_echo": 2},
           "output": {"repetition_time_s": "keep"}}  # fmt: skip
+STEM = "sub-01_ses-01_task-images_run-01"
 
 
 def indexed(tree):
     table = index.index(tree.root)
-    return JobParameters(table, make_plan(table), CONFIG)
+    return Index(table, make_plan(table), CONFIG)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_only_the_maps_that_correct_a_run_are_read(tree):
 
 
 def test_a_run_knows_its_maps_and_when_it_wants_them(tree):
-    run = indexed(tree).acquisition("sub-01_ses-01_task-images_run-01")
+    run = Parameters(indexed(tree)).of_run(STEM, "fieldmaps", "centre_s")
     assert run["fieldmaps"] == ["gre2"]
     assert run["centre_s"] == pytest.approx(36000 + SHAPE[3] * 1.9 / 2)
 
@@ -48,9 +48,9 @@ def test_maps_of_another_session_have_no_common_clock(tree):
     tree.session("01", "02", shape=SHAPE, AcquisitionTime="10:00:00", B0FieldSource="gre2")
     runs = indexed(tree)
     stem = "sub-01_ses-02_task-images_run-01"
-    assert runs.acquisition(stem)["centre_s"] is None
+    assert Parameters(runs).of_run(stem, "centre_s") == {"centre_s": None}
     assert runs.row(stem)["fieldmap_folder"] == "sub-01/ses-01"
-    assert runs.fieldmap_parameters(SimpleNamespace(folder="sub-01/ses-02")) == []
+    assert Parameters(runs).of_fieldmaps("sub-01/ses-02") == []
 
 
 def test_a_field_of_one_epi_image_reads_the_reference_of_the_run_too(tmp_path):
@@ -61,8 +61,27 @@ def test_a_field_of_one_epi_image_reads_the_reference_of_the_run_too(tmp_path):
     keys = {"PhaseEncodingDirection": "j-", "TotalReadoutTime": 0.02}
     epi = "sub-01/ses-01/fmap/sub-01_ses-01_dir-AP_epi.nii.gz"
     tree.image(epi, keys, shape=SHAPE[:3])
-    own, opposed = indexed(tree).fieldmap_parameters(SimpleNamespace(folder="sub-01/ses-01"))
+    own, opposed = Parameters(indexed(tree)).of_fieldmaps("sub-01/ses-01")
     assert (own["phase_encoding_direction"], opposed["phase_encoding_direction"]) == ("j-", "j")
     assert own["fieldmap"] == opposed["fieldmap"]
     assert {own["fieldmap_kind"], opposed["fieldmap_kind"]} == {"pepolar"}
     assert opposed["suffix"] == "epi"
+
+
+@pytest.mark.parametrize(
+    ("thermal", "after", "order"),
+    [("standard", 0.99, 40), ("nordic", 0.99, 0.99), ("nordic", None, 40)],
+)
+def test_order_of_ica_after_nordic_is_an_option(tree, thermal, after, order):
+    ica = {"order": 40, "order_after_nordic": after, "robust": False}
+    table = index.index(tree.root)
+    parameters = Parameters(Index(table, make_plan(table), CONFIG | {"ica": ica}))
+    assert parameters.ica_settings(thermal) == {"order": order, "robust": False}
+    assert ica["order"] == 40
+
+
+def test_a_job_gets_just_the_keys_that_it_asks_for(tree):
+    parameters = Parameters(indexed(tree))
+    assert parameters.of_run(STEM, "tr", "hmc_echo") == {"tr": 1.9, "hmc_echo": 0}
+    with pytest.raises(KeyError):
+        parameters.of_run(STEM, "echo")

@@ -9,7 +9,6 @@ import pytest
 
 from mebold.errors import ConfigError, GridMismatchError, MetadataError
 from mebold.files import images, series, tables
-from mebold.jobs.parameters import JobParameters
 from mebold.multiecho import combine, decay, ica, ica_outcome, summary, tedana_log
 
 TE = (0.011, 0.02882, 0.04662)
@@ -276,17 +275,6 @@ def test_products_of_a_run_without_ica_say_so(run, tmp_path):
     assert ica_outcome.metadata(fine)["IcaComponentsRejected"] == 4
     found = ica_outcome.fallbacks([fine, short])
     assert found == [{"run": PREFIX, "reason": "20 volumes, at least 30 are needed"}]
-
-
-@pytest.mark.parametrize(
-    ("thermal", "after", "order"), [("standard", 0.99, 40), ("nordic", 0.99, 0.99),
-                                    ("nordic", None, 40)])  # fmt: skip
-def test_order_after_nordic_is_an_option(thermal, after, order):
-    config = {"ica": {"order": 40, "order_after_nordic": after, "robust": False}}
-    job = types.SimpleNamespace(config=config)
-    settings = JobParameters.ica_settings(job, types.SimpleNamespace(thermal=thermal))
-    assert settings == {"order": order, "robust": False}
-    assert config["ica"]["order"] == 40
 
 
 def test_short_runs_are_outcomes(run, tmp_path):

@@ -117,7 +117,7 @@ def test_uniform_field_moves_the_image_by_field_times_readout(
     def two_voxels(scene, drift_hz):
         return np.full(scene.s0.shape, 100.0, dtype=np.float32)
 
-    monkeypatch.setattr("mebold.phantom.scene.field_at", two_voxels)
+    monkeypatch.setattr("mebold.phantom.run.field_at", two_voxels)
     run = simulate(**QUIET, **STILL, readout_time_s=0.02, phase_encoding=direction, bias_strength=0)
     flat = simulate(**QUIET, **STILL, readout_time_s=0.0, bias_strength=0)
     moved = run.sbref_magnitude[1].T.astype(int)
@@ -205,7 +205,7 @@ def test_each_slice_is_acquired_at_its_own_time(simulate, monkeypatch):
         flat = np.zeros((*times_s.shape, 8), dtype=np.float32)
         return fluctuations.Fluctuations(flat, flat, times_s.astype(np.float32))
 
-    monkeypatch.setattr(fluctuations, "make_fluctuations", clock)
+    monkeypatch.setattr("mebold.phantom.run.make_fluctuations", clock)
     # A field that grows by 1 Hz a second: the phase between echoes tells the time.
     run = simulate(thermal_sigma=0.0, **STILL, readout_time_s=0.0, response_percent=0.0)
     echoes = complex_echoes(run.magnitude, run.phase)

@@ -9,7 +9,8 @@ import pytest
 from mebold.errors import DataError, GridMismatchError, MetadataError
 from mebold.geometry import affines
 from mebold.hmc import track
-from mebold.sdc.change import Static, at_points, field_change, summary, without_change
+from mebold.resample.interpolate import field_at_points
+from mebold.sdc.change import Static, field_change, summary, without_change
 
 SHAPE, AFFINE = cases.ORIENTATIONS["oblique"]
 HEAD_MM = np.array([50.0, 58.0, 46.0])
@@ -119,7 +120,7 @@ def displacement_error(scan, motion, change):
     points = points[np.linalg.norm(points / HEAD_MM, axis=1) < 0.9]
     hertz = np.repeat(static_hz(points)[:, None], N, axis=1)
     if change is not None:
-        hertz = at_points(
+        hertz = field_at_points(
             change, AFFINE, points, motion=motion, to_boldref=np.eye(4),
             field_hz=static_hz(points), direction=DIRECTION, readout_s=READOUT,
         )  # fmt: skip

@@ -14,7 +14,7 @@ from mebold.anat.bias import bias_correct
 from mebold.errors import DataError
 from mebold.geometry import affines, grids, masks
 from mebold.geometry.masks import foreground_mask
-from mebold.registration import ants
+from mebold.registration import ants_syn
 from mebold.registration.affine import fit_affine
 
 logger = logging.getLogger(__name__)
@@ -269,13 +269,14 @@ def _warped_template(volume: np.ndarray, affine: np.ndarray, to_head: np.ndarray
     region = _template_brain(volume.shape, affine, to_head, grow_mm=8.0)
     near, near_affine, _ = grids.crop_to_mask(volume, affine, region, margin_mm=10.0)
     fixed, fixed_affine = grids.coarsen(near, near_affine, voxel_mm=_NONLINEAR_MM)
-    brain = ants.carry_over(
+    brain = ants_syn.carry_over(
         (fixed, fixed_affine),
         (maps["t1"], template_affine),
         maps["brain"],
         fixed_mask=_template_brain(fixed.shape, fixed_affine, to_head, grow_mm=8.0),
         initial=np.linalg.inv(to_head),
         iterations=(20, 10),
+        radius=2,
         seed=_SEED,
     )
     return grids.onto(brain, fixed_affine, volume.shape, affine)

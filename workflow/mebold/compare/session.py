@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from mebold.compare.metrics import METRICS
 from mebold.errors import ConfigError, DataError
 from mebold.noiseceiling.bootstrap import (
     METHODS,
@@ -19,22 +20,6 @@ from mebold.noiseceiling.bootstrap import (
 )
 from mebold.noiseceiling.ceilings import zscore_betas
 from mebold.noiseceiling.cells import RepeatCells, cell_sums, repeat_cells
-
-# name -> (label for people, unit)
-METRICS: dict[str, tuple[str, str]] = {
-    "noise_ceiling_median": ("Median noise ceiling in ROI", "percent"),
-    "noise_ceiling_median_different_runs": (
-        "Median noise ceiling in ROI, pairs from different runs",
-        "percent",
-    ),
-    "dprime": ("d-prime of noise ceiling, ROI against rest of brain", "1"),
-    "percent_signal_change": ("Mean response to images in ROI", "percent"),
-    "tsnr_median_roi": ("Median tSNR in ROI", "1"),
-    "tsnr_median_brain": ("Median tSNR in brain", "1"),
-    "smoothness_fwhm": ("Smoothness of the residuals, FWHM", "mm"),
-    "glmdenoise_components": ("GLMdenoise components", "count"),
-    "ica_fallback_runs": ("Runs with the optimal combination because ICA was not used", "count"),
-}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from mebold.compare.session import METRICS, VariantMetrics
+from mebold.compare.metrics import METRICS, envelope
+from mebold.compare.session import VariantMetrics
 from mebold.errors import ConfigError, DataError
 from mebold.noiseceiling.bootstrap import METHODS, interval
 
@@ -59,31 +60,6 @@ def comparison_table(
             unit = METRICS[metric][1]
             rows.append((subject, session, variant, metric, value, low, high, unit))
     return pd.DataFrame(rows, columns=LONG_COLUMNS)
-
-
-def ica_fallbacks(table: pd.DataFrame) -> dict[str, int]:
-    """Return the runs in which a variant holds the optimal combination for want of a usable ICA.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Long table of :func:`comparison_table`, one or more subjects.
-
-    Returns
-    -------
-    dict of str to int
-        Variant -> runs over all sessions; variants without such runs are absent.
-    """
-    rows = table[(table["metric"] == "ica_fallback_runs") & (table["value"] > 0)]
-    return {v: int(n) for v, n in rows.groupby("variant", sort=False)["value"].sum().items()}
-
-
-def envelope(intervals: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """Return the smallest lower and the largest upper limit; NaN when there is none."""
-    limits = np.array([i for i in intervals if np.isfinite(i).all()], float).reshape(-1, 2)
-    if len(limits) == 0:
-        return float("nan"), float("nan")
-    return float(limits[:, 0].min()), float(limits[:, 1].max())
 
 
 def difference_table(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from mebold.compare.tables import ica_fallbacks
+from mebold.compare.metrics import ica_fallbacks
 from mebold.errors import DataError
 
 METRIC = "noise_ceiling_median"

@@ -1,4 +1,4 @@
-"""Component-based noise regressors (CompCor)."""
+"""Component-based noise regressors (CompCor) and the slow cosines removed before them."""
 
 import logging
 from dataclasses import dataclass
@@ -49,6 +49,40 @@ class CompCor:
     table: pd.DataFrame
     metadata: dict[str, Any]
     high_variance: np.ndarray
+
+
+def cosines(n_times: int, *, tr: float, period_s: float, skip: int = 0) -> np.ndarray:
+    """Return the discrete cosine regressors slower than a period, without the constant.
+
+    Parameters
+    ----------
+    n_times : int
+        Samples of the series.
+    tr : float
+        Seconds between samples.
+    period_s : float
+        Shortest period of a regressor in seconds.
+    skip : int
+        Leading samples outside the basis; they are 0.
+
+    Returns
+    -------
+    (T, K) float64 array
+        K may be 0 in a short series.
+
+    References
+    ----------
+    nipype 1.10 ``algorithms.confounds.cosine_filter``.
+    """
+    from nipype.algorithms.confounds import cosine_filter
+
+    n_used = n_times - skip
+    if n_used < 2:
+        return np.zeros((n_times, 0))
+    basis = cosine_filter(np.zeros((1, n_used)), tr, period_s)[1]
+    if basis.size == 0:
+        return np.zeros((n_times, 0))
+    return np.vstack([np.zeros((skip, basis.shape[1])), basis])
 
 
 def high_variance_voxels(series: np.ndarray, brain: np.ndarray, *, share: float) -> np.ndarray:

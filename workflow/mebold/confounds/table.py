@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mebold.confounds.compcor import CompCorOptions, compcor
-from mebold.confounds.drifts import cosines
+from mebold.confounds.compcor import CompCorOptions, compcor, cosines
 from mebold.confounds.dvars import dvars, map_to_samples
 from mebold.errors import DataError, GridMismatchError
 from mebold.hmc.path import framewise_displacement, relative_rms

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mebold.compare.session import METRICS
+from mebold.compare.metrics import METRICS, envelope, ica_fallbacks
 from mebold.compare.subjects import sem
-from mebold.compare.tables import envelope, ica_fallbacks
 from mebold.errors import DataError
 from mebold.figures.bars import COLOURS, colour_of, draw_bars
 from mebold.figures.style import INK, MARKERS, WIDTH, footnote, new_figure, panel_letter, style

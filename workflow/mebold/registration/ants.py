@@ -214,70 +214,6 @@ def register_linear(
         return matrix_from_file(prefix + "0GenericAffine.mat")
 
 
-def carry_over(
-    fixed: tuple[np.ndarray, np.ndarray],
-    moving: tuple[np.ndarray, np.ndarray],
-    label: np.ndarray,
-    *,
-    fixed_mask: np.ndarray,
-    initial: np.ndarray,
-    iterations: Sequence[int],
-    seed: int,
-) -> np.ndarray:
-    """Register nonlinearly from a linear start and carry a map of the moving image over.
-
-    Parameters
-    ----------
-    fixed, moving : (volume (x, y, z), affine (4, 4))
-        Same contrast; grids may differ.
-    label : (x, y, z) array
-        On the grid of `moving`.
-    fixed_mask : (x, y, z) bool array
-        Voxels of `fixed` that the metric may read.
-    initial : (4, 4) array
-        Point map fixed -> moving, RAS+ mm.
-    iterations : sequence of int
-        Largest number of steps per level, coarse to fine; every level doubles the resolution.
-    seed : int
-
-    Returns
-    -------
-    (x, y, z) float32 array
-        `label` on the grid of `fixed`, linearly interpolated.
-
-    References
-    ----------
-    Avants et al. 2008, Medical Image Analysis 12:26 (SyN), as in antspyx 0.6.3.
-    """
-    ants = load_ants()
-    from ants.internal import get_pointer_string
-
-    images = [to_ants(*fixed), to_ants(*moving)]
-    mask = to_ants(fixed_mask, fixed[1]) != 0
-    names = [get_pointer_string(image) for image in images]
-    levels = len(iterations)
-    with tempfile.TemporaryDirectory() as folder:
-        start = Path(folder) / "start.mat"
-        matrix_to_file(start, initial)
-        prefix = str(Path(folder) / "out")
-        arguments = ["--dimensionality", "3", "--float", "1", *seed_arguments(seed)]
-        arguments += ["--output", prefix, "--initial-moving-transform", f"[{start},0]"]
-        arguments += ["--collapse-output-transforms", "0", "--transform", "SyN[0.2,3,0]"]
-        arguments += ["--metric", f"CC[{names[0]},{names[1]},1,2]"]
-        arguments += ["--convergence", f"[{_joined(iterations)},1e-6,8]"]
-        arguments += ["--shrink-factors", _joined([2**k for k in range(levels)][::-1])]
-        arguments += ["--smoothing-sigmas", _joined(range(levels - 1, -1, -1)) + "vox"]
-        arguments += ["--masks", f"[{get_pointer_string(mask)},NA]"]
-        ants.registration(arguments, None)
-        warped = ants.apply_transforms(
-            fixed=images[0],
-            moving=to_ants(label, moving[1]),
-            transformlist=[prefix + "1Warp.nii.gz", str(start)],
-            interpolator="linear",
-        )
-        return from_ants(warped)[0]
-
-
 def _stage_arguments(stage: Stage, images: list, masks: list) -> list[str]:
     """Spell one stage for antsRegistration."""
     from ants.internal import get_pointer_string
@@ -290,17 +226,17 @@ def _stage_arguments(stage: Stage, images: list, masks: list) -> list[str]:
         "--metric",
         f"Mattes[{fixed},{moving},1,32,Regular,{stage.sampling}]",
         "--convergence",
-        f"[{_joined(stage.iterations)},1e-7,10]",
+        f"[{joined(stage.iterations)},1e-7,10]",
         "--shrink-factors",
-        _joined(stage.shrink),
+        joined(stage.shrink),
         "--smoothing-sigmas",
-        _joined(stage.smoothing_mm) + "mm",
+        joined(stage.smoothing_mm) + "mm",
         "--masks",
         f"[{names[0]},{names[1]}]",
     ]
 
 
-def _joined(values: Sequence[float]) -> str:
+def joined(values: Sequence[float]) -> str:
     """Join numbers by x."""
     return "x".join(f"{value:g}" for value in values)
 

@@ -1,4 +1,4 @@
-"""Symmetric diffeomorphic registration (SyN) by ANTs, with both of its displacement fields."""
+"""Symmetric diffeomorphic registration (SyN) by ANTs: its displacement fields, or a map carried."""
 
 import tempfile
 from collections.abc import Sequence
@@ -6,14 +6,23 @@ from pathlib import Path
 
 import numpy as np
 
-from mebold.registration.ants import load_ants, matrix_to_file, seed_arguments, to_ants
+from mebold.registration.ants import (
+    from_ants,
+    joined,
+    load_ants,
+    matrix_to_file,
+    seed_arguments,
+    to_ants,
+)
 
 _LPS_TO_RAS = np.array([-1.0, -1.0, 1.0], np.float32)
 
+Volume = tuple[np.ndarray, np.ndarray]
+
 
 def register_syn(
-    fixed: tuple[np.ndarray, np.ndarray],
-    moving: tuple[np.ndarray, np.ndarray],
+    fixed: Volume,
+    moving: Volume,
     *,
     initial: np.ndarray,
     fixed_mask: np.ndarray,
@@ -47,6 +56,66 @@ def register_syn(
     ----------
     Avants et al. 2008, Medical Image Analysis 12:26, as in antspyx 0.6.3.
     """
+    with tempfile.TemporaryDirectory() as folder:
+        options = {"fixed_mask": fixed_mask, "iterations": iterations, "radius": radius}
+        _syn(Path(folder), fixed, moving, initial=initial, seed=seed, **options)
+        fields = [
+            load_ants().image_read(str(Path(folder) / f"out1{name}.nii.gz"))
+            for name in ("Warp", "InverseWarp")
+        ]
+        warp, inverse = (np.asarray(f.numpy(), np.float32) * _LPS_TO_RAS for f in fields)
+        return warp, inverse
+
+
+def carry_over(
+    fixed: Volume,
+    moving: Volume,
+    label: np.ndarray,
+    *,
+    initial: np.ndarray,
+    fixed_mask: np.ndarray,
+    iterations: Sequence[int],
+    radius: int,
+    seed: int,
+) -> np.ndarray:
+    """Register as `register_syn` does, and carry a map of the moving image over.
+
+    Parameters
+    ----------
+    label : (x, y, z) array
+        On the grid of `moving`.
+    fixed, moving, initial, fixed_mask, iterations, radius, seed
+        As in `register_syn`.
+
+    Returns
+    -------
+    (x, y, z) float32 array
+        `label` on the grid of `fixed`, linearly interpolated.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        options = {"fixed_mask": fixed_mask, "iterations": iterations, "radius": radius}
+        start = _syn(Path(folder), fixed, moving, initial=initial, seed=seed, **options)
+        warped = load_ants().apply_transforms(
+            fixed=to_ants(*fixed),
+            moving=to_ants(label, moving[1]),
+            transformlist=[str(Path(folder) / "out1Warp.nii.gz"), str(start)],
+            interpolator="linear",
+        )
+        return from_ants(warped)[0]
+
+
+def _syn(
+    folder: Path,
+    fixed: Volume,
+    moving: Volume,
+    *,
+    initial: np.ndarray,
+    fixed_mask: np.ndarray,
+    iterations: Sequence[int],
+    radius: int,
+    seed: int,
+) -> Path:
+    """Write the displacement fields ``out1Warp`` and ``out1InverseWarp``; return the start."""
     ants = load_ants()
     from ants.internal import get_pointer_string
 
@@ -54,18 +123,16 @@ def register_syn(
     mask = to_ants(fixed_mask, fixed[1]) != 0
     names = [get_pointer_string(image) for image in images]
     levels = range(len(iterations) - 1, -1, -1)
-    with tempfile.TemporaryDirectory() as folder:
-        start, prefix = Path(folder) / "start.mat", str(Path(folder) / "out")
-        matrix_to_file(start, initial)
-        arguments = ["--dimensionality", "3", "--float", "1", *seed_arguments(seed)]
-        arguments += ["--output", prefix, "--initial-moving-transform", f"[{start},0]"]
-        arguments += ["--collapse-output-transforms", "0", "--transform", "SyN[0.2,3,0]"]
-        arguments += ["--metric", f"CC[{names[0]},{names[1]},1,{radius}]"]
-        arguments += ["--convergence", f"[{'x'.join(map(str, iterations))},1e-6,8]"]
-        arguments += ["--shrink-factors", "x".join(str(2**k) for k in levels)]
-        arguments += ["--smoothing-sigmas", "x".join(map(str, levels)) + "vox"]
-        arguments += ["--masks", f"[{get_pointer_string(mask)},NA]"]
-        ants.registration(arguments, None)
-        fields = [ants.image_read(f"{prefix}1{name}.nii.gz") for name in ("Warp", "InverseWarp")]
-        warp, inverse = (np.asarray(f.numpy(), np.float32) * _LPS_TO_RAS for f in fields)
-        return warp, inverse
+    start = folder / "start.mat"
+    matrix_to_file(start, initial)
+    arguments = ["--dimensionality", "3", "--float", "1", *seed_arguments(seed)]
+    arguments += ["--output", str(folder / "out")]
+    arguments += ["--initial-moving-transform", f"[{start},0]"]
+    arguments += ["--collapse-output-transforms", "0", "--transform", "SyN[0.2,3,0]"]
+    arguments += ["--metric", f"CC[{names[0]},{names[1]},1,{radius}]"]
+    arguments += ["--convergence", f"[{joined(iterations)},1e-6,8]"]
+    arguments += ["--shrink-factors", joined([2**level for level in levels])]
+    arguments += ["--smoothing-sigmas", joined(levels) + "vox"]
+    arguments += ["--masks", f"[{get_pointer_string(mask)},NA]"]
+    ants.registration(arguments, None)
+    return start

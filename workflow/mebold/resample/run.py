@@ -5,10 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mebold.geometry import interpolation
 from mebold.hmc import path
-from mebold.resample import slice_timing
-from mebold.sdc.change import at_points
+from mebold.resample import interpolate, slice_timing
 
 
 @dataclass(frozen=True)
@@ -109,11 +107,11 @@ def resample_run(
         # The same operator as for the images: a sample that mixes volumes mixes their fields.
         resampling = {"method": method, "slice_axis": axis}
         change = slice_timing.correct(placement.change_hz, offsets, **timing, **resampling)
-        chain["field_hz"] = at_points(change, *where, **chain)
+        chain["field_hz"] = interpolate.field_at_points(change, *where, **chain)
     data = store((len(corrected), len(placement.points), shape[3]))
     options = {"jacobian": placement.jacobian, "clip_negative": True, "n_threads": n_threads}
-    interpolation.resample_series(corrected, *where, **chain, out=data, **options)
-    covered = interpolation.coverage(shape, *where, **chain)
+    interpolate.resample_series(corrected, *where, **chain, out=data, **options)
+    covered = interpolate.coverage(shape, *where, **chain)
     kept = covered >= least_coverage
     data[:, ~kept] = 0.0
     edges = slice_timing.edge_samples(offsets, n_volumes=len(placement.motion), **timing)

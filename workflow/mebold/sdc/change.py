@@ -261,56 +261,6 @@ def without_change(series: np.ndarray, change_hz: np.ndarray, affine: np.ndarray
     return out
 
 
-def at_points(
-    change_hz: np.ndarray,
-    affine: np.ndarray,
-    points: np.ndarray,
-    *,
-    motion: np.ndarray,
-    to_boldref: np.ndarray,
-    field_hz: np.ndarray,
-    direction: str,
-    readout_s: float,
-    warp_mm: np.ndarray | None = None,
-) -> np.ndarray:
-    """Return the whole field of every volume at points of the output.
-
-    Parameters
-    ----------
-    change_hz : (x, y, z, t) array
-        At the voxels as acquired.
-    affine : (4, 4) array
-        Their voxel to world, mm.
-    points : (V, 3) array
-        World mm of the output.
-    motion : (t, 4, 4) array
-        Point maps from the reference image to each volume.
-    to_boldref : (4, 4) array
-        Point map from the output to the reference image.
-    field_hz : (V,) array
-        Static field at the points, Hz.
-    direction, readout_s : str, float
-        PhaseEncodingDirection and total readout time (s).
-    warp_mm : (V, 3) array, optional
-        Displacement of gradient nonlinearity, as in `resample.resample_series`.
-
-    Returns
-    -------
-    (V, t) float32 array
-        Hz. Volumes are contiguous. The change is read where the static field puts the point.
-    """
-    whole = np.empty((change_hz.shape[3], len(points)), np.float32)
-    epi = {"field_hz": field_hz, "direction": direction, "readout_s": readout_s}
-    for t in range(len(whole)):
-        if warp_mm is not None:  # turned by the motion, which comes after it
-            epi["warp_mm"] = warp_mm @ motion[t][:3, :3].T
-        whole[t] = interpolation.resample_volume(
-            change_hz[..., t], affine, points, matrix=motion[t] @ to_boldref, **epi, order=1
-        )
-    whole += np.asarray(field_hz, dtype=np.float32)
-    return whole.T
-
-
 def summary(
     change_hz: np.ndarray, affine: np.ndarray, static: Static, echo_times_s: Sequence[float]
 ) -> dict:
