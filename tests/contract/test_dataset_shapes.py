@@ -2,11 +2,13 @@
 
 import pytest
 from bids_trees import BOLD, SHAPE, Tree
+from pybids_peer import read_metadata
 
 from mebold.errors import MetadataError
-from mebold.inventory import checks, index, pybids
+from mebold.inventory import checks, index
 from mebold.inventory.runs import collect
 from mebold.inventory.table import records
+from mebold.inventory.tree import Inheritance, read_sidecar
 from mebold.plan.table import make_plan
 
 CONFIG = {"variants": ["standardSingle", "nordicOptcom"], "design": {"label_column": "stim_name"}}
@@ -223,13 +225,19 @@ def test_times_of_scans_files_order_fieldmaps(tree):
 
 def test_metadata_is_that_of_pybids(tree):
     tree.session("01", "1", shape=SHAPE)
+    tree.phasediff("sub-01_ses-1", "sub-01/ses-1/fmap", B0FieldIdentifier="gre")
     tree.json("task-images_bold.json", {"FlipAngle": 64, "MagneticFieldStrength": 7})
+    tree.json("sub-01/sub-01_task-images_bold.json", {"FlipAngle": 60})
+    tree.json("phasediff.json", {"Units": "arbitrary", "B0FieldIdentifier": "other"})
     root, files = index._listing(tree.root)
     images = [file for file in files if file.path.endswith(".nii.gz")]
-    theirs = pybids.read_metadata(root, images)
+    sidecars = Inheritance([file.path for file in files if file.path.endswith(".json")])
+    theirs = read_metadata(root, images)
     assert set(theirs) == {file.path for file in images}
-    rows = {row["path"]: row for row in records(index.index(tree.root))}
     for path, metadata in theirs.items():
-        assert rows[path]["flip_angle"] == metadata.get("FlipAngle")
-        assert rows[path]["echo_time"] == metadata.get("EchoTime")
-        assert rows[path]["slice_timing"] == metadata.get("SliceTiming")
+        ours = {}
+        for sidecar in sidecars.applicable(path):
+            ours |= read_sidecar(root / sidecar)
+        assert ours == metadata
+    rows = {row["path"]: row for row in records(index.index(tree.root))}
+    assert {row["flip_angle"] for row in rows.values() if row["suffix"] == "bold"} == {60}

@@ -12,6 +12,7 @@ from mebold.errors import MetadataError
 from mebold.inventory import __main__, checks, index
 from mebold.inventory.table import COLUMNS, read_table, records, write_table
 from mebold.jobs.configuration import load_schema
+from mebold.plan import __main__ as plan_door
 
 
 def rows_of(table, **wanted):
@@ -199,7 +200,7 @@ def test_a_bad_sidecar_is_named(tmp_path, content):
 
 
 @pytest.mark.parametrize("value", [None, [None], 3, {"a": 1}])
-def test_an_intended_for_that_pybids_cannot_read_is_no_obstacle(tmp_path, value):
+def test_an_intended_for_of_no_sense_is_no_obstacle(tmp_path, value):
     tree = Tree(tmp_path)
     tree.phasediff(IntendedFor=value)
     tree.run("sub-01_task-x", echoes={None: 0.03}, parts=(None,))
@@ -287,25 +288,25 @@ def test_command_line_writes_the_table_and_prints_the_plan(tree, tmp_path, capsy
     path = tmp_path / "runs.tsv"
     assert __main__.main([str(tree.root), "-o", str(path)]) == 0
     assert len(read_table(path)) == len(index.index(tree.root))
-    assert __main__.main([str(tree.root), "--plan", "--session-label", "02"]) == 0
+    assert plan_door.main([str(tree.root), "--session-label", "02"]) == 0
     out = capsys.readouterr().out
     assert "sub-01_ses-02: 1 run\n" in out
     assert "task-images_run-01  3 " in out
     assert "ses-01" not in out
     plan = tmp_path / "plan.tsv"
-    assert __main__.main([str(tree.root), "--plan", "-o", str(plan)]) == 0
+    assert plan_door.main([str(tree.root), "-o", str(plan)]) == 0
     assert plan.read_text().startswith("subject\tsession\ttask\trun\tstem\tgroup\tstage\tplanned")
 
 
-@pytest.mark.parametrize("options", [[], ["--plan"]])
-def test_command_line_says_what_is_wrong_and_writes_nothing(tmp_path, capsys, options):
+@pytest.mark.parametrize("door", [__main__, plan_door])
+def test_command_line_says_what_is_wrong_and_writes_nothing(tmp_path, capsys, door):
     tree = Tree(tmp_path / "bids")
     output = tmp_path / "out" / "runs.tsv"
-    arguments = [str(tree.root), "-o", str(output), *options]
-    assert __main__.main(arguments) == 2
+    arguments = [str(tree.root), "-o", str(output)]
+    assert door.main(arguments) == 2
     assert "holds no BOLD, fieldmap or anatomical image" in capsys.readouterr().err
     tree.run("sub-01_task-x", parts=("phase",))
-    assert __main__.main(arguments) == 2
+    assert door.main(arguments) == 2
     message = capsys.readouterr().err
     assert "sub-01_task-x_echo-1_part-phase_bold.nii.gz: part" in message
     assert "Traceback" not in message

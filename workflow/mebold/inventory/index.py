@@ -1,8 +1,6 @@
-"""From a BIDS tree to the run table: one row per raw image, indexed once and cached.
+"""From a BIDS tree to the run table: one row per raw image, indexed once and cached."""
 
-From the command line: ``python -m mebold.inventory BIDS_DIR -o runs.tsv``, and ``--plan``.
-"""
-
+import functools
 import hashlib
 import logging
 from collections import defaultdict
@@ -15,7 +13,6 @@ from mebold.errors import MetadataError
 from mebold.files import bids
 from mebold.files.tables import read_json, write_json
 from mebold.inventory import events, pairing
-from mebold.inventory.pybids import read_metadata
 from mebold.inventory.rows import row, wanted
 from mebold.inventory.selection import natural, select
 from mebold.inventory.table import COLUMNS, frame, read_table, records, write_table
@@ -140,24 +137,17 @@ def _fingerprints(files: list[File], chosen: list[File]) -> dict[str, str]:
 
 
 def _index_rows(root: Path, files: list[File], images: list[File]) -> list[dict]:
-    """Describe images through pybids, without what depends on other images."""
-    if not images:
-        return []
+    """Describe images with their inherited sidecars, without what depends on other images."""
     sidecars = Inheritance([f.path for f in files if f.path.endswith(".json")])
     times = _scan_times(root, [f.path for f in files if f.path.endswith("_scans.tsv")])
-    metadata = read_metadata(root, images)
+    read = functools.cache(lambda path: read_sidecar(root / path))  # one serves many images
     rows = []
     for file in images:
         _require_own_folder(file)
-        found = sidecars.applicable(file.path)
-        folders = {path.rpartition("/")[0] for path in found}
-        if len(folders) < len(found) or file.path not in metadata:
-            # pybids lets the more general of two sidecars in one folder win.
-            merged = {}
-            for path in found:
-                merged.update(read_sidecar(root / path))
-            metadata[file.path] = merged
-        rows.append(row(root, file, metadata[file.path], scan_time=times.get(file.path)))
+        metadata = {}
+        for path in sidecars.applicable(file.path):
+            metadata |= read(path)
+        rows.append(row(root, file, metadata, scan_time=times.get(file.path)))
     return rows
 
 

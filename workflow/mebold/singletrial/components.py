@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mebold.singletrial import stream
-from mebold.singletrial.inputs import Session
+from mebold.singletrial.inputs import Inputs
 
 BRIGHT_FRACTION = 0.1
 BRIGHT_PERCENTILE = 99
@@ -74,13 +74,13 @@ def response_voxels(
 
 
 def components(
-    session: Session, pool: np.ndarray, n_components: int, *, chunk: int, n_threads: int
+    inputs: Inputs, pool: np.ndarray, n_components: int, *, chunk: int, n_threads: int
 ) -> list[np.ndarray]:
     """Return the strongest common time courses of the noise pool, run by run.
 
     Parameters
     ----------
-    session : Session
+    inputs : Inputs
     pool : ndarray of bool, shape (V,)
     n_components : int
         At most T_r of them are returned.
@@ -96,12 +96,12 @@ def components(
 
     def work(runs: slice) -> np.ndarray:
         run = runs.start
-        basis = session.basis[run].astype(np.float32)
+        basis = inputs.basis[run].astype(np.float32)
         gram = np.zeros((len(basis), len(basis)))
-        for start in range(0, session.n_voxels, chunk):
-            block = slice(start, min(start + chunk, session.n_voxels))
+        for start in range(0, inputs.n_voxels, chunk):
+            block = slice(start, min(start + chunk, inputs.n_voxels))
             if pool[block].any():
-                series = stream.read_run(session.data[run], block, only=pool[block])
+                series = stream.read_run(inputs.data[run], block, only=pool[block])
                 _, energy = stream.detrend(series, basis)
                 length = np.sqrt(energy, where=energy > 0, out=np.ones_like(energy))
                 series /= length[:, None].astype(np.float32)
@@ -110,7 +110,7 @@ def components(
         strongest = vectors[:, ::-1][:, :n_components]
         return (strongest / strongest.std(axis=0, ddof=1)).astype(np.float32)
 
-    return stream.for_blocks(work, len(session.data), 1, n_threads)
+    return stream.for_blocks(work, len(inputs.data), 1, n_threads)
 
 
 def choose_count(trend: np.ndarray, pcstop: float) -> int:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mebold.singletrial import inputs, stream
+from mebold.singletrial import stream
 from mebold.singletrial.badness import Pairs, standardise
 from mebold.singletrial.blocks import TrialBlock, orthonormal_columns, remove_drifts
-from mebold.singletrial.inputs import Session
+from mebold.singletrial.inputs import Inputs
 from mebold.singletrial.on_off import OnOff
 from mebold.singletrial.result import percent_of, to_percent
 from mebold.singletrial.ridge import RidgeModel, autoscale
@@ -41,7 +41,7 @@ class FinalModel:
 
     Parameters
     ----------
-    session : Session
+    inputs : Inputs
     blocks : list of list of TrialBlock
         For every response, its blocks of all runs.
     used : ndarray of int
@@ -56,7 +56,7 @@ class FinalModel:
 
     def __init__(
         self,
-        session: Session,
+        inputs: Inputs,
         blocks: list[list[TrialBlock]],
         used: np.ndarray,
         nuisance: list[np.ndarray] | None,
@@ -65,26 +65,26 @@ class FinalModel:
         fractions: np.ndarray,
         want_autoscale: bool,
     ):
-        self.session, self.pairs, self.fractions = session, pairs, fractions
+        self.inputs, self.pairs, self.fractions = inputs, pairs, fractions
         self.cross_validate = len(fractions) > 1
         self.scale = want_autoscale and not (len(fractions) == 1 and fractions[0] == 1)
-        removed: list[np.ndarray | None] = [None] * len(session.data)
+        removed: list[np.ndarray | None] = [None] * len(inputs.data)
         if nuisance is not None:
             removed = [
                 orthonormal_columns(remove_drifts(basis, regressors))
-                for basis, regressors in zip(session.basis, nuisance, strict=True)
+                for basis, regressors in zip(inputs.basis, nuisance, strict=True)
             ]
         self.ridge: dict[int, RidgeModel] = {}
         for response in used.tolist():
-            shape = session.library[:, response]
-            designs = [inputs.projected_trials(session, run, shape) for run in range(len(removed))]
+            shape = inputs.library[:, response]
+            designs = [inputs.projected_trials(run, shape) for run in range(len(removed))]
             self.ridge[response] = RidgeModel.build(
-                designs, removed, blocks[response], session.trial_slices
+                designs, removed, blocks[response], inputs.trial_slices
             )
 
     def allocate(self, betas_out: np.ndarray | None, denoise_out: np.ndarray | None) -> FinalResult:
         """Make the arrays that the pass fills."""
-        n_voxels, n_runs = self.session.n_voxels, len(self.session.data)
+        n_voxels, n_runs = self.inputs.n_voxels, len(self.inputs.data)
         scaled = np.empty((n_voxels, 2), np.float32) if self.scale else None
         badness = np.empty((n_voxels, len(self.fractions)), np.float32)
         return FinalResult(
@@ -126,14 +126,14 @@ def finish(
     -------
     FinalResult
     """
-    session = model.session
-    basis = [polynomials.astype(np.float32) for polynomials in session.basis]
+    inputs = model.inputs
+    basis = [polynomials.astype(np.float32) for polynomials in inputs.basis]
 
     def work(voxels: slice) -> None:
         bad = ~on_off.finite[voxels]
         block, energy = [], np.empty((len(bad), len(basis)))
         for run, polynomials in enumerate(basis):
-            series = stream.read_run(session.data[run], voxels, bad=bad)
+            series = stream.read_run(inputs.data[run], voxels, bad=bad)
             _, energy[:, run] = stream.detrend(series, polynomials)
             block.append(series)
         for response in np.unique(index[voxels]).tolist():
@@ -144,7 +144,7 @@ def finish(
                 model, model.ridge[response], on_off, result, place, group, energy[chosen]
             )
 
-    stream.for_blocks(work, session.n_voxels, chunk, n_threads)
+    stream.for_blocks(work, inputs.n_voxels, chunk, n_threads)
     return result
 
 

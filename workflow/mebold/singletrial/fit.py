@@ -17,7 +17,7 @@ from mebold.singletrial.final import fraction_list
 from mebold.singletrial.inputs import collect
 from mebold.singletrial.result import SingleTrialFit
 from mebold.singletrial.session import Session
-from mebold.singletrial.stages import Plan, run
+from mebold.singletrial.stages import Options, run
 from mebold.singletrial.stream import block_size, one_blas_thread
 
 
@@ -133,7 +133,7 @@ def fit_glmsingle(
         max_poly_degree=max_poly_degree,
         xval_groups=xval_groups,
     )
-    plan = Plan(
+    options = Options(
         glmdenoise=want_glmdenoise,
         fracridge=want_fracridge,
         n_pcs=n_pcs,
@@ -152,7 +152,7 @@ def fit_glmsingle(
         n_threads=n_threads,
     )
     with one_blas_thread():
-        return run(collected, plan)
+        return run(collected, options)
 
 
 def fit(

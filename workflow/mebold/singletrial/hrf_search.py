@@ -9,7 +9,7 @@ import numpy as np
 from mebold.singletrial import stream
 from mebold.singletrial.badness import Pairs, nuisance_badness, standardise
 from mebold.singletrial.blocks import NuisanceUpdate, TrialBlock, nuisance_update, remove_drifts
-from mebold.singletrial.inputs import Session
+from mebold.singletrial.inputs import Inputs
 from mebold.singletrial.on_off import PRODUCT_VOXELS, OnOff
 from mebold.singletrial.result import percent_of, to_percent
 
@@ -31,7 +31,7 @@ class SearchModel:
 
     Parameters
     ----------
-    session : Session
+    inputs : Inputs
     blocks : list of list of TrialBlock
         For every response, its blocks of all runs.
     candidates : list of ndarray (T_r, K) or None
@@ -43,15 +43,15 @@ class SearchModel:
 
     def __init__(
         self,
-        session: Session,
+        inputs: Inputs,
         blocks: list[list[TrialBlock]],
         candidates: list[np.ndarray] | None,
         pairs: Pairs,
         *,
         keep_extra: bool,
     ):
-        self.session, self.pairs = session, pairs
-        self.n_extra = 0 if session.extra is None else session.extra[0].shape[1]
+        self.inputs, self.pairs = inputs, pairs
+        self.n_extra = 0 if inputs.extra is None else inputs.extra[0].shape[1]
         self.updates = [self._updates(response, candidates) for response in blocks]
         extra = None
         if self.n_extra:
@@ -75,10 +75,10 @@ class SearchModel:
         """Orthogonalise user regressors and components against the trials of every run."""
         updates = []
         for run, block in enumerate(blocks):
-            basis = self.session.basis[run]
+            basis = self.inputs.basis[run]
             parts = [np.zeros((len(basis), 0))]
-            if self.session.extra is not None:
-                parts.append(self.session.extra[run])
+            if self.inputs.extra is not None:
+                parts.append(self.inputs.extra[run])
             if candidates is not None:
                 parts.append(candidates[run].astype(np.float64))
             regressors = remove_drifts(basis, np.hstack(parts))
@@ -94,10 +94,10 @@ class SearchModel:
         with_extra : (m, N) betas with the user regressors (the same array when there are none)
         weights : list of (m, q) weights of the nuisance regressors in every run
         """
-        plain = np.empty((len(series[0]), len(self.session.run)), np.float32)
+        plain = np.empty((len(series[0]), len(self.inputs.run)), np.float32)
         with_extra = plain if self.n_extra == 0 else np.empty_like(plain)
         weights = []
-        for run, trials in enumerate(self.session.trial_slices):
+        for run, trials in enumerate(self.inputs.trial_slices):
             product = series[run] @ self.operators[response][run].T
             count = trials.stop - trials.start
             plain[:, trials] = product[:, :count]
@@ -138,8 +138,8 @@ def search(
     -------
     SearchResult
     """
-    session = model.session
-    n_voxels, n_runs = session.n_voxels, len(session.data)
+    inputs = model.inputs
+    n_voxels, n_runs = inputs.n_voxels, len(inputs.data)
     n_responses = model.search.n_responses
     columns = model.badness_columns
     result = SearchResult(
@@ -150,7 +150,7 @@ def search(
         betas=betas_out,
         badness=None if columns is None else np.empty((n_voxels, len(columns)), np.float32),
     )
-    basis = [polynomials.astype(np.float32) for polynomials in session.basis]
+    basis = [polynomials.astype(np.float32) for polynomials in inputs.basis]
 
     def work(voxels: slice) -> None:
         bad = ~on_off.finite[voxels]
@@ -158,7 +158,7 @@ def search(
         energy = np.empty((len(bad), n_runs))
         block = []
         for run in range(n_runs):
-            series = stream.read_run(session.data[run], voxels, bad=bad)
+            series = stream.read_run(inputs.data[run], voxels, bad=bad)
             _, energy[:, run] = stream.detrend(series, basis[run])
             explained[:, run] = model.search.explained(series, run)
             block.append(series)

@@ -21,7 +21,7 @@ SHORT_TAIL_S = 8.0
 
 
 @dataclass
-class Session:
+class Inputs:
     """Runs, trials and responses of one fit.
 
     N trials in time order, run after run; R runs of T_r volumes; V voxels; H responses.
@@ -90,6 +90,23 @@ class Session:
         self.notes.append(text)
         logger.warning("%s", text)
 
+    def projected_trials(self, run: int, response: np.ndarray) -> np.ndarray:
+        """Return the trial regressors of one run without drifts, (T, n) float64."""
+        basis = self.basis[run]
+        regressors = blocks.trial_regressors(self.onsets[run], response, len(basis))
+        return blocks.remove_columns(basis, regressors)
+
+    def trial_blocks(self, response: np.ndarray) -> list[TrialBlock]:
+        """Factorise the trial design of every run for one response."""
+        designs = [self.projected_trials(run, response) for run in range(len(self.data))]
+        return [blocks.trial_block(design) for design in designs]
+
+    def projected_extra(self, run: int) -> np.ndarray | None:
+        """Return the user regressors of one run without drifts, or None."""
+        if self.extra is None:
+            return None
+        return blocks.remove_drifts(self.basis[run], self.extra[run])
+
 
 def collect(
     data: Sequence[np.ndarray],
@@ -104,7 +121,7 @@ def collect(
     want_library: bool,
     max_poly_degree: int | Sequence[int] | None,
     xval_groups: Sequence | None,
-) -> Session:
+) -> Inputs:
     """Check the arguments of `fit_glmsingle` (documented there) and bring them into one form."""
     for name, runs in (("data", data), ("design", design)):
         if getattr(runs, "ndim", 3) < 3:
@@ -124,7 +141,7 @@ def collect(
         library = assumed[:, None]
     else:
         library = hrf.library(tr, stimdur) if hrf_library is None else _responses(hrf_library)
-    collected = Session(
+    collected = Inputs(
         data=series,
         onsets=list(onsets),
         condition=np.concatenate(conditions),
@@ -259,7 +276,7 @@ def _extra(regressors: Sequence | None, lengths: list[int]) -> list[np.ndarray] 
     return [np.pad(table, ((0, 0), (0, width - table.shape[1]))) for table in checked]
 
 
-def _note_late_trials(session: Session, tr: float) -> None:
+def _note_late_trials(session: Inputs, tr: float) -> None:
     """Tell which trials have little or no data after their onset."""
     energy = np.square(session.library.astype(np.float64)).cumsum(axis=0)
     for run, (onsets, length) in enumerate(zip(session.onsets, session.n_volumes, strict=True)):
@@ -276,25 +293,3 @@ def _note_late_trials(session: Session, tr: float) -> None:
                 f"run {run + 1}: only {left.min() * tr:.1f} s of data after the last onset, its "
                 "beta will be noisy"
             )
-
-
-def projected_trials(session: Session, run: int, response: np.ndarray) -> np.ndarray:
-    """Return the trial regressors of one run without drifts, (T, n) float64."""
-    basis = session.basis[run]
-    regressors = blocks.trial_regressors(session.onsets[run], response, len(basis))
-    return blocks.remove_columns(basis, regressors)
-
-
-def trial_blocks(session: Session, response: np.ndarray) -> list[TrialBlock]:
-    """Factorise the trial design of every run for one response."""
-    return [
-        blocks.trial_block(projected_trials(session, run, response))
-        for run in range(len(session.data))
-    ]
-
-
-def projected_extra(session: Session, run: int) -> np.ndarray | None:
-    """Return the user regressors of one run without drifts, or None."""
-    if session.extra is None:
-        return None
-    return blocks.remove_drifts(session.basis[run], session.extra[run])

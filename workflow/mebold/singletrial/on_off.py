@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mebold.singletrial import blocks, stream
-from mebold.singletrial.inputs import Session, projected_extra, projected_trials
+from mebold.singletrial.inputs import Inputs
 
 #: Voxels in one matrix product; small enough that its result stays in the processor cache.
 PRODUCT_VOXELS = 512
@@ -23,14 +23,14 @@ class OnOff:
     finite: np.ndarray
 
 
-def fit_on_off(session: Session, *, chunk: int, n_threads: int) -> OnOff:
+def fit_on_off(inputs: Inputs, *, chunk: int, n_threads: int) -> OnOff:
     """Fit all trials as one regressor with the assumed response, in one pass over the data."""
-    basis = [polynomials.astype(np.float32) for polynomials in session.basis]
+    basis = [polynomials.astype(np.float32) for polynomials in inputs.basis]
     plain, joint = [], []
-    for run in range(len(session.data)):
-        regressor = projected_trials(session, run, session.assumed).sum(axis=1, keepdims=True)
+    for run in range(len(inputs.data)):
+        regressor = inputs.projected_trials(run, inputs.assumed).sum(axis=1, keepdims=True)
         plain.append(regressor)
-        extra = projected_extra(session, run)
+        extra = inputs.projected_extra(run)
         if extra is not None:
             nuisance = blocks.orthonormal_columns(extra)
             regressor = blocks.remove_columns(nuisance, regressor)
@@ -38,10 +38,10 @@ def fit_on_off(session: Session, *, chunk: int, n_threads: int) -> OnOff:
     gram = sum(float(np.vdot(column, column)) for column in plain)
     joint_gram = sum(float(np.vdot(column, column)) for column in joint)
     probes = [np.hstack(pair).astype(np.float32) for pair in zip(plain, joint, strict=True)]
-    volumes = session.n_volumes
+    volumes = inputs.n_volumes
 
     def work(voxels: slice) -> tuple[np.ndarray, ...]:
-        block = [stream.read_run(run, voxels) for run in session.data]
+        block = [stream.read_run(run, voxels) for run in inputs.data]
         finite = stream.finite_voxels(block)
         mean = np.zeros(len(finite))
         energy, products = np.zeros(len(finite)), np.zeros((len(finite), 2))
@@ -59,6 +59,6 @@ def fit_on_off(session: Session, *, chunk: int, n_threads: int) -> OnOff:
             values[~finite] = np.nan
         return r2, percent, mean, finite
 
-    parts = stream.for_blocks(work, session.n_voxels, chunk, n_threads)
+    parts = stream.for_blocks(work, inputs.n_voxels, chunk, n_threads)
     r2, percent, mean, finite = (np.concatenate(values) for values in zip(*parts, strict=True))
     return OnOff(r2, percent.astype(np.float32)[:, None], mean.astype(np.float32), finite)

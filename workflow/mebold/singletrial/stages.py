@@ -7,18 +7,18 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 
 from mebold.errors import ConfigError, DataError
-from mebold.singletrial import components, final, hrf_search, inputs
+from mebold.singletrial import components, final, hrf_search
 from mebold.singletrial.badness import Pairs
 from mebold.singletrial.blocks import TrialBlock
 from mebold.singletrial.hrf_search import SearchResult
-from mebold.singletrial.inputs import Session
+from mebold.singletrial.inputs import Inputs
 from mebold.singletrial.on_off import OnOff, fit_on_off
 from mebold.singletrial.result import SingleTrialFit
 from mebold.singletrial.threshold import mixture_threshold
 
 
 @dataclass
-class Plan:
+class Options:
     """Options of a fit, named as in `mebold.singletrial.fit.fit_glmsingle`."""
 
     glmdenoise: bool
@@ -78,38 +78,38 @@ class _Noise:
     components: list[np.ndarray]
 
 
-def run(session: Session, plan: Plan) -> SingleTrialFit:
+def run(inputs: Inputs, options: Options) -> SingleTrialFit:
     """Run the stages that the options and the design allow.
 
     Parameters
     ----------
-    session : Session
-    plan : Plan
+    inputs : Inputs
+    options : Options
         Options that this session does not allow are changed in it.
 
     Returns
     -------
     SingleTrialFit
     """
-    plan.check(session.n_voxels, len(session.run))
-    stream = {"chunk": plan.chunk, "n_threads": plan.n_threads}
+    options.check(inputs.n_voxels, len(inputs.run))
+    stream = {"chunk": options.chunk, "n_threads": options.n_threads}
     pairs = Pairs.build(
-        session.condition,
-        session.run,
-        session.folds,
-        session.trial_slices,
-        session.trial_session,
+        inputs.condition,
+        inputs.run,
+        inputs.folds,
+        inputs.trial_slices,
+        inputs.trial_session,
     )
-    _drop_stages_without_repeats(session, plan, pairs)
-    on_off = fit_on_off(session, **stream)
-    _note_voxels(session, on_off)
-    thresholds = _thresholds(plan, on_off)
-    noise = _noise(session, plan, on_off, thresholds) if plan.glmdenoise else None
-    blocks = [inputs.trial_blocks(session, response) for response in session.library.T]
-    found = _search(session, plan, on_off, blocks, noise, pairs)
-    fit = _collect(session, plan, on_off, thresholds, noise, found)
-    if plan.glmdenoise or plan.fracridge:
-        _finish(fit, session, plan, on_off, blocks, pairs)
+    _drop_stages_without_repeats(inputs, options, pairs)
+    on_off = fit_on_off(inputs, **stream)
+    _note_voxels(inputs, on_off)
+    thresholds = _thresholds(options, on_off)
+    noise = _noise(inputs, options, on_off, thresholds) if options.glmdenoise else None
+    blocks = [inputs.trial_blocks(response) for response in inputs.library.T]
+    found = _search(inputs, options, on_off, blocks, noise, pairs)
+    fit = _collect(inputs, options, on_off, thresholds, noise, found)
+    if options.glmdenoise or options.fracridge:
+        _finish(fit, inputs, options, on_off, blocks, pairs)
     else:
         chosen = fit.hrf_index[:, None].astype(np.int64)
         fit.r2 = np.take_along_axis(fit.fithrf_r2, chosen, axis=1)[:, 0]
@@ -117,64 +117,64 @@ def run(session: Session, plan: Plan) -> SingleTrialFit:
     return fit
 
 
-def _drop_stages_without_repeats(session: Session, plan: Plan, pairs: Pairs) -> None:
+def _drop_stages_without_repeats(inputs: Inputs, options: Options, pairs: Pairs) -> None:
     """Switch off cross-validated stages when no condition has a partner in another fold."""
     if pairs.exist:
         return
     dropped = []
-    if plan.glmdenoise and plan.pcstop > 0:
-        plan.glmdenoise = False
+    if options.glmdenoise and options.pcstop > 0:
+        options.glmdenoise = False
         dropped.append("GLMdenoise")
-    if plan.fracridge and len(plan.fractions) > 1:
-        plan.fracridge = False
+    if options.fracridge and len(options.fractions) > 1:
+        options.fracridge = False
         dropped.append("fractional ridge regression")
     if dropped:
-        session.note(
+        inputs.note(
             f"no condition occurs in more than one run (or fold): {' and '.join(dropped)} left "
             "out, because nothing can be cross-validated"
         )
 
 
-def _note_voxels(session: Session, on_off: OnOff) -> None:
+def _note_voxels(inputs: Inputs, on_off: OnOff) -> None:
     """Tell how many voxels hold values that are not finite; none finite is an error."""
     count = int(np.count_nonzero(~on_off.finite))
-    if count == session.n_voxels:
+    if count == inputs.n_voxels:
         raise DataError(f"all {count} voxels have samples that are not finite")
     if count:
-        session.note(f"{count} voxels have samples that are not finite: their results are NaN")
+        inputs.note(f"{count} voxels have samples that are not finite: their results are NaN")
 
 
-def _thresholds(plan: Plan, on_off: OnOff) -> tuple[float, float]:
+def _thresholds(options: Options, on_off: OnOff) -> tuple[float, float]:
     """Return the thresholds of noise pool and judging voxels; a given 0 is a value."""
-    if plan.brain_r2 is not None and plan.pc_r2_cutoff is not None:
-        return float(plan.brain_r2), float(plan.pc_r2_cutoff)
-    found = mixture_threshold(on_off.r2, seed=plan.seed)
-    given = (plan.brain_r2, plan.pc_r2_cutoff)
+    if options.brain_r2 is not None and options.pc_r2_cutoff is not None:
+        return float(options.brain_r2), float(options.pc_r2_cutoff)
+    found = mixture_threshold(on_off.r2, seed=options.seed)
+    given = (options.brain_r2, options.pc_r2_cutoff)
     return tuple(found if value is None else float(value) for value in given)
 
 
 def _noise(
-    session: Session, plan: Plan, on_off: OnOff, thresholds: tuple[float, float]
+    inputs: Inputs, options: Options, on_off: OnOff, thresholds: tuple[float, float]
 ) -> _Noise | None:
     """Select voxels and derive the noise components; None when the pool is empty."""
-    pool = components.noise_pool(on_off.mean, on_off.r2, thresholds[0], plan.exclude)
+    pool = components.noise_pool(on_off.mean, on_off.r2, thresholds[0], options.exclude)
     if not pool.any():
-        plan.glmdenoise = False
-        session.note(
+        options.glmdenoise = False
+        inputs.note(
             f"no bright voxel has an on-off R2 below {thresholds[0]:.3g} %: without a noise pool "
             "GLMdenoise is left out"
         )
         return None
-    judges = components.response_voxels(on_off.r2, thresholds[1], plan.pc_mask)
+    judges = components.response_voxels(on_off.r2, thresholds[1], options.pc_mask)
     found = components.components(
-        session, pool, plan.n_pcs + 1, chunk=plan.chunk, n_threads=plan.n_threads
+        inputs, pool, options.n_pcs + 1, chunk=options.chunk, n_threads=options.n_threads
     )
     return _Noise(pool, judges, found)
 
 
 def _search(
-    session: Session,
-    plan: Plan,
+    inputs: Inputs,
+    options: Options,
     on_off: OnOff,
     blocks: list[list[TrialBlock]],
     noise: _Noise | None,
@@ -182,25 +182,25 @@ def _search(
 ) -> SearchResult:
     """Choose responses and cross-validate components."""
     candidates = None
-    if noise is not None and plan.pcstop > 0:
-        candidates = [regressors[:, : plan.n_pcs] for regressors in noise.components]
-    model = hrf_search.SearchModel(session, blocks, candidates, pairs, keep_extra=plan.keep_extra)
-    last = not (plan.glmdenoise or plan.fracridge)
-    name = "betas" if last and "betas" in plan.out else "fithrf_betas"
-    skip = not last and name in plan.out and plan.out[name] is None
-    shape = (session.n_voxels, len(session.run))
+    if noise is not None and options.pcstop > 0:
+        candidates = [regressors[:, : options.n_pcs] for regressors in noise.components]
+    model = hrf_search.SearchModel(inputs, blocks, candidates, pairs, keep_extra=options.keep_extra)
+    last = not (options.glmdenoise or options.fracridge)
+    name = "betas" if last and "betas" in options.out else "fithrf_betas"
+    skip = not last and name in options.out and options.out[name] is None
+    shape = (inputs.n_voxels, len(inputs.run))
     return hrf_search.search(
         model,
         on_off,
-        betas_out=None if skip else plan.array(name, shape),
-        chunk=plan.chunk,
-        n_threads=plan.n_threads,
+        betas_out=None if skip else options.array(name, shape),
+        chunk=options.chunk,
+        n_threads=options.n_threads,
     )
 
 
 def _collect(
-    session: Session,
-    plan: Plan,
+    inputs: Inputs,
+    options: Options,
     on_off: OnOff,
     thresholds: tuple[float, float],
     noise: _Noise | None,
@@ -208,8 +208,8 @@ def _collect(
 ) -> SingleTrialFit:
     """Put the results up to the choice of components together."""
     fit = SingleTrialFit(
-        hrf_assumed=session.assumed,
-        hrf_library=session.library,
+        hrf_assumed=inputs.assumed,
+        hrf_library=inputs.library,
         onoff_r2=on_off.r2.astype(np.float32),
         onoff_betas=on_off.betas,
         mean_volume=on_off.mean,
@@ -220,67 +220,71 @@ def _collect(
         hrf_index=found.index,
         hrf_index_run=found.index_run,
         fithrf_r2_run=found.r2_run,
-        trial_run=session.run,
-        trial_volume=np.concatenate(session.onsets),
-        trial_condition=session.condition,
-        fractions=plan.fractions,
+        trial_run=inputs.run,
+        trial_volume=np.concatenate(inputs.onsets),
+        trial_condition=inputs.condition,
+        fractions=options.fractions,
         glm_badness=found.badness,
-        notes=session.notes,
+        notes=inputs.notes,
     )
     if noise is None:
         return fit
     fit.noise_pool, fit.pc_regressors = noise.pool, noise.components
-    fit.pc_num = int(-plan.pcstop) if plan.pcstop <= 0 else 0
+    fit.pc_num = int(-options.pcstop) if options.pcstop <= 0 else 0
     if found.badness is not None:
         fit.pc_voxels = noise.judges
         fit.xval_trend = -np.median(found.badness[noise.judges], axis=0)
-        fit.pc_num = components.choose_count(fit.xval_trend, plan.pcstop)
+        fit.pc_num = components.choose_count(fit.xval_trend, options.pcstop)
     return fit
 
 
 def _finish(
     fit: SingleTrialFit,
-    session: Session,
-    plan: Plan,
+    inputs: Inputs,
+    options: Options,
     on_off: OnOff,
     blocks: list[list[TrialBlock]],
     pairs: Pairs,
 ) -> None:
     """Fit the final model and add it to the results."""
     model = final.FinalModel(
-        session,
+        inputs,
         blocks,
         np.unique(fit.hrf_index),
-        _final_nuisance(fit, session, plan),
+        _final_nuisance(fit, inputs, options),
         pairs,
-        fractions=plan.fractions if plan.fracridge else np.ones(1),
-        want_autoscale=plan.autoscale,
+        fractions=options.fractions if options.fracridge else np.ones(1),
+        want_autoscale=options.autoscale,
     )
-    shape = (session.n_voxels, len(session.run))
-    denoise = plan.array("denoise_betas", shape) if plan.denoise_betas else None
-    result = model.allocate(plan.array("betas", shape), denoise)
-    final.finish(model, on_off, fit.hrf_index, result, chunk=plan.chunk, n_threads=plan.n_threads)
+    shape = (inputs.n_voxels, len(inputs.run))
+    denoise = options.array("denoise_betas", shape) if options.denoise_betas else None
+    result = model.allocate(options.array("betas", shape), denoise)
+    final.finish(
+        model, on_off, fit.hrf_index, result, chunk=options.chunk, n_threads=options.n_threads
+    )
     for item in fields(result):
         setattr(fit, item.name, getattr(result, item.name))
-    if not plan.fracridge:
+    if not options.fracridge:
         fit.frac_value = None
         fit.denoise_betas = fit.betas
-    parts = ["FITHRF"] + ["GLMDENOISE"] * plan.glmdenoise + ["RR"] * plan.fracridge
+    parts = ["FITHRF"] + ["GLMDENOISE"] * options.glmdenoise + ["RR"] * options.fracridge
     fit.model = "_".join(parts)
 
 
-def _final_nuisance(fit: SingleTrialFit, session: Session, plan: Plan) -> list[np.ndarray] | None:
+def _final_nuisance(
+    fit: SingleTrialFit, inputs: Inputs, options: Options
+) -> list[np.ndarray] | None:
     """Return the regressors of the final model: the user's, if any component joins them."""
-    if fit.pc_num == 0 and not plan.keep_extra:
-        if session.extra is not None:
-            session.note(
+    if fit.pc_num == 0 and not options.keep_extra:
+        if inputs.extra is not None:
+            inputs.note(
                 "no noise component was chosen: like the reference, the final model leaves out "
                 "the extra regressors too (keep_extra_regressors keeps them)"
             )
         return None
     parts: list[list[np.ndarray]] = []
-    if session.extra is not None:
-        parts.append(session.extra)
+    if inputs.extra is not None:
+        parts.append(inputs.extra)
     if fit.pc_num:
         parts.append([part[:, : fit.pc_num].astype(np.float64) for part in fit.pc_regressors])
     return [np.hstack(columns) for columns in zip(*parts, strict=True)] if parts else None

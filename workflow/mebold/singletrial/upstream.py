@@ -20,7 +20,7 @@ import numpy as np
 from mebold.errors import ConfigError
 from mebold.singletrial.badness import Pairs, standardise
 from mebold.singletrial.final import fraction_list
-from mebold.singletrial.inputs import Session, collect
+from mebold.singletrial.inputs import Inputs, collect
 from mebold.singletrial.result import SingleTrialFit
 from mebold.singletrial.stream import one_blas_thread
 
@@ -195,7 +195,7 @@ def _standardises_every_session(badness: Callable) -> bool:
     return bool(np.allclose(np.asarray(theirs)[:, 1], ours + reference.constant, rtol=1e-4))
 
 
-def _refuse(inputs: Session, keep_extra: bool) -> None:
+def _refuse(inputs: Inputs, keep_extra: bool) -> None:
     """Raise for inputs that the package cannot fit, or fits wrongly without saying so."""
     if keep_extra:
         raise ConfigError("engine 'upstream' cannot keep extra regressors; use engine 'mebold'")
@@ -230,7 +230,7 @@ def _folds(folds: list[np.ndarray]) -> list[np.ndarray] | np.ndarray:
     )
 
 
-def _load(inputs: Session) -> tuple[list[np.ndarray], np.ndarray]:
+def _load(inputs: Inputs) -> tuple[list[np.ndarray], np.ndarray]:
     """Copy the data to memory, with 0 in voxels that hold a sample that is not finite."""
     series = [np.array(run, dtype=np.float32) for run in inputs.data]
     broken = ~np.logical_and.reduce([np.isfinite(run).all(axis=1) for run in series])
@@ -239,7 +239,7 @@ def _load(inputs: Session) -> tuple[list[np.ndarray], np.ndarray]:
     return series, broken
 
 
-def _onset_matrices(inputs: Session) -> list[np.ndarray]:
+def _onset_matrices(inputs: Inputs) -> list[np.ndarray]:
     """Return fresh onset matrices, because the package changes the lists it is given."""
     width = int(inputs.condition.max()) + 1
     matrices = []
@@ -275,7 +275,7 @@ def _random_state(seed: int) -> Iterator[None]:
         np.random.set_state(before)  # noqa: NPY002
 
 
-def _translate(inputs: Session, params: Mapping, results: Mapping) -> SingleTrialFit:
+def _translate(inputs: Inputs, params: Mapping, results: Mapping) -> SingleTrialFit:
     """Put the package's results under our names, without its singleton axes."""
     on_off, fit_hrf = results["typea"], results["typeb"]
     fit = SingleTrialFit(

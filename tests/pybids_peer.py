@@ -1,14 +1,10 @@
-"""Metadata of raw images by pybids: inheritance of sidecars, and what it ignores."""
+"""Metadata of raw images as pybids has it: the peer of our own inheritance of sidecars."""
 
-import logging
 import re
 import warnings
 from pathlib import Path
 
 from mebold.files.bids import ENTITIES
-from mebold.inventory.tree import File
-
-logger = logging.getLogger(__name__)
 
 
 def pybids_config() -> dict:
@@ -29,7 +25,7 @@ def pybids_config() -> dict:
     return {"name": "mebold", "entities": entities}
 
 
-def read_metadata(root: Path, images: list[File]) -> dict[str, dict]:
+def read_metadata(root: Path, images: list) -> dict[str, dict]:
     """Return path to metadata, inheritance resolved, of the images under these folders."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside pybids and its dependencies
@@ -48,18 +44,12 @@ def read_metadata(root: Path, images: list[File]) -> dict[str, dict]:
                 return super().get(return_type=return_type, **filters)
 
         indexer = BIDSLayoutIndexer(validate=False, ignore=_ignored(images))
-        try:
-            layout = Layout(str(root), validate=False, config=[pybids_config()], indexer=indexer)
-        except (OSError, TypeError, AttributeError, KeyError, ValueError) as error:
-            # pybids stops at the first sidecar it does not understand, such as a damaged one (our
-            # own reader then names it) or one with a null in IntendedFor.
-            logger.info("pybids: %s; sidecars are merged without it.", error)
-            return {}
+        layout = Layout(str(root), validate=False, config=[pybids_config()], indexer=indexer)
         found = layout.get(extension=[".nii", ".nii.gz"])
         return {Path(file.path).relative_to(root).as_posix(): file.get_metadata() for file in found}
 
 
-def _ignored(images: list[File]) -> list[re.Pattern]:
+def _ignored(images: list) -> list[re.Pattern]:
     """Return patterns of what pybids is not to enter: other folders, other kinds of file."""
     folders = sorted({file.path.rpartition("/")[0] for file in images})
     opened = {"/".join(folder.split("/")[:n]) for folder in folders for n in range(1, 9)}
