@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from mebold.files.provenance import CODE_URL, VERSION
+from mebold.files import provenance
 
 
 def dataset_description(
@@ -107,11 +107,11 @@ def description(name: str, *, raw: str, folder: Path, siblings: Iterable[str]) -
     links |= {other: f"../{other}" for other in siblings if other != name}
     return dataset_description(
         f"mebold {name}",
-        version=VERSION,
+        version=provenance.version(),
         description=_about(name),
         links=links,
         sources=[{"URL": links["raw"]}],
-        code_url=CODE_URL,
+        code_url=provenance.CODE_URL,
     )
 
 
@@ -126,8 +126,8 @@ def texts(name: str) -> dict[str, str]:
     readme = [
         f"# {name}",
         f"{_about(name)}.",
-        f"Written by mebold {VERSION}. Every image has a sidecar with its sources, parameters and "
-        "software versions.",
+        f"Written by mebold {provenance.version()}. Every image has a sidecar with its sources, "
+        "parameters and software versions.",
         "## Files outside the BIDS standard",
         "`.bidsignore` lists products that BIDS has no name for yet:",
         "\n".join(lines),
