@@ -7,7 +7,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 from mebold.errors import MeboldError
-from mebold.files import metadata, transforms
+from mebold.files import metadata
 from mebold.inventory.checks import check
 from mebold.inventory.index import refresh
 from mebold.inventory.table import read_table
@@ -47,6 +47,9 @@ try:
     products.require_runs()
     if workflow.is_main_process:
         if config["gradient_nonlinearity"]["warp"]:
+            # Imports scipy, and every job of a cluster parses this file.
+            from mebold.files import transforms
+
             transforms.check_displacement(config["gradient_nonlinearity"]["warp"])
         for notice in notices(run_plan):
             logger.warning(f"Plan: {notice}")

@@ -12,7 +12,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from snakemake_runner import snakemake
+from snakemake_runner import job_counts, snakemake
 
 from mebold.files import images, tables
 from mebold.phantom import check, dataset
@@ -55,6 +55,22 @@ def test_truth_is_recovered(finished):
 def test_second_run_does_nothing(finished):
     done = start(finished, "-n")
     assert "Nothing to be done" in done.stdout, done.stdout[-3000:]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "kept", "again"),
+    [
+        ("output", "{repetition_time_s: 1.5}", {"hmc", "nordic", "sdc", "coreg_run"}, {"series"}),
+        ("coreg", "{least_dice: 0.5}", {"hmc", "nordic", "sdc", "anat"}, {"coreg_run"}),
+        ("confounds", "{fd_threshold_mm: 0.4}", {"singletrial", "compare"}, {"confounds"}),
+        ("hmc", "{outlier_mm: 0.9}", {"fmap", "anat"}, {"hmc"}),
+    ],
+)
+def test_a_key_reruns_what_uses_it(finished, key, value, kept, again):
+    done = start(finished, "-n", **{key: value})
+    jobs = set(job_counts(done.stdout))
+    assert again <= jobs, done.stdout[-3000:]
+    assert not kept & jobs
 
 
 def field_sign(output, run):

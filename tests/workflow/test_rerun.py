@@ -35,11 +35,23 @@ def test_edit_of_a_module_reruns_the_jobs_that_use_it(checkout):
     again = run(checkout, "--cores", "1", "plan", "datasets")
     assert "Nothing to be done" in again.stdout
 
-    module = checkout / "workflow/mebold/plan_text.py"
+    module = checkout / "workflow/mebold/plan/text.py"
     module.write_text(module.read_text() + "\n# a comment is a change of the code\n")
     edited = run(checkout, "-n", "plan", "datasets")
     assert job_counts(edited.stdout) == {"plan": 1, "total": 1}
     assert "Params have changed" in edited.stdout
+
+
+def test_dates_of_the_code_do_not_count_but_its_content_does(checkout):
+    assert run(checkout, "--cores", "1", "plan", "datasets").returncode == 0
+    for path in (checkout / "workflow").rglob("*.py"):
+        path.touch()  # as a fresh clone, or a change of branches and back
+    assert "Nothing to be done" in run(checkout, "-n", "plan", "datasets").stdout
+
+    script = checkout / "workflow/scripts/inventory_datasets.py"
+    script.write_text(script.read_text() + "\n# a comment is a change of the code\n")
+    edited = run(checkout, "-n", "plan", "datasets")
+    assert job_counts(edited.stdout) == {"datasets": 1, "total": 1}
 
 
 def test_new_session_is_noticed_and_the_old_one_kept(checkout):

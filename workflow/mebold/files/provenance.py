@@ -19,7 +19,10 @@ def version() -> str:
     project = Path(__file__).resolve().parents[3] / "pyproject.toml"
     if project.is_file():
         return tomllib.loads(project.read_text())["project"]["version"]
-    return importlib.metadata.version(NAME)
+    try:
+        return importlib.metadata.version(NAME)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"  # the library alone, copied from somewhere
 
 
 def generated_by(packages: Iterable[str] = ()) -> dict:
