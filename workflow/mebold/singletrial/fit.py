@@ -19,6 +19,7 @@ from mebold.singletrial.result import SingleTrialFit
 from mebold.singletrial.session import Session
 from mebold.singletrial.stages import Options, run
 from mebold.singletrial.stream import block_size, one_blas_thread
+from mebold.singletrial.upstream import fit_upstream
 
 
 def fit_glmsingle(
@@ -168,10 +169,7 @@ def fit(
     n_threads: int,
 ) -> result.SingleTrialFit:
     """Fit the session with the own implementation or with the glmsingle package."""
-    if engine == "upstream":
-        from mebold.singletrial.upstream import fit_upstream as function
-    else:
-        function = fit_glmsingle
+    function = fit_upstream if engine == "upstream" else fit_glmsingle
     return function(
         session.data,
         session.design,
