@@ -8,7 +8,7 @@ from mebold.confounds.table import confounds_table
 from mebold.files import images, series, tables, transforms
 from mebold.hmc import path
 from mebold.jobs.script import job
-from mebold.resample import slice_timing
+from mebold.resample import slice_clock
 
 with job(snakemake):
     run, settings = snakemake.params.run, snakemake.params.settings
@@ -32,7 +32,7 @@ with job(snakemake):
         tr_out=run["tr_out"],
         n_out=data.shape[1],
         centre=centre,
-        volume_time_s=slice_timing.volume_time(run),
+        volume_time_s=slice_clock.volume_time(run),
     )
     table, metadata = confounds_table(
         data,

@@ -3,21 +3,16 @@
 from mebold.figures.sdc import distortion
 from mebold.figures.style import save
 from mebold.files import images, tables, transforms
-from mebold.fmap import phase
 from mebold.geometry import displacement
-from mebold.jobs import sidecar
+from mebold.jobs import echoes, sidecar
 from mebold.jobs.script import job
 from mebold.sdc import medic
 
 with job(snakemake):
     files, run, out = snakemake.input, snakemake.params.run, snakemake.output
-    volumes, wanted = tables.read_json(files.volumes)["Volumes"], snakemake.params.settings
-    wanted = None if wanted["phase_range"] == "auto" else wanted["phase_range"]
-    magnitudes = [images.load(path)[0][..., :volumes] for path in files.magnitude]
-    phases = []
-    for path in files.phase:
-        stored = images.load(path)[0][..., :volumes]
-        phases.append(phase.series_to_radians(stored, value_range=wanted, name=path))
+    read = {"volumes": tables.read_json(files.volumes)["Volumes"]}
+    read["phase_range"] = snakemake.params.settings["phase_range"]
+    magnitudes, phases = echoes.read(files, **read)
     affine = images.load_header(files.magnitude[0]).affine
     boldref, boldref_affine = images.load(files.boldref)
     mask = images.load_mask(files.mask)[0]

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from mebold.geometry import affines
 from mebold.hmc import path
-from mebold.resample import slice_timing
+from mebold.resample import slice_clock, slice_timing
 from mebold.resample.run import Placement, resample_run
 
 SHAPE = (20, 22, 18)
@@ -75,7 +75,7 @@ def test_a_delta_comes_out_as_one_spline_of_the_composed_map(placement, change, 
     echo = np.zeros((*SHAPE, 8), np.float32)
     echo[9, 10, 9] = 1000.0 + np.arange(8)
     data, _ = run_it([echo, 2 * echo], placement, method="cubic")
-    _, offsets = slice_timing.slice_times(RUN, SHAPE)
+    _, offsets = slice_clock.slice_times(RUN, SHAPE)
     timed = slice_timing.correct(echo, offsets, tr=1.9, tr_out=1.0)
     motion = path.at_times(
         placement.motion, tr=1.9, tr_out=1.0, n_out=16, centre=placement.centre,

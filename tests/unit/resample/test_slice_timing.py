@@ -5,7 +5,7 @@ import pytest
 from scipy.interpolate import CubicSpline, PchipInterpolator
 
 from mebold.errors import ConfigError, DataError, MetadataError
-from mebold.resample import slice_timing
+from mebold.resample import slice_clock, slice_timing
 
 TR, TR_OUT = 1.9, 1.0
 SLICE_TIMES = np.array([0.0, 0.95, 0.31, 1.2675, 0.6325, 1.5825])
@@ -120,7 +120,7 @@ def test_edges_are_held_and_flagged():
 
 
 def test_reversed_slice_encoding():
-    axis, times = slice_timing.slice_axis_and_times([0.0, 0.5, 1.0], slice_encoding_direction="j-")
+    axis, times = slice_clock.slice_axis_and_times([0.0, 0.5, 1.0], slice_encoding_direction="j-")
     assert axis == 1
     assert times.tolist() == [1.0, 0.5, 0.0]
 
@@ -144,6 +144,6 @@ def test_refuses_unknown_names_and_single_volumes():
     with pytest.raises(DataError, match="at least 2 volumes"):
         slice_timing.correct(np.zeros((2, 2, 6, 1)), SLICE_TIMES, tr=TR, tr_out=TR_OUT)
     with pytest.raises(MetadataError, match="SliceEncodingDirection"):
-        slice_timing.slice_axis_and_times([0.0], slice_encoding_direction="z")
+        slice_clock.slice_axis_and_times([0.0], slice_encoding_direction="z")
     with pytest.raises(ConfigError, match="only method 'cubic' is a matrix"):
         slice_timing.operator(0.0, n_volumes=3, tr=TR, tr_out=TR_OUT, method="pchip")

@@ -5,7 +5,8 @@ from synthetic_head import make_scene
 
 from mebold.errors import DataError, GridMismatchError
 from mebold.geometry import affines
-from mebold.sdc.sign import FieldSignEvidence, field_sign_evidence, require_right_sign
+from mebold.sdc.sign import FieldSignEvidence, field_sign_evidence
+from mebold.sdc.verdict import require_right_sign
 
 READOUT_S = 0.025
 

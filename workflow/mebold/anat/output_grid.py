@@ -47,3 +47,8 @@ def from_t1w(
         )
     )
     return image, share > 0.5, tissue
+
+
+def dilated(mask: np.ndarray, steps: int) -> np.ndarray:
+    """Grow a mask (x, y, z) by voxels over their faces; 0 steps leave it as it is."""
+    return ndimage.binary_dilation(mask, iterations=steps) if steps else mask

@@ -8,6 +8,7 @@ from mebold.errors import DataError, GridMismatchError
 from mebold.geometry import affines, displacement, grids, interpolation, masks
 from mebold.registration.ants import Stage, nearest_rigid, register_linear
 from mebold.registration.ants_syn import register_syn
+from mebold.registration.similarity import dice
 
 #: The template that needs no files, because it comes inside nilearn.
 BUNDLED = "MNI152NLin2009aSym"
@@ -157,7 +158,7 @@ def quality(template: Brain, t1w: Brain, alignment: Alignment) -> tuple[dict, np
     off = np.linalg.norm(there[inside] + back - points[inside], axis=1)
     return {
         "correlation": float(np.corrcoef(fixed[mask], moved[mask])[0, 1]),
-        "mask_dice": float(2 * (brain & mask).sum() / (brain.sum() + mask.sum())),
+        "mask_dice": dice(brain, mask),
         "round_trip_mm": float(np.percentile(off, 95)),
         "displacement_mm": float(np.median(np.linalg.norm(there - points, axis=1)[inside])),
     }, moved

@@ -7,9 +7,6 @@ from mebold.errors import DataError
 from mebold.geometry import grids
 from mebold.registration.ants import from_ants, load_ants, to_ants
 
-#: Order of the tissue classes, along the first axis of probabilities and as labels 1, 2, 3.
-TISSUES = ("CSF", "GM", "WM")
-
 
 def tissue_segmentation(
     volume: np.ndarray, affine: np.ndarray, mask: np.ndarray
@@ -28,9 +25,9 @@ def tissue_segmentation(
     Returns
     -------
     dseg : (x, y, z) int8 array
-        0 outside, 1 CSF, 2 GM, 3 WM (see `TISSUES`).
+        0 outside, 1 CSF, 2 GM, 3 WM (see `mebold.anat.labels`).
     probseg : (3, x, y, z) float32 array
-        Probability of each class, in the order of `TISSUES`; 0 outside the mask.
+        Probability of CSF, GM and WM; 0 outside the mask.
 
     Raises
     ------

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mebold.errors import ConfigError
+from mebold.files.atomic import atomic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -119,10 +120,8 @@ def save(figure: Figure, *paths: str | os.PathLike, dpi: int = 150) -> None:
         kind = path.suffix.lstrip(".")
         if kind not in _METADATA:
             raise ConfigError(f"{path}: figures are written as {', '.join(_METADATA)}")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.part")
-        partial.write_bytes(figure_bytes(figure, kind=kind, dpi=dpi))
-        partial.replace(path)
+        with atomic(path) as partial:
+            partial.write_bytes(figure_bytes(figure, kind=kind, dpi=dpi))
 
 
 def panel_letter(axes: Axes, letter: str, *, left: float = -26) -> None:

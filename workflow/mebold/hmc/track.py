@@ -187,6 +187,42 @@ def _motion(fits: list[Fit | None]) -> Motion:
     )
 
 
+def reference(
+    series: np.ndarray | None,
+    affine: np.ndarray,
+    *,
+    sbref: tuple[np.ndarray, np.ndarray] | None = None,
+    fwhm_mm: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the reference of a series: its single-band reference, or a mean of its volumes.
+
+    Parameters
+    ----------
+    series : ndarray, shape (x, y, z, t)
+        Raw magnitudes of one echo; not used, and may be None, with an `sbref`.
+    affine : ndarray, shape (4, 4)
+        Voxel to world of the series, mm.
+    sbref : (volume (x, y, z), affine (4, 4)), optional
+        Single-band reference of the same echo, which may lie on a grid of its own.
+    fwhm_mm : float
+        Smoothing of the registration for the mean, mm.
+
+    Returns
+    -------
+    reference : ndarray, shape (x, y, z), float32
+    affine : ndarray, shape (4, 4)
+        Voxel to world, mm.
+
+    Raises
+    ------
+    DataError
+        If no volume of a series without single-band reference holds an image.
+    """
+    if sbref is not None:
+        return sbref
+    return robust_mean(series, affine, fwhm_mm=fwhm_mm), affine
+
+
 def robust_mean(
     series: np.ndarray,
     affine: np.ndarray,

@@ -1,1 +1,1 @@
-"""The one interpolation. Read run (the entry), interpolate, then slice_timing."""
+"""The one interpolation. Read run (the entry), interpolate, slice_timing, slice_clock."""

@@ -1,12 +1,13 @@
 """Slice timing and the one interpolation of a run, with what is known of its samples."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from mebold.geometry import affines, displacement, interpolation, phase_encoding
 from mebold.hmc import path
-from mebold.resample import interpolate, slice_timing
+from mebold.resample import interpolate, slice_clock, slice_timing
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,65 @@ class Placement:
     jacobian: np.ndarray | None = None
 
 
+def placed(
+    points: np.ndarray,
+    to_boldref: np.ndarray,
+    *,
+    affine: np.ndarray,
+    motion: np.ndarray,
+    centre: np.ndarray,
+    field: tuple[np.ndarray, np.ndarray] | None = None,
+    warp: tuple[np.ndarray, np.ndarray] | None = None,
+    change_hz: np.ndarray | None = None,
+    jacobian_of: Mapping | None = None,
+) -> Placement:
+    """Read at the output points what is known on grids of the run: field, warp, change of size.
+
+    Parameters
+    ----------
+    points : (V, 3) array
+        World mm of the output voxels.
+    to_boldref : (4, 4) array
+        Point map from the output frame to the EPI reference.
+    affine, motion, centre, change_hz
+        See `Placement`.
+    field : (volume (x, y, z), affine (4, 4)), optional
+        Off-resonance in Hz on the grid of the EPI reference. Without a warp it is in the true
+        geometry; with one in the frame as acquired, and read where the scanner put each point.
+    warp : (displacements (x', y', z', 3), affine (4, 4)), optional
+        Gradient nonlinearity, mm, RAS+; leads from the corrected reference to the acquired one.
+    jacobian_of : mapping, optional
+        ``direction`` and ``readout_s`` (s) of a run whose intensities are to be corrected for the
+        change of voxel size by the field; nothing happens without a field.
+
+    Returns
+    -------
+    Placement
+        Field in Hz, displacements in mm and factors at the points; None for what is not known.
+    """
+    warp_mm, hertz, factor = None, None, None
+    if warp is not None:
+        warp_mm = displacement.at_points(*warp, affines.apply(to_boldref, points))
+    if field is not None:
+        where = {"matrix": to_boldref, "warp_mm": warp_mm}
+        hertz = interpolation.resample_volume(*field, points, **where, order=1)
+        if jacobian_of is not None:
+            epi = {key: jacobian_of[key] for key in ("direction", "readout_s")}
+            size = phase_encoding.jacobian(*field, boldref_affine=field[1], **epi)
+            factor = interpolation.resample_volume(size, field[1], points, **where, order=1)
+    return Placement(
+        affine=affine,
+        points=points,
+        motion=motion,
+        centre=centre,
+        to_boldref=to_boldref,
+        field_hz=hertz,
+        change_hz=change_hz,
+        warp_mm=warp_mm,
+        jacobian=factor,
+    )
+
+
 def resample_run(
     echoes: Iterable[np.ndarray],
     placement: Placement,
@@ -82,11 +142,13 @@ def resample_run(
     about : dict
         ``EdgeSamples``: output samples (from 0) that rest on repeated first or last volumes;
         ``VoxelsOutside``: voxels set to 0; ``VoxelsPartlyOutside``: voxels kept although they are
-        outside in some samples; ``SmallestCoverage``: smallest share of the kept voxels.
+        outside in some samples; ``SmallestCoverage``: smallest share of the kept voxels;
+        ``IntensityCorrectedForDistortion`` and ``NonlinearGradientCorrection``: true, and only
+        there when that was done.
     """
     corrected, timing = [], {"tr": run["tr"], "tr_out": run["tr_out"]}
     for echo in echoes:
-        axis, offsets = slice_timing.slice_times(run, echo.shape)
+        axis, offsets = slice_clock.slice_times(run, echo.shape)
         corrected.append(
             slice_timing.Corrected(echo, offsets, **timing, method=method, slice_axis=axis)
         )
@@ -96,7 +158,7 @@ def resample_run(
         **timing,
         n_out=shape[3],
         centre=placement.centre,
-        volume_time_s=slice_timing.volume_time(run),
+        volume_time_s=slice_clock.volume_time(run),
     )
     chain = {"motion": motion, "to_boldref": placement.to_boldref, "warp_mm": placement.warp_mm}
     if placement.field_hz is not None:
@@ -115,9 +177,14 @@ def resample_run(
     kept = covered >= least_coverage
     data[:, ~kept] = 0.0
     edges = slice_timing.edge_samples(offsets, n_volumes=len(placement.motion), **timing)
-    return data, {
+    about = {
         "EdgeSamples": np.flatnonzero(edges).tolist(),
         "VoxelsOutside": int((~kept).sum()),
         "VoxelsPartlyOutside": int((covered[kept] < 1.0).sum()),
         "SmallestCoverage": float(covered[kept].min()) if kept.any() else None,
     }
+    if placement.jacobian is not None:
+        about["IntensityCorrectedForDistortion"] = True
+    if placement.warp_mm is not None:
+        about["NonlinearGradientCorrection"] = True
+    return data, about

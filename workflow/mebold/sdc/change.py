@@ -14,7 +14,7 @@ the voxels as acquired; smoothing is in the plane of a slice, because the slices
 acquired at different times of a breath.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +29,7 @@ _FWHM_TO_SIGMA = 1.0 / np.sqrt(8.0 * np.log(2.0))
 _WIDER = 4.0
 _PRIOR = np.float32(1e-3)
 _FIXED_POINT_STEPS = 12
+_NEAR_AMBIGUOUS = 0.5  # share of the ambiguous change from which on a change is doubted
 _SIGN_MARGIN = 1.05  # the opposite sign must fit this much better to count as evidence
 
 
@@ -259,6 +260,19 @@ def without_change(series: np.ndarray, change_hz: np.ndarray, affine: np.ndarray
         moved = interpolation.resample_volume(volume, affine, points, field_hz=hertz, **epi)
         out[..., t] = moved.reshape(volume.shape)
     return out
+
+
+def doubts(found: Mapping[str, float]) -> list[str]:
+    """Return a sentence when a change comes near to half a turn between two echoes.
+
+    Parameters
+    ----------
+    found : mapping
+        From `summary`, of a change that `field_change` estimated.
+    """
+    if found["LargestMeanChange"] > _NEAR_AMBIGUOUS * found["AmbiguousFrom"]:
+        return [f"the field changes so much that its phase may have turned: {found}"]
+    return []
 
 
 def summary(

@@ -1,6 +1,5 @@
 """Evidence for the sign of a distortion correction, from the anatomy."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -150,53 +149,6 @@ def field_sign_evidence(
         )
         blocks[name] = target.settle(moved, start)
     return _weigh(blocks, shift_p95, min_z)
-
-
-def require_right_sign(
-    evidence: FieldSignEvidence, *, run: str, direction: str, fieldmaps: Sequence[str]
-) -> list[str]:
-    """Stop at a correction in the wrong direction; doubt one that the images do not confirm.
-
-    A correction that fits worse than none is a doubt only: reading an image at shifted places
-    blurs it a little, which counts against a small correction.
-
-    Parameters
-    ----------
-    evidence : FieldSignEvidence
-    run : str
-        Name of the run, for messages.
-    direction : str
-        Its PhaseEncodingDirection.
-    fieldmaps : sequence of str
-        Names of its field maps.
-
-    Returns
-    -------
-    list of str
-        One sentence where the verdict is not ``plus``.
-
-    Raises
-    ------
-    DataError
-        When the verdict is ``minus``.
-    """
-    scores = evidence.scores
-    figures = (
-        f"agreement with the anatomy {scores['plus']:.3f} as corrected, {scores['zero']:.3f} "
-        f"without correction, {scores['minus']:.3f} corrected the other way round (z "
-        f"{evidence.margin_z:.1f}); 95 % of the brain moves by up to {evidence.shift_p95_mm:.1f} mm"
-    )
-    if evidence.verdict == "minus":
-        message = (
-            f"{run}: the distortion correction has the wrong sign: {figures}. Either "
-            f"PhaseEncodingDirection ({direction}) in the sidecar of the run or the sign of the "
-            f"field map ({', '.join(fieldmaps)}) is wrong: correct it, or switch this check off "
-            "with the configuration key `fmap.sign_check`."
-        )
-        raise DataError(message)
-    if evidence.verdict == "plus":
-        return []
-    return [f"the distortion correction is not confirmed ({evidence.verdict}): {figures}."]
 
 
 class _Target:
