@@ -4,7 +4,7 @@ from mebold.compare import quality
 from mebold.confounds import drifts
 from mebold.figures.multiecho import tsnr
 from mebold.figures.style import save
-from mebold.files import images, series, tables
+from mebold.files import images, series, stream, tables
 from mebold.files.metadata import bold_metadata
 from mebold.jobs import sidecar
 from mebold.jobs.script import job
@@ -25,14 +25,7 @@ with job(snakemake):
         metadata |= ica_outcome.metadata(tables.read_json(snakemake.input.outcome))
     metadata |= tables.read_json(snakemake.input.samples)
     out = snakemake.output
-    images.save_volumes(
-        out.bold,
-        series.volumes(data, mask),
-        affine,
-        shape=(*mask.shape, data.shape[1]),
-        tr=run["tr_out"],
-        metadata=about(**metadata),
-    )
+    stream.save(out.bold, data, mask, affine, tr=run["tr_out"], metadata=about(**metadata))
     covered = series.unmask(data.std(axis=1) > 0, mask, fill=False)
     images.save(out.mask, covered, affine, dtype="uint8", metadata=about(Type="Brain"))
     degree = drifts.degree(data.shape[1], tr=run["tr_out"])

@@ -4,37 +4,29 @@ import numpy as np
 
 from mebold.compare import quality
 from mebold.confounds import drifts
-from mebold.files import images, series, tables
+from mebold.files import images
 from mebold.geometry import affines
+from mebold.jobs import session
 from mebold.jobs.script import job
 from mebold.rois import visual
 from mebold.singletrial import hrf
-from mebold.singletrial.session import prepare
 
 with job(snakemake):
     mask, affine = images.load_mask(snakemake.input.mask)
-    runs = snakemake.params.runs
-    session = prepare(
-        [
-            series.open_variant(path, echo=run["single_echo"])
-            for path, run in zip(snakemake.input.series, runs, strict=True)
-        ],
-        [tables.read_tsv(path) for path in snakemake.input.events],
-        runs=runs,
-        **snakemake.params.design,
-    )
-    response = hrf.assumed(session.tr, session.stimulus_duration_s)
-    onsets = [design.sum(axis=1) for design in session.design]
+    params = snakemake.params
+    data = session.read(snakemake.input, runs=params.runs, design=params.design)
+    response = hrf.assumed(data.tr, data.stimulus_duration_s)
+    onsets = [design.sum(axis=1) for design in data.design]
     regressors = [np.convolve(onset, response)[: len(onset)] for onset in onsets]
-    degrees = [drifts.degree(len(r), tr=session.tr) for r in regressors]
-    lags = round(snakemake.params.correlation_s / session.tr)
-    found = visual.visual_response(session.data, regressors, degrees=degrees, lags=lags)
+    degrees = [drifts.degree(len(r), tr=data.tr) for r in regressors]
+    lags = round(params.correlation_s / data.tr)
+    found = visual.visual_response(data.data, regressors, degrees=degrees, lags=lags)
     size = affines.voxel_sizes(affine)
     tsnr, fwhm = [], []
-    for data, regressor, degree in zip(session.data, regressors, degrees, strict=True):
-        tsnr.append(quality.tsnr(data, degree=degree))
+    for run, regressor, degree in zip(data.data, regressors, degrees, strict=True):
+        tsnr.append(quality.tsnr(run, degree=degree))
         smooth = quality.smoothness(
-            data, mask, voxel_mm=size, degree=degree, regressors=regressor[:, None]
+            run, mask, voxel_mm=size, degree=degree, regressors=regressor[:, None]
         )
         fwhm.append(smooth.fwhm)
     np.savez(snakemake.output[0], score=found.score, tsnr=np.stack(tsnr), fwhm=np.array(fwhm))

@@ -1,8 +1,8 @@
 """Tabulate the confounds of a run beside its BOLD image."""
 
 import numpy as np
-from scipy import ndimage
 
+from mebold.confounds import regions
 from mebold.confounds.compcor import CompCorOptions
 from mebold.confounds.table import confounds_table
 from mebold.files import images, series, tables, transforms
@@ -11,33 +11,18 @@ from mebold.jobs.script import job
 from mebold.resample import slice_clock
 
 with job(snakemake):
-    run, settings = snakemake.params.run, snakemake.params.settings
-    mask, _ = images.load_mask(snakemake.input.mask)
-    brain = images.load_mask(snakemake.input.brain)[0]
-    tissue = images.load(snakemake.input.dseg)[0].round()
-    data = series.open_variant(snakemake.input.store, echo=run["single_echo"])
-    covered = data.std(axis=1) > 0
-    # Eroded, so that partial volume with cortex does not make task signal a confound.
-    masks = {
-        "brain": brain[mask] & covered,
-        "csf": ndimage.binary_erosion(tissue == 1)[mask] & covered,
-        "wm": ndimage.binary_erosion(tissue == 3)[mask] & covered,
-    }
-    volumes = tables.read_json(snakemake.input.volumes)
-    centre = np.asarray(volumes["Centre"])
-    acquired = transforms.load_xfm(snakemake.input.motion).reshape(-1, 4, 4)
-    sampled = path.at_times(
-        acquired,
-        tr=run["tr"],
-        tr_out=run["tr_out"],
-        n_out=data.shape[1],
-        centre=centre,
-        volume_time_s=slice_clock.volume_time(run),
-    )
+    files, run, settings = snakemake.input, snakemake.params.run, snakemake.params.settings
+    mask, brain = (images.load_mask(files[name])[0] for name in ("mask", "brain"))
+    data = series.open_variant(files.store, echo=run["single_echo"])
+    masks = regions.masks_of(data, mask=mask, brain=brain, dseg=images.load(files.dseg)[0])
+    centre = np.asarray(tables.read_json(files.volumes)["Centre"])
+    acquired = transforms.load_xfm(files.motion).reshape(-1, 4, 4)
+    times = {key: run[key] for key in ("tr", "tr_out")} | {"n_out": data.shape[1]}
+    times["volume_time_s"] = slice_clock.volume_time(run)
     table, metadata = confounds_table(
         data,
         tr=run["tr_out"],
-        motion=path.parameters(sampled, centre),
+        motion=path.parameters(path.at_times(acquired, centre=centre, **times), centre),
         motion_acquired=path.parameters(acquired, centre),
         tr_acquired=run["tr"],
         masks=masks,

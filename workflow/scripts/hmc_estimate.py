@@ -1,12 +1,9 @@
 """Choose the reference image of a run and estimate head motion against it."""
 
-import numpy as np
-
 from mebold.anat import epi_mask
 from mebold.figures.hmc import motion_traces
 from mebold.figures.style import save
 from mebold.files import images, tables, transforms
-from mebold.geometry import affines
 from mebold.hmc import record, track
 from mebold.jobs import sidecar
 from mebold.jobs.script import job
@@ -14,46 +11,30 @@ from mebold.nordic import noise_volumes
 from mebold.registration import rigid
 
 with job(snakemake) as log:
-    run, settings = snakemake.params.run, snakemake.params.settings
-    series, affine = images.load(snakemake.input.bold[run["hmc_echo"]])
-    noise, origin = noise_volumes.count_noise_volumes(series, snakemake.params.noise_volumes)
+    files, params, out = snakemake.input, snakemake.params, snakemake.output
+    run, limit = params.run, params.settings["outlier_mm"]
+    first, other = run["hmc_echo"], run["reference_echo"]
+    series, affine = images.load(files.bold[first])
+    noise, origin = noise_volumes.count_noise_volumes(series, params.noise_volumes)
     log.info("noise volumes at the end: %d (%s)", noise, origin)
-    series = series[..., : series.shape[3] - noise]
-    sbref = snakemake.input.sbref
-    widths = rigid.smoothing(affine, settings)
-    fine = {"fwhm_mm": widths["fwhm_mm"]}
-    if sbref:
-        reference, reference_affine = images.load(sbref[run["hmc_echo"]])
-        boldref = images.load(sbref[run["reference_echo"]])[0]
-    else:
-        other = images.load(snakemake.input.bold[run["reference_echo"]])[0]
-        reference, reference_affine = track.robust_mean(series, affine, **fine), affine
-        boldref = track.robust_mean(other[..., : series.shape[3]], affine, **fine)
-    mask = epi_mask.epi_mask(boldref, reference_affine)
-    motion = track.track(
-        series,
-        reference,
-        affine,
-        reference_affine=reference_affine,
-        mask=mask,
-        **widths,
-        n_threads=snakemake.threads,
-    )
-    centre = affines.grid_points(mask.shape, reference_affine, mask).mean(axis=0)
-    limit = settings["outlier_mm"]
+    n_volumes = series.shape[3] - noise
+    series = series[..., :n_volumes]
+    widths = rigid.smoothing(affine, params.settings)
+    sbref = {echo: images.load(files.sbref[echo]) for echo in (first, other) if files.sbref}
+    second = None if sbref else images.load(files.bold[other])[0][..., :n_volumes]
+    reference, grid = track.reference(series, affine, widths["fwhm_mm"], sbref=sbref.get(first))
+    boldref, _ = track.reference(second, affine, widths["fwhm_mm"], sbref=sbref.get(other))
+    mask = epi_mask.epi_mask(boldref, grid)
+    options = {"reference_affine": grid, "mask": mask, "n_threads": snakemake.threads}
+    motion = track.track(series, reference, affine, **widths, **options)
+    centre = record.centre_of(mask, grid)
     table, flags = record.motion_record(motion, centre, outlier_mm=limit)
-    if flags["DoubtfulVolumes"]:
-        log.warning("motion is doubtful in volumes %s", flags["DoubtfulVolumes"])
     about = sidecar.Sidecar(snakemake, packages=["antspyx", "nibabel", "numba", "numpy"])
-    out = snakemake.output
-    images.save(out.boldref, boldref, reference_affine, metadata=about(SkullStripped=False))
-    images.save(out.mask, mask, reference_affine, dtype="uint8", metadata=about(Type="Brain"))
+    images.save(out.boldref, boldref, grid, metadata=about(SkullStripped=False))
+    images.save(out.mask, mask, grid, dtype="uint8", metadata=about(Type="Brain"))
     transforms.save_xfm(out.motion, motion.matrices)
     tables.write_tsv(out.table, table)
-    volumes = {"NoiseVolumes": noise, "NoiseVolumesOrigin": origin}
-    volumes |= {"Volumes": int(series.shape[3]), "Centre": centre}
-    tables.write_json(out.volumes, about(**volumes, **flags))
-    *parameters, displacement = table.to_numpy().T
+    volumes = {"NoiseVolumes": noise, "NoiseVolumesOrigin": origin, "Volumes": n_volumes}
+    tables.write_json(out.volumes, about(**volumes, Centre=centre, **flags))
     traces = {"tr": run["tr"], "threshold_mm": limit, "title": run["stem"]}
-    figure = motion_traces(np.stack(parameters, axis=1), displacement, **traces)
-    save(figure, out.figure)
+    save(motion_traces(*record.traces(table), **traces), out.figure)

@@ -8,41 +8,27 @@ from mebold.files import images, series, tables
 from mebold.files.model import open_model
 from mebold.jobs import sidecar
 from mebold.jobs.script import job
-from mebold.noiseceiling import ceilings, sums
+from mebold.noiseceiling import ceilings, maps
 
 with job(snakemake):
-    mask, affine = images.load_mask(snakemake.input.mask)
-    t1w, t1w_affine = images.load(snakemake.input.underlay)
-    with open_model(snakemake.input.model) as model:
-        found = ceilings.of_trials(
-            [model["betas"]],
-            [tables.read_tsv(snakemake.input.trials)],
-            selections={
-                "all": sums.Selection(),
-                "between": sums.Selection(pairs="different_runs"),
-            },
-            zscore=snakemake.params.zscore,
-        )
+    files, params, out = snakemake.input, snakemake.params, snakemake.output
+    mask, affine = images.load_mask(files.mask)
+    chosen = {"selections": maps.session_selections(), "zscore": params.zscore}
+    with open_model(files.model) as model:
+        trials = [tables.read_tsv(files.trials)]
+        found = ceilings.of_trials([model["betas"]], trials, **chosen)
     about = sidecar.Sidecar(
         snakemake,
         packages=["numpy", "h5py"],
-        SpatialReference=snakemake.params.reference,
-        ZscoredWithin=snakemake.params.zscore,
+        SpatialReference=params.reference,
+        ZscoredWithin=params.zscore,
         ImagesPerRepeatCount=found["all"].repeats,
     )
-    out = snakemake.output
-    for path, values, units in (
-        (out.nc, found["all"].nc, "percent"),
-        (out.between, found["between"].nc, "percent"),
-        (out.ncsnr, found["all"].ncsnr, "1"),
-    ):
-        series.save_map(path, values, mask, affine, metadata=about(Units=units))
-    figure = noise_ceiling(
-        series.unmask(np.nan_to_num(found["all"].nc), mask),
-        affine,
-        t1w=t1w,
-        t1w_affine=t1w_affine,
-        mask=mask,
-        subtitle=snakemake.wildcards.group,
-    )
-    save(figure, out.figure)
+    percent = {"metadata": about(Units="percent")}
+    series.save_map(out.nc, found["all"].nc, mask, affine, **percent)
+    series.save_map(out.between, found["between"].nc, mask, affine, **percent)
+    series.save_map(out.ncsnr, found["all"].ncsnr, mask, affine, metadata=about(Units="1"))
+    drawn = dict(zip(("t1w", "t1w_affine"), images.load(files.underlay), strict=True))
+    drawn["subtitle"] = snakemake.wildcards.group
+    ceiling = series.unmask(np.nan_to_num(found["all"].nc), mask)
+    save(noise_ceiling(ceiling, affine, mask=mask, **drawn), out.figure)

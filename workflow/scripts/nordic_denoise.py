@@ -11,13 +11,9 @@ from mebold.nordic.echo import read_echo, read_noise_map
 with job(snakemake) as log:
     inputs, params, out = snakemake.input, snakemake.params, snakemake.output
     volumes = tables.read_json(inputs.volumes)
+    noise = {"noise_volumes": volumes["NoiseVolumes"], "origin": volumes["NoiseVolumesOrigin"]}
     with record.noting(log.warning) as notes:
-        echo = read_echo(
-            *(*inputs.magnitude, *inputs.phase),
-            noise_scans=inputs.norf,
-            noise_volumes=volumes["NoiseVolumes"],
-            origin=volumes["NoiseVolumesOrigin"],
-        )
+        echo = read_echo(*inputs.magnitude, *inputs.phase, noise_scans=inputs.norf, **noise)
         result = denoise.nordic(
             echo.magnitude,
             echo.phase,
@@ -35,12 +31,10 @@ with job(snakemake) as log:
     for part in ("magnitude", "phase") if params.options["with_phase"] else ("magnitude",):
         data = getattr(result, part)
         images.save(out[part], data, echo.affine, tr=params.run["tr"], metadata=sidecar)
-    maps = {name: getattr(result, name) for name in record.MAPS}
     for name, units in record.MAPS.items():
-        images.save(out[name], maps[name], echo.affine, metadata=about(Units=units))
-    maps.pop("noise_sd")
-    title = f"NORDIC, {params.run['stem']}{snakemake.wildcards.echo}"
-    lines = [words, *(f"Warning: {note}" for note in notes)]
-    texts = {"title": title, "subtitle": "\n".join(lines)}
+        images.save(out[name], getattr(result, name), echo.affine, metadata=about(Units=units))
+    maps = {name: getattr(result, name) for name in record.DRAWN}
+    texts = {"title": f"NORDIC, {params.run['stem']}{snakemake.wildcards.echo}"}
+    texts["subtitle"] = "\n".join([words, *(f"Warning: {note}" for note in notes)])
     figure = nordic_qc(before, result.magnitude, echo.affine, mask=head, **maps, **texts)
     save(figure, out.figure)

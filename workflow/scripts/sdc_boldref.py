@@ -3,12 +3,12 @@
 from mebold.figures.sdc import distortion
 from mebold.figures.style import save
 from mebold.files import images, tables
-from mebold.fmap.session import Map, brain_of, run_weights, weighted
-from mebold.geometry import displacement, grids
+from mebold.fmap.session import Map, run_weights, weighted
+from mebold.geometry import displacement
 from mebold.jobs import sidecar
 from mebold.jobs.script import job
 from mebold.registration import rigid
-from mebold.sdc.boldref import at_boldref
+from mebold.sdc.boldref import at_boldref, outlines
 
 with job(snakemake) as log:
     run, info = snakemake.params.run, tables.read_json(snakemake.input.info)
@@ -30,14 +30,7 @@ with job(snakemake) as log:
     images.save(out.boldref, corrected, affine, metadata=about(SkullStripped=False))
     made = {"Units": "Hz", "BoldrefToFieldmap": to_fieldmap, "FieldmapWeights": weights}
     images.save(out.field, hertz, affine, metadata=about(**made))
-    outlines = []
-    if session.magnitude.any():
-        brain = brain_of(session)
-        pull = {"matrix": to_fieldmap}
-        onto = grids.onto(brain, map_affine, boldref.shape, affine, **pull) > 0.5
-        outlines = [(onto, affine)]
-    figure = distortion(
-        boldref, corrected, affine,
-        outlines=outlines, mask=mask, field_hz=hertz, subtitle=run["stem"],
-    )  # fmt: skip
+    lines = outlines(session, boldref.shape, affine, to_fieldmap)
+    drawn = {"outlines": lines, "mask": mask, "field_hz": hertz, "subtitle": run["stem"]}
+    figure = distortion(boldref, corrected, affine, **drawn)
     save(figure, out.figure)

@@ -27,7 +27,6 @@ with job(snakemake) as log:
         known["slice_axis"] = slice_clock.slice_times(run, raw.shape)[0]
         hertz = change.field_change(*echoes.read(files, **read), affine, **known)
     found = change.summary(hertz, affine, static, run["echo_times"])
-    log.info("change of the field: %s", found)
     for doubt in [] if files.native else change.doubts(found):
         log.warning(doubt)
     sbref = images.load(files.sbref[run["hmc_echo"]]) if files.sbref else None

@@ -3,18 +3,17 @@
 from mebold.anat import mni, template
 from mebold.figures.coreg import registration
 from mebold.figures.style import save
-from mebold.files import images, metadata, transforms
+from mebold.files import images, transforms
+from mebold.files.metadata import SPATIAL_REFERENCES
 from mebold.jobs import sidecar
 from mebold.jobs.script import job
 from mebold.registration import doubts
 
 with job(snakemake) as log:
-    files, settings = snakemake.input, snakemake.params.settings
+    files, settings, out = snakemake.input, snakemake.params.settings, snakemake.output
     if files.get("template"):
-        image, affine = images.load(files.template)
-        mask, mask_affine = images.load_mask(files.template_mask)
-        template.require_one_grid(image, affine, mask, mask_affine)
-        target = template.Brain(image, mask, affine)
+        mask = images.load_mask(files.template_mask)
+        target = template.given(*images.load(files.template), *mask)
     else:
         maps, affine = mni.load_template(1.0)
         target = template.Brain(maps["t1"], maps["brain"] > 0.5, affine)
@@ -26,22 +25,16 @@ with job(snakemake) as log:
     doubtful = doubts.of(quality, settings, doubts.TEMPLATE)
     log.info("alignment with the template: %s", quality)
     for doubt in doubtful:
-        log.warning("%s: %s", snakemake.output.to_t1w, doubt)
-    about = sidecar.Sidecar(
-        snakemake, packages=["antspyx", "numpy", "scipy"], Quality=quality, Warnings=doubtful
-    )
-    units = {"Units": "mm", "SpatialReference": snakemake.params.reference}
-    transforms.save_displacement(
-        snakemake.output.to_t1w, found.to_t1w, found.template_affine, metadata=about(**units)
-    )
-    units["SpatialReference"] = metadata.SPATIAL_REFERENCES["T1w"]
-    transforms.save_displacement(
-        snakemake.output.to_template, found.to_template, found.t1w_affine, metadata=about(**units)
-    )
+        log.warning("%s: %s", out.to_t1w, doubt)
+    made = {"Quality": quality, "Warnings": doubtful}
+    about = sidecar.Sidecar(snakemake, packages=["antspyx", "numpy", "scipy"], **made)
+    for path, field, affine, space in (
+        (out.to_t1w, found.to_t1w, found.template_affine, snakemake.params.reference),
+        (out.to_template, found.to_template, found.t1w_affine, SPATIAL_REFERENCES["T1w"]),
+    ):
+        units = about(Units="mm", SpatialReference=space)
+        transforms.save_displacement(path, field, affine, metadata=units)
     image, mask, grid = target.extracted(settings["registration_mm"])
-    figure = registration(
-        image, grid, moved, grid, mask=mask,
-        title="Alignment of T1w and template",
-        subtitle=f"Orange: edges of the template. {doubts.caption(quality, doubtful)}",
-    )  # fmt: skip
-    save(figure, snakemake.output.figure)
+    texts = {"title": "Alignment of T1w and template"}
+    texts["subtitle"] = f"Orange: edges of the template. {doubts.caption(quality, doubtful)}"
+    save(registration(image, grid, moved, grid, mask=mask, **texts), out.figure)

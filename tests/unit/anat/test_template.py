@@ -120,10 +120,8 @@ def test_the_head_around_the_brain_is_not_looked_at(target):
 
 def test_files_of_different_grids_are_refused(target):
     image, mask, affine = target.image, target.mask, target.affine
-    template.require_one_grid(image, affine, mask, affine)
+    template.given(image, affine, mask, affine)
     with pytest.raises(GridMismatchError, match=r"template.image.*template.mask"):
-        template.require_one_grid(
-            image, affine, *grids.crop_to_mask(mask, affine, mask, margin_mm=0)[:2]
-        )
+        template.given(image, affine, *grids.crop_to_mask(mask, affine, mask, margin_mm=0)[:2])
     with pytest.raises(DataError, match="holds no voxel"):
-        template.require_one_grid(image, affine, np.zeros_like(mask), affine)
+        template.given(image, affine, np.zeros_like(mask), affine)

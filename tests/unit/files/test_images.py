@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from mebold.errors import DataError
-from mebold.files import atomic, images, series, tables, transforms
+from mebold.files import atomic, images, series, stream, tables, transforms
 from mebold.geometry import affines
 
 AFFINE = affines.rigid_matrix([5, -3, 2, 0.1, -0.2, 0.3], [0, 0, 0]) @ np.diag([2.0, 2.0, 3.0, 1])
@@ -33,8 +33,7 @@ def test_volume_by_volume_writes_the_same_image(tmp_path, rng, name):
     values = rng.normal(size=(mask.sum(), 130)).astype(np.float32)
     whole, streamed = tmp_path / "whole" / name, tmp_path / "streamed" / name
     images.save(whole, series.unmask(values, mask), AFFINE, tr=1.9)
-    shape = (*mask.shape, 130)
-    images.save_volumes(streamed, series.volumes(values, mask), AFFINE, shape=shape, tr=1.9)
+    stream.save(streamed, values, mask, AFFINE, tr=1.9)
     assert np.array_equal(images.load(streamed)[0], images.load(whole)[0])
     assert nib.load(streamed).header == nib.load(whole).header
 
@@ -43,7 +42,7 @@ def test_missing_or_misshapen_volumes_leave_no_image(tmp_path):
     flat = [np.zeros((2, 3, 4), np.float32)] * 2
     for shape, message in [((2, 3, 4, 3), "2 volumes were given"), ((2, 3, 5, 2), "needed is")]:
         with pytest.raises(DataError, match=message):
-            images.save_volumes(tmp_path / "a.nii", flat, AFFINE, shape=shape)
+            stream.save_volumes(tmp_path / "a.nii", flat, AFFINE, shape=shape)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -164,10 +164,18 @@ def quality(template: Brain, t1w: Brain, alignment: Alignment) -> tuple[dict, np
     }, moved
 
 
-def require_one_grid(
+def given(
     image: np.ndarray, affine: np.ndarray, mask: np.ndarray, mask_affine: np.ndarray
-) -> None:
-    """Raise when template and mask are no volumes of one grid, or the mask is empty."""
+) -> Brain:
+    """Return the brain of a template of the user, (x, y, z) image and bool mask on one grid.
+
+    Raises
+    ------
+    GridMismatchError
+        When they are no volumes of one grid.
+    DataError
+        When the mask is empty.
+    """
     if image.ndim != 3 or not affines.same_grid(image.shape, affine, mask.shape, mask_affine):
         message = (
             f"`template.image` has the shape {image.shape}, `template.mask` {mask.shape}, or their "
@@ -176,3 +184,4 @@ def require_one_grid(
         raise GridMismatchError(message)
     if not mask.any():
         raise DataError("`template.mask` holds no voxel: give the brain mask of the template.")
+    return Brain(image, mask, affine)

@@ -109,6 +109,11 @@ def difference_table(
     return pd.DataFrame(rows, columns=PAIRED_COLUMNS)
 
 
+def compared_only(references: Sequence[str], results: Mapping[str, VariantMetrics]) -> list[str]:
+    """Return the references that a session compares, in their order: it may lack a variant."""
+    return [reference for reference in references if reference in results]
+
+
 def _paired_rows(
     result: VariantMetrics, other: VariantMetrics, confidence: float, head: tuple
 ) -> list[tuple]:

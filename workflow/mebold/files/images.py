@@ -1,6 +1,5 @@
 """NIfTI images in and out: volumes, masks, series, and the sidecar beside each."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import nibabel as nib
@@ -117,57 +116,16 @@ def save(
         if not np.all((data >= limits.min) & (data <= limits.max)):
             message = f"{path}: values do not fit {np.dtype(dtype)} or are not finite."
             raise DataError(message)
-    header = _header(data.shape, affine, dtype, tr)
+    header = new_header(data.shape, affine, dtype, tr)
     header["intent_code"] = intent
     image = nib.Nifti1Image(data.astype(dtype, copy=False), affine, header)
-    with atomic(path) as partial, _open_to_write(partial) as stream:
+    with atomic(path) as partial, open_to_write(partial) as stream:
         image.to_stream(stream)
     if metadata is not None:
         write_json(sidecar(path), metadata)
 
 
-def save_volumes(
-    path: str | Path,
-    volumes: Iterable[np.ndarray],
-    affine: np.ndarray,
-    *,
-    shape: tuple[int, int, int, int],
-    tr: float | None = None,
-    metadata: dict | None = None,
-) -> None:
-    """Write a float32 image with one volume in memory at a time.
-
-    Parameters
-    ----------
-    path : path-like
-        Ends in ``.nii`` or ``.nii.gz``.
-    volumes : iterable of (x, y, z) arrays
-    shape : tuple of int
-        (x, y, z, t) of the image.
-    affine, tr, metadata
-        As in `save`.
-
-    Raises
-    ------
-    DataError
-        When the volumes are not t arrays of (x, y, z).
-    """
-    count = 0
-    with atomic(path) as partial, _open_to_write(partial) as stream:
-        _header(shape, affine, np.float32, tr).write_to(stream)
-        for count, volume in enumerate(volumes, start=1):
-            if volume.shape != tuple(shape[:3]):
-                message = f"{path}: volume {count} has shape {volume.shape}, needed is {shape[:3]}."
-                raise DataError(message)
-            stream.write(np.asarray(volume, np.float32).tobytes(order="F"))
-        if count != shape[3]:
-            message = f"{path}: {count} volumes were given for an image of {shape[3]}."
-            raise DataError(message)
-    if metadata is not None:
-        write_json(sidecar(path), metadata)
-
-
-def _header(
+def new_header(
     shape: tuple[int, ...], affine: np.ndarray, dtype: type, tr: float | None
 ) -> nib.Nifti1Header:
     """Return the header of a single-file image, with both forms of the affine."""
@@ -184,7 +142,7 @@ def _header(
     return header
 
 
-def _open_to_write(path: Path) -> nib.openers.Opener:
+def open_to_write(path: Path) -> nib.openers.Opener:
     """Open an image file for writing; compressed quickly when its name ends in ``.gz``."""
     options = {"compresslevel": _GZIP_LEVEL} if path.name.endswith(".gz") else {}
     return nib.openers.Opener(path, "wb", **options)

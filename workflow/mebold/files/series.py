@@ -4,15 +4,12 @@ Inside the workflow a series in output space never becomes a 4D grid: a brain ma
 of it. Voxels are those of the mask in C order.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from mebold.errors import GridMismatchError
 from mebold.files import images
-
-_VOLUMES_AT_ONCE = 64
 
 
 def create(path: str | Path, shape: tuple[int, ...]) -> np.memmap:
@@ -68,24 +65,6 @@ def save_map(
     """Write (V,) values as an image, see `images.save`; 0 outside the mask and where not finite."""
     volume = unmask(np.nan_to_num(values), mask)
     images.save(path, volume, affine, dtype=dtype, metadata=metadata)
-
-
-def volumes(values: np.ndarray, mask: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the (x, y, z) float32 volumes of a (V, T) series, 0 outside the mask.
-
-    One array is filled again and again: a consumer that keeps volumes must copy them.
-
-    Raises
-    ------
-    GridMismatchError
-        When the number of voxels differs.
-    """
-    volume = unmask(np.zeros(len(values), np.float32), mask)
-    for first in range(0, values.shape[1], _VOLUMES_AT_ONCE):
-        # By blocks: a single column touches every page of the series.
-        for column in np.ascontiguousarray(values[:, first : first + _VOLUMES_AT_ONCE].T):
-            volume[mask] = column
-            yield volume
 
 
 def open_variant(path: str | Path, *, echo: int) -> np.ndarray:

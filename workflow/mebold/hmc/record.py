@@ -3,11 +3,17 @@
 import numpy as np
 import pandas as pd
 
+from mebold.geometry import affines
 from mebold.hmc import path
 from mebold.hmc.path import framewise_displacement
 from mebold.hmc.track import Motion
 
 _NAMES = ["trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z"]
+
+
+def centre_of(mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Return the mean place (3,) of the voxels of a mask (x, y, z), world mm."""
+    return affines.grid_points(mask.shape, affine, mask).mean(axis=0)
 
 
 def motion_record(
@@ -38,3 +44,8 @@ def motion_record(
     moved = np.nan_to_num(table["framewise_displacement"].to_numpy()) > outlier_mm
     flags = {"OutlierVolumes": moved, "DoubtfulVolumes": motion.doubtful}
     return table, {name: np.flatnonzero(flag).tolist() for name, flag in flags.items()}
+
+
+def traces(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return parameters (t, 6) and framewise displacement (t,) of a table of `motion_record`."""
+    return table[_NAMES].to_numpy(), table["framewise_displacement"].to_numpy()

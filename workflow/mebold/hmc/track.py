@@ -190,9 +190,9 @@ def _motion(fits: list[Fit | None]) -> Motion:
 def reference(
     series: np.ndarray | None,
     affine: np.ndarray,
+    fwhm_mm: float,
     *,
     sbref: tuple[np.ndarray, np.ndarray] | None = None,
-    fwhm_mm: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the reference of a series: its single-band reference, or a mean of its volumes.
 
@@ -202,10 +202,10 @@ def reference(
         Raw magnitudes of one echo; not used, and may be None, with an `sbref`.
     affine : ndarray, shape (4, 4)
         Voxel to world of the series, mm.
-    sbref : (volume (x, y, z), affine (4, 4)), optional
-        Single-band reference of the same echo, which may lie on a grid of its own.
     fwhm_mm : float
         Smoothing of the registration for the mean, mm.
+    sbref : (volume (x, y, z), affine (4, 4)), optional
+        Single-band reference of the same echo, which may lie on a grid of its own.
 
     Returns
     -------

@@ -197,24 +197,6 @@ def of_trials(
     )
 
 
-def subject_selections(groups: Mapping[str, int]) -> dict[str, Selection]:
-    """Return the selections of a subject's maps, in the order in which they are written.
-
-    Parameters
-    ----------
-    groups : mapping of str to int
-        Name of a map to the exact number of presentations of its images.
-
-    Returns
-    -------
-    dict of str to Selection
-        The groups, then ``Allrep`` (every repeated image) and ``DifferentRuns``.
-    """
-    exact = {name: Selection(exact_repeats=count) for name, count in groups.items()}
-    rest = {"Allrep": Selection(), "DifferentRuns": Selection(pairs="different_runs")}
-    return exact | rest
-
-
 def _join(parts: list[NoiseCeiling]) -> NoiseCeiling:
     """Concatenate the results of consecutive voxels."""
     maps = [

@@ -19,6 +19,8 @@ MAPS = {
     "residual_sd": "units of the magnitude: SD over time of what was removed",
     "components_removed": "number of components, mean over the patches of a voxel",
 }
+#: Those that the figure shows.
+DRAWN = ("gfactor", "residual_sd", "components_removed")
 _MEDIANS = ("gfactor", "noise_sd", "residual_sd", "components_removed", "energy_removed")
 
 

@@ -1,6 +1,6 @@
 """The region in which variants are compared: one mask for all, that no variant defines alone."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,11 @@ class Region:
     mask: np.ndarray
     score: np.ndarray
     about: str
+
+
+def is_mask(source: str, variants: Collection[str]) -> bool:
+    """Tell whether a source of the region is a mask of the user, neither mean nor variant."""
+    return source != "consensus" and source not in variants
 
 
 def choose(

@@ -4,7 +4,7 @@ import logging
 
 import numpy as np
 
-from mebold.fmap.session import Map
+from mebold.fmap.session import Map, brain_of
 from mebold.geometry import displacement, grids
 from mebold.registration import rigid
 
@@ -77,3 +77,27 @@ def at_boldref(
             boldref, affine, field_hz=hertz, direction=direction, readout_s=readout_s
         )
     return hertz, to_fieldmap
+
+
+def outlines(
+    field: Map, shape: tuple[int, int, int], affine: np.ndarray, to_fieldmap: np.ndarray
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return the brain that a field map shows, on the grid of a reference image.
+
+    Parameters
+    ----------
+    field : Map
+    shape, affine
+        Grid of the reference image; voxel to world (4, 4), mm.
+    to_fieldmap : (4, 4) array
+        From `at_boldref`.
+
+    Returns
+    -------
+    list of (mask (x, y, z) bool, affine)
+        One, or none where the map has no magnitude.
+    """
+    if not field.magnitude.any():
+        return []
+    brain = grids.onto(brain_of(field), field.affine, shape, affine, matrix=to_fieldmap)
+    return [(brain > 0.5, affine)]

@@ -14,6 +14,7 @@ the voxels as acquired; smoothing is in the plane of a slice, because the slices
 acquired at different times of a breath.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ from scipy import ndimage
 
 from mebold.errors import DataError, GridMismatchError, MetadataError
 from mebold.geometry import affines, interpolation
+
+logger = logging.getLogger(__name__)
 
 _FWHM_TO_SIGMA = 1.0 / np.sqrt(8.0 * np.log(2.0))
 # Where little signal is in reach of the kernel, one this many times wider decides, and where
@@ -296,9 +299,11 @@ def summary(
     values = change_hz[brain.reshape(change_hz.shape[:3])]
     means = values.mean(axis=0, dtype=np.float64)
     voxel_mm = affines.voxel_sizes(affine)["ijk".index(static.direction[0])]
-    return {
+    found = {
         "RootMeanSquare": float(np.sqrt(np.mean(np.square(values), dtype=np.float64))),
         "LargestMeanChange": float(np.abs(means).max()),
         "AmbiguousFrom": float(0.5 / np.diff(echo_times_s).max()),
         "MillimetresPerHertz": float(static.readout_s * voxel_mm),
     }
+    logger.info("change of the field: %s", found)
+    return found

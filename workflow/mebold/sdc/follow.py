@@ -48,14 +48,12 @@ def motion_without(
         As `mebold.hmc.track.track`.
     """
     widths = rigid.smoothing(affine, smoothing)
-    reference, reference_affine = track.reference(
-        series, affine, sbref=sbref, fwhm_mm=widths["fwhm_mm"]
-    )
+    reference, grid = track.reference(series, affine, widths["fwhm_mm"], sbref=sbref)
     return track.track(
         without_change(series, change_hz, affine, **static.epi),
         reference,
         affine,
-        reference_affine=reference_affine,
+        reference_affine=grid,
         mask=static.mask,
         **widths,
         n_threads=n_threads,

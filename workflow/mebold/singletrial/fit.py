@@ -196,6 +196,27 @@ def fields(found: result.SingleTrialFit) -> dict:
     return named
 
 
+def maps(fields: Mapping) -> dict[str, tuple[np.ndarray, type, dict]]:
+    """Return the maps of a fit that users get.
+
+    Parameters
+    ----------
+    fields : mapping
+        From `fields`.
+
+    Returns
+    -------
+    dict of str to (values (V,), dtype on disk, metadata)
+        ``r2`` (percent), ``hrf`` (index of the response, from 0) and ``fracridge`` (above 0 to 1);
+        0 where a voxel has no model.
+    """
+    return {
+        "r2": (np.nan_to_num(fields["r2"]), np.float32, {"Units": "percent"}),
+        "hrf": (np.nan_to_num(fields["hrf_index"]), np.int16, {}),
+        "fracridge": (np.nan_to_num(fields["frac_value"]), np.float32, {"Units": "fraction"}),
+    }
+
+
 def summary(session: Session, found: result.SingleTrialFit) -> dict:
     """Return what a reader wants to know of a fit before opening its maps."""
     repeats = session.trials["label"].value_counts()

@@ -1,0 +1,103 @@
+"""Images of series that are too long for memory, written one volume at a time."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from mebold.errors import DataError
+from mebold.files import images, series
+from mebold.files.atomic import atomic
+from mebold.files.tables import sidecar, write_json
+
+_VOLUMES_AT_ONCE = 64
+
+
+def save(
+    path: str | Path,
+    values: np.ndarray,
+    mask: np.ndarray,
+    affine: np.ndarray,
+    *,
+    tr: float | None = None,
+    metadata: dict | None = None,
+) -> None:
+    """Write a masked series as a float32 image, 0 outside the mask.
+
+    Parameters
+    ----------
+    path : path-like
+        Ends in ``.nii`` or ``.nii.gz``.
+    values : (V, T) array
+        May be a memory map.
+    mask : (x, y, z) bool array
+        With V true voxels, in C order.
+    affine, tr, metadata
+        As in `mebold.files.images.save`.
+
+    Raises
+    ------
+    GridMismatchError
+        When the number of voxels differs.
+    """
+    shape = (*mask.shape, values.shape[1])
+    save_volumes(path, volumes(values, mask), affine, shape=shape, tr=tr, metadata=metadata)
+
+
+def save_volumes(
+    path: str | Path,
+    volumes: Iterable[np.ndarray],
+    affine: np.ndarray,
+    *,
+    shape: tuple[int, int, int, int],
+    tr: float | None = None,
+    metadata: dict | None = None,
+) -> None:
+    """Write a float32 image with one volume in memory at a time.
+
+    Parameters
+    ----------
+    path : path-like
+        Ends in ``.nii`` or ``.nii.gz``.
+    volumes : iterable of (x, y, z) arrays
+    shape : tuple of int
+        (x, y, z, t) of the image.
+    affine, tr, metadata
+        As in `mebold.files.images.save`.
+
+    Raises
+    ------
+    DataError
+        When the volumes are not t arrays of (x, y, z).
+    """
+    count = 0
+    with atomic(path) as partial, images.open_to_write(partial) as stream:
+        images.new_header(shape, affine, np.float32, tr).write_to(stream)
+        for count, volume in enumerate(volumes, start=1):
+            if volume.shape != tuple(shape[:3]):
+                message = f"{path}: volume {count} has shape {volume.shape}, needed is {shape[:3]}."
+                raise DataError(message)
+            stream.write(np.asarray(volume, np.float32).tobytes(order="F"))
+        if count != shape[3]:
+            message = f"{path}: {count} volumes were given for an image of {shape[3]}."
+            raise DataError(message)
+    if metadata is not None:
+        write_json(sidecar(path), metadata)
+
+
+def volumes(values: np.ndarray, mask: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the (x, y, z) float32 volumes of a (V, T) series, 0 outside the mask.
+
+    One array is filled again and again: a consumer that keeps volumes must copy them.
+
+    Raises
+    ------
+    GridMismatchError
+        When the number of voxels differs.
+    """
+    volume = series.unmask(np.zeros(len(values), np.float32), mask)
+    for first in range(0, values.shape[1], _VOLUMES_AT_ONCE):
+        # By blocks: a single column touches every page of the series.
+        for column in np.ascontiguousarray(values[:, first : first + _VOLUMES_AT_ONCE].T):
+            volume[mask] = column
+            yield volume

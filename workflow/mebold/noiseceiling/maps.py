@@ -1,0 +1,75 @@
+"""Which noise ceilings are written of a session and of a subject, and what is said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mebold.noiseceiling.sums import NoiseCeiling, Selection
+
+_CLEAR_R2 = 15.0  # percent; the name of the mask says it
+
+
+def session_selections() -> dict[str, Selection]:
+    """Return the selections of a session's maps: ``all`` pairs, and those ``between`` runs."""
+    return {"all": Selection(), "between": Selection(pairs="different_runs")}
+
+
+def subject_selections(groups: Mapping[str, int]) -> dict[str, Selection]:
+    """Return the selections of a subject's maps, in the order in which they are written.
+
+    Parameters
+    ----------
+    groups : mapping of str to int
+        Name of a map to the exact number of presentations of its images.
+
+    Returns
+    -------
+    dict of str to Selection
+        The groups, then ``Allrep`` (every repeated image) and ``DifferentRuns``.
+    """
+    exact = {name: Selection(exact_repeats=count) for name, count in groups.items()}
+    rest = {"Allrep": Selection(), "DifferentRuns": Selection(pairs="different_runs")}
+    return exact | rest
+
+
+def mean_r2(r2: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean variance explained over sessions, and where it is clear.
+
+    Parameters
+    ----------
+    r2 : sequence of (V,) array
+        Percent, one per session; not finite where a session has no fit.
+
+    Returns
+    -------
+    mean : (V,) array
+        Percent; not finite where any session has no fit, hence 0 in an image: readers mask with
+        a mean above 0.
+    clear : (V,) bool array
+        Above 15 percent.
+    """
+    mean = np.mean(r2, axis=0)
+    return mean, mean > _CLEAR_R2
+
+
+def summary(trials: Sequence[Sequence], found: Mapping[str, NoiseCeiling]) -> dict:
+    """Return what a reader wants to know of a subject's ceilings before opening the maps.
+
+    Parameters
+    ----------
+    trials : sequence of DataFrame
+        One per session, a row per trial.
+    found : mapping of str to NoiseCeiling
+
+    Returns
+    -------
+    dict
+        ``Sessions``, ``Trials`` of each, and ``ImagesPerRepeatCount`` of each ceiling.
+    """
+    return {
+        "Sessions": len(trials),
+        "Trials": [len(table) for table in trials],
+        "ImagesPerRepeatCount": {name: ceiling.repeats for name, ceiling in found.items()},
+    }
