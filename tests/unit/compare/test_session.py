@@ -214,3 +214,9 @@ def test_bad_shapes_are_named():
         evaluate(betas(), roi=ROI[:-1])
     with pytest.raises(DataError, match="ROI has 0 voxels and the rest of the brain 40"):
         evaluate(betas(), roi=np.zeros(40, bool))
+
+
+def test_a_session_is_compared_with_the_references_that_it_has():
+    results = dict.fromkeys(["nordicSingle", "standardSingle"])
+    wanted = ["standardSingle", "nordicIca", "nordicSingle"]
+    assert tables.compared_only(wanted, results) == ["standardSingle", "nordicSingle"]

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from mebold.geometry import affines
+from mebold.geometry import affines, phase_encoding
 from mebold.hmc import path
 from mebold.resample import slice_clock, slice_timing
-from mebold.resample.run import Placement, resample_run
+from mebold.resample.run import Placement, placed, resample_run
 
 SHAPE = (20, 22, 18)
 READOUT = 0.02
@@ -134,7 +134,49 @@ def test_without_slice_timing_and_field_nothing_but_motion_is_applied(placement,
 
 def test_the_intensity_factor_reaches_every_echo(rng, placement):
     echoes = [rng.normal(1000, 50, (*SHAPE, 8)).astype(np.float32) for _ in range(2)]
-    plain = run_it(echoes, placement)[0]
+    plain, before = run_it(echoes, placement)
     factor = rng.uniform(0.5, 1.5, len(placement.points)).astype(np.float32)
-    scaled = run_it(echoes, replace(placement, jacobian=factor))[0]
+    scaled, about = run_it(echoes, replace(placement, jacobian=factor))
+    assert about == before | {"IntensityCorrectedForDistortion": True}
     np.testing.assert_allclose(scaled, plain * factor[:, None], rtol=1e-6)
+
+
+def test_a_correction_of_gradient_nonlinearity_is_reported(rng, placement):
+    echo = rng.normal(1000, 50, (*SHAPE, 8)).astype(np.float32)
+    about = run_it([echo], replace(placement, warp_mm=np.zeros_like(placement.points)))[1]
+    assert about == run_it([echo], placement)[1] | {"NonlinearGradientCorrection": True}
+
+
+@pytest.mark.parametrize("warped", [False, True])
+def test_field_and_factor_are_read_where_the_scanner_put_each_point(placement, warped):
+    """A field linear in space is read exactly, and has one factor everywhere."""
+    grid = affines.grid_points(SHAPE, placement.affine)
+    slope = np.array([0.3, -0.7, 0.5])
+    field = (grid @ slope + 20.0).reshape(SHAPE).astype(np.float32)
+    shift = np.array([1.5, -1.0, 0.5]) if warped else np.zeros(3)
+    warp = np.broadcast_to(shift.astype(np.float32), (*SHAPE, 3))
+    known = {name: getattr(placement, name) for name in ("affine", "motion", "centre")}
+    found = placed(
+        placement.points, placement.to_boldref, field=(field, placement.affine),
+        warp=(warp, placement.affine) if warped else None, jacobian_of=RUN, **known,
+    )  # fmt: skip
+    there = affines.apply(placement.to_boldref, placement.points) + shift
+    inside = affines.apply(np.linalg.inv(placement.affine), there)
+    inside = ((inside > 0) & (inside < np.array(SHAPE) - 1)).all(axis=1)
+    assert inside.mean() > 0.9
+    np.testing.assert_allclose(found.field_hz[inside], (there @ slope + 20.0)[inside], atol=1e-2)
+    epi = {"direction": RUN["direction"], "readout_s": READOUT}
+    step = phase_encoding.voxel_shift(placement.affine[:3, 1] @ slope, **epi)
+    np.testing.assert_allclose(found.jacobian[inside], 1 + step, atol=1e-4)
+    if warped:
+        np.testing.assert_allclose(found.warp_mm, np.broadcast_to(shift, there.shape), atol=1e-6)
+    else:
+        assert found.warp_mm is None
+
+
+def test_what_is_not_known_is_not_placed(placement):
+    known = {name: getattr(placement, name) for name in ("affine", "motion", "centre")}
+    found = placed(placement.points, placement.to_boldref, jacobian_of=RUN, **known)
+    assert found.field_hz is found.warp_mm is found.jacobian is found.change_hz is None
+    field = np.ones(SHAPE, np.float32), placement.affine
+    assert placed(placement.points, placement.to_boldref, field=field, **known).jacobian is None

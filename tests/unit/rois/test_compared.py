@@ -38,3 +38,9 @@ def test_given_mask_is_taken_as_it_is():
     region = choose("mine.nii.gz", given=given)
     assert np.array_equal(region.mask, given)
     assert "mine.nii.gz" in region.about
+
+
+def test_a_mask_is_neither_the_mean_nor_a_variant():
+    assert compared.is_mask("mine.nii.gz", SCORES)
+    assert not compared.is_mask("consensus", SCORES)
+    assert not compared.is_mask("nordicOptcom", SCORES)

@@ -6,6 +6,7 @@ from geometry_cases import grid, head
 
 from mebold.fmap.session import Map
 from mebold.geometry import affines, displacement
+from mebold.registration import similarity
 from mebold.sdc import boldref
 
 SHAPE = (34, 38, 30)
@@ -59,3 +60,16 @@ def test_the_correction_restores_the_image(scene):
     wrong = displacement.undistorted(distorted, EPI, field_hz=known, direction="j", **options)
     error = [np.abs(image - true)[mask].mean() for image in (right, distorted, wrong)]
     assert error[0] < 0.1 * error[1] < 0.1 * error[2]
+
+
+def test_the_outline_is_the_brain_of_the_map_in_the_position_of_the_reference(scene):
+    _, true, session = scene
+    ((outline, grid),) = boldref.outlines(session, SHAPE, EPI, POSE)
+    assert grid is EPI
+    wrong = boldref.outlines(session, SHAPE, EPI, np.linalg.inv(POSE))[0][0]
+    brain = true > 300
+    right, other = (similarity.dice(mask, brain) for mask in (outline, wrong))
+    assert right > 0.85
+    assert right > other
+    empty = session._replace(magnitude=np.zeros(SHAPE))
+    assert boldref.outlines(empty, SHAPE, EPI, POSE) == []

@@ -10,7 +10,7 @@ from mebold.errors import DataError, GridMismatchError, MetadataError
 from mebold.geometry import affines
 from mebold.hmc import track
 from mebold.resample.interpolate import field_at_points
-from mebold.sdc.change import Static, field_change, summary, without_change
+from mebold.sdc.change import Static, doubts, field_change, summary, without_change
 
 SHAPE, AFFINE = cases.ORIENTATIONS["oblique"]
 HEAD_MM = np.array([50.0, 58.0, 46.0])
@@ -242,3 +242,10 @@ def test_summary_has_units_that_meet_their_definitions(scan, change):
     assert 1.0 < found["LargestMeanChange"] < 2.5
     assert found["AmbiguousFrom"] == pytest.approx(28.06, abs=0.01)
     assert found["MillimetresPerHertz"] == pytest.approx(0.086)
+
+
+@pytest.mark.parametrize(("mean", "count"), [(13.0, 0), (15.0, 1)])
+def test_a_change_near_half_a_turn_between_echoes_is_doubted(mean, count):
+    found = doubts({"LargestMeanChange": mean, "AmbiguousFrom": 28.0})
+    assert len(found) == count
+    assert all("may have turned" in doubt and "15.0" in doubt for doubt in found)

@@ -110,3 +110,13 @@ def test_summary_of_a_fit_counts_repeats(data):
     fields = fit.fields(result)
     assert fields["betas"].shape == (30, 8)
     assert np.all(fields["frac_value"] == 1)
+    maps = fit.maps(fields | {"r2": np.where(np.arange(30) == 4, np.nan, fields["r2"])})
+    assert {name: about for name, (_, _, about) in maps.items()} == {
+        "r2": {"Units": "percent"},
+        "hrf": {},
+        "fracridge": {"Units": "fraction"},
+    }
+    assert maps["r2"][0][4] == 0
+    np.testing.assert_array_equal(maps["hrf"][0], fields["hrf_index"])
+    assert maps["hrf"][1] is np.int16
+    np.testing.assert_array_equal(maps["fracridge"][0], fields["frac_value"])

@@ -1,0 +1,76 @@
+"""What several scripts read or write alike: grids, echoes, sessions."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mebold.files import images, series, tables
+from mebold.jobs import echoes, grid, session
+
+AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
+
+
+def test_a_grid_is_written_with_a_wider_mask_of_the_series(tmp_path, rng):
+    names = ("underlay", "mask", "series_mask", "dseg")
+    out = SimpleNamespace(**{name: tmp_path / f"{name}.nii.gz" for name in names})
+    image = rng.normal(size=(9, 9, 9)).astype(np.float32)
+    mask = np.zeros((9, 9, 9), bool)
+    mask[4, 4, 4] = True
+    grid.save(out, image, mask, 3 * mask, AFFINE, dilation=1, about=dict)
+    read = {name: images.load(getattr(out, name))[0] for name in names}
+    np.testing.assert_array_equal(read["underlay"], image)
+    np.testing.assert_array_equal(read["mask"], mask)
+    assert read["series_mask"].sum() == 7
+    np.testing.assert_array_equal(read["dseg"], 3 * mask)
+    assert tables.read_json(tmp_path / "dseg.json") == {
+        "LabelMap": {"1": "CSF", "2": "GM", "3": "WM"}
+    }
+    assert tables.read_json(tmp_path / "underlay.json") == {"SkullStripped": False}
+    for name in ("mask", "series_mask"):
+        assert tables.read_json(tmp_path / f"{name}.json") == {"Type": "Brain"}
+
+
+@pytest.mark.parametrize(("wanted", "top"), [("auto", 4096), ([0, 4095], 4095)])
+def test_echoes_are_cut_and_phases_scaled(tmp_path, rng, wanted, top):
+    files = SimpleNamespace(magnitude=[], phase=[])
+    phase = np.linspace(0, 4095, 3 * 4 * 5 * 6).reshape(3, 4, 5, 6).round()
+    for echo in range(2):
+        for name, data in (("magnitude", rng.normal(size=phase.shape)), ("phase", phase)):
+            path = str(tmp_path / f"{name}{echo}.nii")
+            images.save(path, data.astype(np.float32), AFFINE)
+            getattr(files, name).append(path)
+    own = np.ones((3, 4, 5, 4), np.float32)
+    magnitudes, phases = echoes.read(files, volumes=6, phase_range=wanted, known={1: own})
+    assert magnitudes[1] is own
+    np.testing.assert_array_equal(magnitudes[0], images.load(files.magnitude[0])[0])
+    np.testing.assert_allclose(phases[1], phase * 2 * np.pi / top, rtol=1e-5)
+    magnitudes, phases = echoes.read(files, volumes=4, phase_range=[0, 4095])
+    assert {a.shape for a in magnitudes + phases} == {(3, 4, 5, 4)}
+
+
+def test_a_session_takes_its_echo_from_stores_of_all(tmp_path, rng):
+    data = rng.normal(size=(3, 20, 40)).astype(np.float32)
+    files = SimpleNamespace(series=[], events=[])
+    for run, values in enumerate((data, data[2])):
+        files.series.append(tmp_path / f"{run}.npy")
+        series.create(files.series[-1], values.shape)[:] = values
+        files.events.append(tmp_path / f"{run}.tsv")
+        events = pd.DataFrame({"onset": [4.0, 9.0], "stim_name": ["a", "b"]})
+        tables.write_tsv(files.events[-1], events)
+    runs = [
+        {"stem": f"run-{n}", "session": None, "run": str(n), "tr_out": 1.0, "single_echo": 1}
+        for n in (1, 2)
+    ]
+    design = {
+        "label_column": "stim_name",
+        "blank": {},
+        "stimulus_duration_s": 2.0,
+        "minimum_volumes": 10,
+    }
+    found = session.read(files, runs=runs, design=design)
+    np.testing.assert_array_equal(found.data[0], data[1])
+    np.testing.assert_array_equal(found.data[1], data[2])
+    assert found.trials["label"].tolist() == ["a", "b", "a", "b"]
+    assert found.used == ["run-1", "run-2"]
