@@ -3,13 +3,16 @@
 The head frame is the world frame of the subject's T1w image. Millimetres and hertz.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
+from nibabel import orientations
 from scipy import ndimage
 
 from mebold.geometry import affines
+from mebold.phantom import sources
+from mebold.phantom.sources import Sphere
 from mebold.phantom.spec import PhantomSpec
 
 _COARSE_MM = 4.0
@@ -37,7 +40,10 @@ class Head:
     centre : (3,) array
         Centre of the brain, head frame: the centre of all simulated rotations.
     field_peak_hz : float
-        Largest off-resonance outside the brain's rim.
+        Largest off-resonance outside the brain's rim; with `air`, what scales the rest of the
+        shim only.
+    air : tuple of Sphere
+        Air spaces without signal that take the place of the smooth hills of field.
     """
 
     to_mni: np.ndarray
@@ -45,6 +51,7 @@ class Head:
     warp_affine: np.ndarray
     centre: np.ndarray
     field_peak_hz: float
+    air: tuple[Sphere, ...] = ()
 
     def mni(self, points: np.ndarray) -> np.ndarray:
         """Return the MNI152 points (N, 3) of head points (N, 3)."""
@@ -70,22 +77,30 @@ class Head:
         """
         maps, affine = _template()
         index = affines.apply(np.linalg.inv(affine), self.mni(points)).T.astype(np.float32)
-        return {
+        found = {
             name: ndimage.map_coordinates(volume, index, order=1, mode="constant")
             for name, volume in maps.items()
         }
+        for sphere in self.air:
+            empty = sphere.holds(points)
+            for values in found.values():
+                values[empty] = 0
+        return found
 
     def field_hz(self, points: np.ndarray) -> np.ndarray:
-        """Return the off-resonance (N,) float64 in Hz at head points; smooth everywhere."""
+        """Return the off-resonance (N,) float64 in Hz at head points; smooth without `air`."""
         mni = affines.apply(self.to_mni, points)
         field = np.zeros(len(points))
-        for position, width, share, _ in _AIR:
+        for position, width, share, _ in () if self.air else _AIR:
             distance2 = ((mni - position) ** 2).sum(axis=1)
             field += share * np.exp(-distance2 / (2 * width**2))
         # What a first-order shim leaves: a weak slope and a saddle.
         y, z = mni[:, 1] / 100, mni[:, 2] / 100
         field += -0.10 - 0.08 * y + 0.06 * (y**2 - z**2)
-        return self.field_peak_hz * field
+        field *= self.field_peak_hz
+        for sphere in self.air:
+            field += sphere.field_hz(points)
+        return field
 
     def dropout_rate(self, points: np.ndarray) -> np.ndarray:
         """Return the extra R2* (N,) in 1/s that the field's unevenness causes."""
@@ -152,7 +167,7 @@ def make_head(spec: PhantomSpec, subject: str) -> Head:
     Parameters
     ----------
     spec : PhantomSpec
-        `warp_mm`, `field_peak_hz` and `seed` are used.
+        `warp_mm`, `field_peak_hz`, `air_spheres` and `seed` are used.
     subject : str
         Label; another label is another head.
 
@@ -170,7 +185,21 @@ def make_head(spec: PhantomSpec, subject: str) -> Head:
     centre = affines.apply(np.linalg.inv(to_mni), np.array([0.0, -16.0, 8.0]))
     shape, affine = centred_grid(centre, _COARSE_MM, 2 * _HALF_EXTENT_MM + 24)
     warp = np.stack([smooth_noise(rng, shape, 60 / _COARSE_MM) for _ in range(3)], axis=-1)
-    return Head(to_mni, spec.warp_mm * warp, affine, centre, spec.field_peak_hz)
+    head = Head(to_mni, spec.warp_mm * warp, affine, centre, spec.field_peak_hz)
+    return replace(head, air=_air_spaces(head)) if spec.air_spheres else head
+
+
+def _air_spaces(head: Head) -> tuple[Sphere, ...]:
+    """Return the air spaces of a head, as far from its deformed brain as in the template."""
+    target = np.array([position for position, _ in sources.AIR_SPACES])
+    points = affines.apply(np.linalg.inv(head.to_mni), target)
+    for _ in range(5):
+        # The deformation changes slowly: what misses the target is nearly the same one step on.
+        missing = target - head.mni(points)
+        points = points + missing @ np.linalg.inv(head.to_mni[:3, :3]).T
+    return tuple(
+        Sphere(point, radius) for point, (_, radius) in zip(points, sources.AIR_SPACES, strict=True)
+    )
 
 
 def smooth_noise(
@@ -216,6 +245,29 @@ def centred_grid(
     affine[:3, :3] = axes @ np.diag(np.multiply(flip, voxel_mm))
     affine[:3, 3] = centre - affine[:3, :3] @ ((np.array(shape) - 1) / 2)
     return shape, affine
+
+
+def oriented_grid(
+    shape: tuple[int, int, int], affine: np.ndarray, orientation: str
+) -> tuple[tuple[int, int, int], np.ndarray]:
+    """Return shape and affine of the same voxels with their axes in another order.
+
+    Parameters
+    ----------
+    shape : (3,) tuple of int
+    affine : (4, 4) array
+    orientation : str
+        Direction of each voxel axis, e.g. ``PSR``: the first one runs to posterior.
+
+    Returns
+    -------
+    shape : (3,) tuple of int
+    affine : (4, 4) float64 array
+    """
+    now = orientations.io_orientation(affine)
+    change = orientations.ornt_transform(now, orientations.axcodes2ornt(orientation))
+    new_shape = tuple(shape[int(axis)] for axis in np.argsort(change[:, 0]))
+    return new_shape, affine @ orientations.inv_ornt_aff(change, shape)
 
 
 def head_grid(head: Head, voxel_mm: float) -> tuple[tuple[int, int, int], np.ndarray]:

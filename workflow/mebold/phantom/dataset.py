@@ -78,22 +78,29 @@ def _write_anatomy(
     angles = np.deg2rad(np.add([2.5, -1.0, 1.5], rng.uniform(-1, 1, 3)))
     tilt = Rotation.from_euler("xyz", angles).as_matrix()
     extent = np.array(spec.t1w_fov_mm)
-    t1w_shape, t1w_affine = anatomy.centred_grid(head.centre, spec.t1w_mm, extent, rotation=tilt)
-    t1w_to_t2w = affines.rigid_matrix(motion.random_pose(rng, 1.5), head.centre)
-    t2w_shape, t2w_affine = anatomy.centred_grid(
-        head.centre, 1.15 * spec.t1w_mm, extent, flip=(-1, 1, 1)
+    t1w_shape, t1w_affine = anatomy.oriented_grid(
+        *anatomy.centred_grid(head.centre, spec.t1w_mm, extent, rotation=tilt),
+        spec.t1w_orientation,
     )
-    for suffix, shape, affine, pose, contrast in (
-        ("T1w", t1w_shape, t1w_affine, np.eye(4), anatomy.t1w_image),
-        ("T2w", t2w_shape, t2w_affine, t1w_to_t2w, anatomy.t2w_image),
+    t1w_to_t2w = affines.rigid_matrix(motion.random_pose(rng, 1.5), head.centre)
+    t1w_to_t2w[:3, 3] += spec.t2w_offset_mm
+    t2w_centre = head.centre + np.array(spec.t2w_offset_mm)
+    t2w_shape, t2w_affine = anatomy.oriented_grid(
+        *anatomy.centred_grid(t2w_centre, spec.t2w_voxel_scale * spec.t1w_mm, extent),
+        spec.t2w_orientation,
+    )
+    for suffix, shape, affine, pose, contrast, centre in (
+        ("T1w", t1w_shape, t1w_affine, np.eye(4), anatomy.t1w_image, head.centre),
+        ("T2w", t2w_shape, t2w_affine, t1w_to_t2w, anatomy.t2w_image, t2w_centre),
     ):
         points = affines.grid_points(shape, np.linalg.inv(pose) @ affine)
         signal = contrast(head.tissue(points)).reshape(shape)
-        receiver = physics.make_receiver(spec, shape, affine, head.centre)
+        receiver = physics.make_receiver(spec, shape, affine, centre)
         noise = spec.t1w_noise * rng.standard_normal((2, *shape), dtype=np.float32)
         noisy = np.hypot(signal * receiver.bias + noise[0], noise[1])
         stored = np.clip(np.round(1000 * noisy), 0, 4095).astype(np.int16)
-        raw.write_image(stem.with_name(f"{stem.name}_{suffix}.nii.gz"), stored, affine)
+        image = stored[..., None] if spec.single_volume_4d else stored
+        raw.write_image(stem.with_name(f"{stem.name}_{suffix}.nii.gz"), image, affine)
         raw.write_json(
             stem.with_name(f"{stem.name}_{suffix}.json"), raw.anatomy_sidecar(spec, suffix)
         )
@@ -131,13 +138,14 @@ def _write_session(
             _write_fieldmap(folder / "fmap" / f"{stem}_run-{label}", spec, moment, fieldmap)
             np.savez(truth / f"ses-{session}" / f"fmap-{label}.npz", **fieldmap.truth)
             continue
-        order = orders[moment.index]
+        of_run = spec.of_run(moment.index)
+        order = orders[moment.index][: of_run.shown_trials]
         events = task.events_table(spec, order, shown, spec.rng("events", *keys))
         started = time.perf_counter()
-        run = simulate_run(spec, scene, geometry, moment, order, events, keys)
+        run = simulate_run(of_run, scene, geometry, moment, order, events, keys)
         log.info("%s run %s simulated in %.1f s", stem, label, time.perf_counter() - started)
         name = f"{stem}_task-{spec.task}_run-{label}"
-        _write_run(folder / "func" / name, spec, moment, run)
+        _write_run(folder / "func" / name, of_run, moment, run)
         np.savez(truth / f"ses-{session}" / f"run-{label}.npz", **run.truth)
 
 
@@ -155,9 +163,12 @@ def _write_fieldmap(stem: Path, spec: PhantomSpec, moment: Moment, fieldmap: Fie
         for run in runs
         for echo in range(len(spec.echo_times_s))
         for suffix in ("bold", "sbref")
+        if suffix == "bold" or echo in spec.sbref_kept
     ]
     for suffix in ("magnitude1", "magnitude2", "phasediff"):
         image = getattr(fieldmap, suffix).T
+        if spec.single_volume_4d:
+            image = image[..., None]
         path = stem.with_name(f"{stem.name}_{suffix}.nii.gz")
         raw.write_image(path, image, fieldmap.truth["affine"])
         sidecar = raw.gre_sidecar(
@@ -176,16 +187,18 @@ def _write_run(stem: Path, spec: PhantomSpec, moment: Moment, run: Run) -> None:
     sources = [
         field_identifier(f"{subject}_{session}_run-{i + 1:02d}") for i in range(spec.fieldmaps)
     ]
-    affine = run.truth["affine"]
     for echo in range(len(spec.echo_times_s)):
         for part, series, reference in (
-            ("mag", run.magnitude, run.sbref_magnitude),
-            ("phase", run.phase, run.sbref_phase),
+            ("mag", run.magnitude[echo], run.sbref_magnitude[echo]),
+            ("phase", run.phase[echo], run.sbref_phase[echo]),
         ):
-            for suffix, data in (("bold", series[echo]), ("sbref", reference[echo])):
+            images = {"bold": series.T}
+            if echo in spec.sbref_kept:
+                images["sbref"] = reference.T[..., None] if spec.single_volume_4d else reference.T
+            for suffix, data in images.items():
                 name = f"{stem.name}_echo-{echo + 1}_part-{part}_{suffix}"
                 tr = spec.repetition_time_s if suffix == "bold" else None
-                raw.write_image(stem.with_name(f"{name}.nii.gz"), data.T, affine, tr)
+                raw.write_image(stem.with_name(f"{name}.nii.gz"), data, run.truth["affine"], tr)
                 sidecar = raw.epi_sidecar(
                     spec,
                     echo=echo,

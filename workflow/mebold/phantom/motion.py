@@ -122,13 +122,16 @@ def session_geometry(spec: PhantomSpec, subject: str, session: str, centre: np.n
     subject, session : str
         Labels, which choose the random stream.
     centre : (3,) array
-        Centre of the brain in the head frame.
+        Centre of the brain in the head frame, which is that of the T1w's scanner.
 
     Returns
     -------
     SessionGeometry
     """
     rng = spec.rng("session", subject, session)
+    to_scanner = np.eye(4)
+    to_scanner[:3, 3] = spec.scanner_offset_mm
+    centre = affines.apply(to_scanner, centre)
     pose = affines.rigid_matrix(random_pose(rng, spec.session_mm_deg), centre)
     # The technician's slab follows the head only roughly.
     slab_centre = affines.apply(pose, centre) + rng.uniform(-1, 1, 3)
@@ -137,10 +140,12 @@ def session_geometry(spec: PhantomSpec, subject: str, session: str, centre: np.n
     slab_centre = slab_centre + rotation @ [0.0, 0.0, spec.slab_offset_mm]
     shape = np.array(spec.epi_shape)
     epi = _las_affine(shape, spec.epi_voxel_mm, rotation, slab_centre)
-    gre_voxel = spec.epi_voxel_mm * spec.gre_voxel_scale
-    gre_shape = tuple(int(n) for n in np.ceil((shape + 2) / spec.gre_voxel_scale))
-    gre = _las_affine(np.array(gre_shape), gre_voxel, rotation, slab_centre)
-    return SessionGeometry(pose, epi, gre_shape, gre, centre)
+    gre_scale = spec.gre_voxel_scale
+    if spec.gre_voxel_mm is not None:
+        gre_scale = spec.gre_voxel_mm / spec.epi_voxel_mm
+    gre_shape = tuple(int(n) for n in np.ceil((shape + 2) / gre_scale))
+    gre = _las_affine(np.array(gre_shape), spec.gre_mm, rotation, slab_centre)
+    return SessionGeometry(pose @ to_scanner, epi, gre_shape, gre, centre)
 
 
 def _las_affine(
@@ -153,7 +158,13 @@ def _las_affine(
     return affine
 
 
-def run_pose(spec: PhantomSpec, geometry: SessionGeometry, rng: np.random.Generator) -> np.ndarray:
+def run_pose(
+    spec: PhantomSpec,
+    geometry: SessionGeometry,
+    rng: np.random.Generator,
+    *,
+    offset: np.ndarray | None = None,
+) -> np.ndarray:
     """Draw where the head lies when a run or a field map begins.
 
     Parameters
@@ -162,6 +173,8 @@ def run_pose(spec: PhantomSpec, geometry: SessionGeometry, rng: np.random.Genera
         `run_mm_deg`.
     geometry : SessionGeometry
     rng : numpy.random.Generator
+    offset : (6,) array, optional
+        A move beyond the usual one, mm and radians about the centre of rotation.
 
     Returns
     -------
@@ -169,4 +182,7 @@ def run_pose(spec: PhantomSpec, geometry: SessionGeometry, rng: np.random.Genera
         Head point to scanner point.
     """
     between = random_pose(rng, spec.run_mm_deg)
+    if offset is not None and np.any(offset):
+        moved = affines.rigid_matrix(offset, geometry.centre)
+        return moved @ affines.rigid_matrix(between, geometry.centre) @ geometry.pose
     return affines.rigid_matrix(between, geometry.centre) @ geometry.pose

@@ -6,37 +6,92 @@ import numpy as np
 from scipy import ndimage
 
 from mebold.geometry import affines
-from mebold.phantom import kernels
+from mebold.phantom import coil, kernels
 from mebold.phantom.scene import Scene
 from mebold.phantom.spec import PhantomSpec
 
 
-def components(
-    scene: Scene, field_hz: np.ndarray, pe_step_mm: np.ndarray, intensity: float
-) -> np.ndarray:
-    """Pack what `kernels.acquire` interpolates.
+def slope_along(scene: Scene, field_hz: np.ndarray, step_mm: np.ndarray) -> np.ndarray:
+    """Return how much the field changes over a step.
 
     Parameters
     ----------
     scene : Scene
     field_hz : (X, Y, Z) float32 array
         From `field_at`.
-    pe_step_mm : (3,) array
-        One voxel along the phase-encoding axis, as a vector of the head frame.
-    intensity : float
-        Stored units of S0 = 1.
+    step_mm : (3,) array
+        One voxel along an axis of the acquisition, as a vector of the head frame.
 
     Returns
     -------
-    (Z, Y, X, 4 + K) float32 array
+    (X, Y, Z) float32 array
+        Hz a step, on the head grid.
     """
-    index_step = np.linalg.inv(scene.affine)[:3, :3] @ pe_step_mm
-    slope = sum(
+    index_step = np.linalg.inv(scene.affine)[:3, :3] @ step_mm
+    return sum(
         step * gradient for step, gradient in zip(index_step, np.gradient(field_hz), strict=True)
     )
-    fixed = [intensity * scene.s0, scene.r2star, field_hz, slope]
+
+
+def slice_slope(
+    spec: PhantomSpec, scene: Scene, field_hz: np.ndarray, step_mm: np.ndarray
+) -> np.ndarray:
+    """Return the change of the field through a slice, by `slope_along`; 0 without `dephasing`."""
+    if not spec.dephasing:
+        return np.zeros_like(field_hz)
+    return slope_along(scene, field_hz, step_mm)
+
+
+def dropout_maps(
+    through_slice: np.ndarray,
+    matrix: np.ndarray,
+    shape: tuple[int, ...],
+    echo_times_s: tuple[float, ...],
+) -> np.ndarray:
+    """Return the share of signal that is left when the phases within a slice differ.
+
+    Parameters
+    ----------
+    through_slice : (X, Y, Z) array
+        From `slice_slope`: s, in Hz.
+    matrix, shape : acquisition, as in `on_grid`
+    echo_times_s : (E,) tuple of float
+
+    Returns
+    -------
+    (E, x, y, z) float32 array
+        0 to 1: ``|sin(pi s TE) / (pi s TE)|``, of slices with a rectangular profile.
+    """
+    slope = on_grid(through_slice, matrix, shape)
+    return np.stack([np.abs(np.sinc(slope * np.float32(te))) for te in echo_times_s])
+
+
+def components(
+    scene: Scene,
+    signal: np.ndarray,
+    field_hz: np.ndarray,
+    slopes: tuple[np.ndarray, np.ndarray],
+) -> np.ndarray:
+    """Pack what `kernels.acquire` interpolates.
+
+    Parameters
+    ----------
+    scene : Scene
+    signal : (X, Y, Z) float32 array
+        At TE 0, stored units.
+    field_hz : (X, Y, Z) float32 array
+        From `field_at`.
+    slopes : pair of (X, Y, Z) float32 arrays
+        Change of the field per voxel along the phase-encoding axis and through the slice, Hz,
+        from `slope_along` and `slice_slope`; 0 leaves out what it causes.
+
+    Returns
+    -------
+    (Z, Y, X, 5 + K) float32 array
+    """
+    fixed = [signal, scene.r2star, field_hz, *slopes]
     n_patterns = scene.patterns.shape[-1]
-    packed = np.empty((*scene.s0.T.shape, len(fixed) + n_patterns), dtype=np.float32)
+    packed = np.empty((*signal.T.shape, len(fixed) + n_patterns), dtype=np.float32)
     for channel, values in enumerate(fixed):
         packed[..., channel] = values.T
     packed[..., len(fixed) :] = scene.patterns.transpose(2, 1, 0, 3)
@@ -70,7 +125,7 @@ def make_receiver(
     Parameters
     ----------
     spec : PhantomSpec
-        `bias_strength`, `gfactor_peak`.
+        `bias_strength`, `coil_elements`, `gfactor_peak`.
     shape, affine : acquisition grid
     centre : (3,) array
         Middle of the coil, scanner mm.
@@ -79,9 +134,13 @@ def make_receiver(
     -------
     Receiver
     """
-    x, y, z = ((affines.grid_points(shape, affine) - centre) / 100).T
-    near = 0.7 * (x**2 + (y + 0.1) ** 2 + z**2) + 0.25 * x - 0.35 * y + 0.2 * x * z
-    bias = np.exp(spec.bias_strength * (2 * near - 0.5))
+    offset = affines.grid_points(shape, affine) - centre
+    x, y, z = (offset / 100).T
+    if spec.coil_elements:
+        bias = coil.sensitivity(offset, spec.coil_elements)
+    else:
+        near = 0.7 * (x**2 + (y + 0.1) ** 2 + z**2) + 0.25 * x - 0.35 * y + 0.2 * x * z
+        bias = np.exp(spec.bias_strength * (2 * near - 0.5))
     phase = 1.5 * np.sin(2.1 * x + 0.7) + 1.9 * np.cos(1.7 * y - 1.1 * z) + 1.2 * z + 0.8 * x * y
     index = np.indices(shape).reshape(3, -1).T / (np.array(shape) - 1) - 0.5
     hill = np.exp(-((index / (0.24, 0.28, 0.45)) ** 2).sum(axis=1) / 2)
@@ -133,6 +192,32 @@ def on_grid(volume: np.ndarray, matrix: np.ndarray, shape: tuple[int, ...]) -> n
     position = matrix[:, :3] @ index + matrix[:, 3:]
     values = ndimage.map_coordinates(volume, position, order=1, mode="nearest")
     return values.reshape(shape).astype(np.float32)
+
+
+def in_grid(points: np.ndarray, matrices: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return which points lie inside an acquisition grid at every one of several poses.
+
+    Parameters
+    ----------
+    points : (N, 3) array
+        Head mm.
+    matrices : (P, 4, 4) array
+        Head point to acquisition voxel.
+    shape : (3,) tuple of int
+        Size of the acquisition grid; the outermost voxels belong to it with their whole width.
+
+    Returns
+    -------
+    (N,) bool array
+    """
+    inside = np.ones(len(points), dtype=bool)
+    last = np.array(shape) - 0.5
+    for matrix in matrices:
+        # Only points that no pose has lost so far can still be lost.
+        left = np.flatnonzero(inside)
+        index = affines.apply(matrix, points[left])
+        inside[left] = ((index >= -0.5) & (index <= last)).all(axis=1)
+    return inside
 
 
 def kernel_layout(volume: np.ndarray) -> np.ndarray:

@@ -23,6 +23,14 @@ _SCANNER = {
     "ReceiveCoilName": "1Tx32Rx_Head",
     "ConversionSoftware": "mebold.phantom",
 }
+# T1w and T2w of a size with `scanner_offset_mm` come from elsewhere.
+_OTHER_SCANNER = {
+    "MagneticFieldStrength": 3,
+    "ImagingFrequency": 123.252,
+    "ManufacturersModelName": "MAGNETOM Prisma (simulated)",
+    "ReceiveCoilName": "HeadNeck_64",
+}
+_IN_PLANE_ACCELERATION = 3
 _SESSION_START_S = 9 * 3600 + 12 * 60
 
 
@@ -34,6 +42,7 @@ def write_image(path: Path, data: np.ndarray, affine: np.ndarray, tr: float | No
     path : Path
         Ends in ``.nii.gz``; parent folders are created.
     data : (x, y, z) or (x, y, z, t) int16 array
+        ``data[..., None]`` is one volume in four dimensions.
     affine : (4, 4) array
     tr : float, optional
         Seconds between volumes of a 4D image.
@@ -98,7 +107,8 @@ def epi_sidecar(
     -------
     dict
     """
-    lines = spec.epi_shape[1]
+    columns, lines, _ = spec.epi_shape
+    spacing_s = spec.readout_time_s / (lines - 1)
     content = _SCANNER | {
         "MRAcquisitionType": "2D",
         "PulseSequenceType": "Multiband multi-echo gradient echo EPI",
@@ -116,10 +126,12 @@ def epi_sidecar(
         "SliceThickness": spec.epi_voxel_mm,
         "SpacingBetweenSlices": spec.epi_voxel_mm,
         "MultibandAccelerationFactor": 1 if sbref else spec.multiband,
-        "ParallelReductionFactorInPlane": 3,
+        "ParallelReductionFactorInPlane": _IN_PLANE_ACCELERATION,
         "PartialFourier": 0.75,
         "PhaseEncodingDirection": spec.phase_encoding,
-        "EffectiveEchoSpacing": round(spec.readout_time_s / (lines - 1), 9),
+        "EffectiveEchoSpacing": round(spacing_s, 9),
+        # Three times fewer lines are read than there are, each with twofold oversampling.
+        "DwellTime": round(_IN_PLANE_ACCELERATION * spacing_s / (2 * columns), 9),
         "TotalReadoutTime": spec.readout_time_s,
         "ReconMatrixPE": lines,
     }
@@ -137,7 +149,6 @@ def gre_sidecar(
 ) -> dict[str, Any]:
     """Return the sidecar of ``magnitude1``, ``magnitude2`` or ``phasediff``."""
     first, second = spec.gre_echo_times_s
-    voxel = round(spec.epi_voxel_mm * spec.gre_voxel_scale, 4)
     content = _SCANNER | {
         "MRAcquisitionType": "2D",
         "PulseSequenceType": "Spoiled Gradient Echo",
@@ -146,9 +157,9 @@ def gre_sidecar(
         "ImageType": image_type("phase" if suffix == "phasediff" else "mag", "DIS2D"),
         "NonlinearGradientCorrection": True,
         "AcquisitionTime": clock(start_s),
-        "RepetitionTime": 0.7,
-        "FlipAngle": 35,
-        "SliceThickness": voxel,
+        "RepetitionTime": spec.gre_repetition_time_s,
+        "FlipAngle": spec.gre_flip_angle_deg,
+        "SliceThickness": round(spec.gre_mm, 4),
         "PhaseEncodingDirection": spec.phase_encoding,
         "B0FieldIdentifier": identifier,
     }
@@ -167,13 +178,15 @@ def anatomy_sidecar(spec: PhantomSpec, suffix: str) -> dict[str, Any]:
         if suffix == "T1w"
         else {"EchoTime": 0.4, "RepetitionTime": 3.2, "FlipAngle": 120}
     )
-    return _SCANNER | {
+    scanner = _SCANNER | _OTHER_SCANNER if any(spec.scanner_offset_mm) else _SCANNER
+    scale = 1.0 if suffix == "T1w" else spec.t2w_voxel_scale
+    return scanner | {
         "MRAcquisitionType": "3D",
         "SeriesDescription": f"anat-{suffix}",
         "ImageType": image_type("mag", "DIS3D"),
         "NonlinearGradientCorrection": True,
         "AcquisitionTime": clock(-1500.0 if suffix == "T1w" else -900.0),
-        "SliceThickness": spec.t1w_mm,
+        "SliceThickness": round(scale * spec.t1w_mm, 4),
         **timing,
     }
 

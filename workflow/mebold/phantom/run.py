@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from mebold.phantom import kernels, motion, physics, task
+from mebold.geometry import affines
+from mebold.phantom import contrast, kernels, motion, noise, physics, task
 from mebold.phantom.fluctuations import Fluctuations, make_fluctuations
 from mebold.phantom.motion import SessionGeometry, Trace
 from mebold.phantom.physics import Receiver
@@ -36,15 +37,16 @@ class Moment:
 
 def session_plan(spec: PhantomSpec) -> list[Moment]:
     """Return the acquisitions of a session in time order, field maps around the runs."""
-    duration = (spec.volumes + spec.noise_volumes) * spec.repetition_time_s
+    volumes = [spec.of_run(i).volumes + spec.noise_volumes for i in range(spec.runs)]
     order = [("run", i) for i in range(spec.runs)]
     places = np.round(np.linspace(0, spec.runs, max(spec.fieldmaps, 1))).astype(int)
     for index in reversed(range(spec.fieldmaps)):
         order.insert(places[index], ("fieldmap", index))
     clock, starts = 0.0, []
-    for kind, _ in order:
+    for kind, index in order:
         starts.append(clock)
-        clock += 90.0 if kind == "fieldmap" else duration + 45.0
+        duration = 45.0 if kind == "fieldmap" else volumes[index] * spec.repetition_time_s
+        clock += duration + 45.0
     return [
         Moment(kind, index, start, spec.field_drift_hz * (start / max(clock, 1e-9) - 0.5))
         for (kind, index), start in zip(order, starts, strict=True)
@@ -87,6 +89,7 @@ def simulate_run(
     Parameters
     ----------
     spec : PhantomSpec
+        That of the run (`PhantomSpec.of_run`).
     scene : Scene
         From `scene.make_scene`.
     geometry : SessionGeometry
@@ -103,12 +106,17 @@ def simulate_run(
     -------
     Run
     """
-    reference = motion.run_pose(spec, geometry, spec.rng("pose", *keys))
+    offset = spec.run_offset(moment.index)
+    reference = motion.run_pose(spec, geometry, spec.rng("pose", *keys), offset=offset)
     trace = motion.make_trace(spec.rng("motion", *keys), spec)
     receiver = _epi_receiver(spec, geometry, spec.rng("phase", *keys))
     field_hz = field_at(scene, moment.drift_hz)
-    pe_step = np.linalg.inv(reference)[:3, :3] @ geometry.epi_affine[:3, 1]
-    packed = physics.components(scene, field_hz, pe_step, spec.intensity)
+    steps = (np.linalg.inv(reference) @ geometry.epi_affine)[:3, :3].T
+    slopes = (
+        physics.slope_along(scene, field_hz, steps[1]),
+        physics.slice_slope(spec, scene, field_hz, steps[2]),
+    )
+    packed = physics.components(scene, spec.intensity * scene.s0, field_hz, slopes)
     times = _group_times(spec)
     amplitudes = task.trial_amplitudes(scene.responses, order, spec, spec.rng("trials", *keys))
     onsets = events["onset"].to_numpy(dtype=np.float64)
@@ -119,14 +127,29 @@ def simulate_run(
     poses = trace.matrices(times, geometry.centre) @ reference
     matrices = physics.acquisition_matrices(scene.affine, poses, geometry.epi_affine)
     still = physics.acquisition_matrices(scene.affine, reference, geometry.epi_affine)
-    voxel_of = np.ascontiguousarray(scene.voxel_of.T)
+    reference_signal = _reference_signal(spec, scene, packed, still, receiver)
+    head = noise.kept_voxels(spec, np.abs(reference_signal[0]))
     series = _acquire_series(
-        spec, packed, voxel_of, bold, matrices, fluctuations, receiver, spec.rng("thermal", *keys)
+        spec,
+        scene,
+        packed,
+        bold,
+        matrices,
+        fluctuations,
+        receiver,
+        head,
+        spec.rng("thermal", *keys),
     )
-    single_band = _acquire_reference(spec, packed, still, receiver, spec.rng("sbref", *keys))
+    single_band = _store_reference(spec, reference_signal, head, spec.rng("sbref", *keys))
     truth = _truth(spec, geometry, trace, reference, receiver, moment) | {
         "field_hz": physics.on_grid(field_hz, still, spec.epi_shape),
+        "dropout": physics.dropout_maps(slopes[1], still, spec.epi_shape, spec.echo_times_s),
+        "kept": head.T,
         "brain": physics.on_grid(scene.tissue["brain"], still, spec.epi_shape),
+        "in_grid": _brain_in_grid(spec, scene, reference[None], geometry),
+        "in_grid_always": _brain_in_grid(
+            spec, scene, np.concatenate([reference[None], poses[:, 0]]), geometry
+        ),
         "field_offset_hz": fluctuations.offset_hz.mean(axis=1),
         "trial_onset_s": onsets,
         "trial_image": np.asarray(order),
@@ -156,23 +179,37 @@ def signed_readout(spec: PhantomSpec) -> float:
     return -spec.readout_time_s if spec.phase_encoding.endswith("-") else spec.readout_time_s
 
 
+def _brain_in_grid(
+    spec: PhantomSpec, scene: Scene, poses: np.ndarray, geometry: SessionGeometry
+) -> np.ndarray:
+    """Return which brain voxels of the head grid lie in the EPI grid at all poses (P, 4, 4)."""
+    brain = scene.tissue["brain"] > 0.5
+    points = affines.apply(scene.affine, np.argwhere(brain))
+    to_voxel = np.linalg.inv(geometry.epi_affine) @ poses
+    inside = np.zeros(brain.shape, dtype=bool)
+    inside[brain] = physics.in_grid(points, to_voxel, spec.epi_shape)
+    return inside
+
+
 def _acquire_series(
     spec: PhantomSpec,
+    scene: Scene,
     packed: np.ndarray,
-    voxel_of: np.ndarray,
     bold: np.ndarray,
     matrices: np.ndarray,
     fluctuations: Fluctuations,
     receiver: Receiver,
+    head: np.ndarray,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Acquire, add noise to, and digitise every volume of a run."""
+    voxel_of = np.ascontiguousarray(scene.voxel_of.T)
     nz, ny, nx = receiver.bias.T.shape
     n_echoes = len(spec.echo_times_s)
     magnitude = np.empty((n_echoes, spec.volumes + spec.noise_volumes, nz, ny, nx), dtype=np.int16)
     phase = np.empty_like(magnitude)
     signal = np.zeros((n_echoes, nz, ny, nx), dtype=np.complex64)
-    noise = np.zeros((2, *signal.shape), dtype=np.float32)
+    white = np.zeros((2, *signal.shape), dtype=np.float32)
     shift = np.zeros((nz, ny, nx), dtype=np.float32)
     bias, coil_phase, gfactor = (
         physics.kernel_layout(v) for v in (receiver.bias, receiver.phase, receiver.gfactor)
@@ -180,6 +217,10 @@ def _acquire_series(
     row = np.arange(nz) % bold.shape[1]
     for t in range(magnitude.shape[1]):
         if t < spec.volumes:
+            if t <= spec.non_steady_volumes:
+                weights = contrast.series_weights(spec, t)
+                s0 = spec.intensity * contrast.mixture(scene.tissue, weights)
+                packed[..., kernels.S0] = s0.T
             kernels.acquire(
                 packed,
                 voxel_of,
@@ -199,38 +240,48 @@ def _acquire_series(
         else:
             signal[:] = 0
         if spec.thermal_sigma > 0:
-            rng.standard_normal(dtype=np.float32, out=noise)
-        _store(spec, signal, noise, spec.thermal_sigma * gfactor, magnitude[:, t], phase[:, t])
+            rng.standard_normal(dtype=np.float32, out=white)
+        scale = spec.thermal_sigma * gfactor
+        _store(spec, signal, white, scale, head, magnitude[:, t], phase[:, t])
     return magnitude, phase
 
 
-def _acquire_reference(
-    spec: PhantomSpec,
-    packed: np.ndarray,
-    still: np.ndarray,
-    receiver: Receiver,
-    rng: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Acquire the single-band reference: the head keeps still, the noise is low."""
-    signal = physics.still_volume(
-        packed,
+def _reference_signal(
+    spec: PhantomSpec, scene: Scene, packed: np.ndarray, still: np.ndarray, receiver: Receiver
+) -> np.ndarray:
+    """Acquire the single-band reference (E, z, y, x) without noise: the head keeps still."""
+    relaxed = packed.copy()
+    weights = contrast.reference_weights(spec)
+    relaxed[..., kernels.S0] = (spec.intensity * contrast.mixture(scene.tissue, weights)).T
+    return physics.still_volume(
+        relaxed,
         still,
         receiver,
         echo_times_s=spec.echo_times_s,
         readout_s=signed_readout(spec),
     )
+
+
+def _store_reference(
+    spec: PhantomSpec, signal: np.ndarray, head: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Add the low noise of the single-band reference, and digitise it."""
     magnitude = np.empty(signal.shape, dtype=np.int16)
     phase = np.empty_like(magnitude)
     scale = np.full(signal.shape[1:], spec.sbref_noise * spec.thermal_sigma, dtype=np.float32)
-    noise = rng.standard_normal((2, *signal.shape), dtype=np.float32)
-    _store(spec, signal, noise, scale, magnitude, phase)
+    white = rng.standard_normal((2, *signal.shape), dtype=np.float32)
+    _store(spec, signal, white, scale, head, magnitude, phase)
     return magnitude, phase
 
 
-def _store(spec, signal, noise, scale, magnitude, phase) -> None:
-    """Digitise one volume in the units that the specification asks for."""
+def _store(spec, signal, white, scale, head, magnitude, phase) -> None:
+    """Add noise to one volume and digitise it as the specification asks for."""
+    coloured = noise.partial_fourier(white, spec.noise_partial_fourier)
     scale = np.asarray(scale, dtype=np.float32)
-    kernels.digitise(signal, noise, scale, magnitude, phase, spec.phase_units == "signed")
+    kernels.digitise(signal, coloured, scale, magnitude, phase, spec.phase_units == "signed")
+    if spec.zero_background:
+        magnitude[:, ~head] = 0
+        phase[:, ~head] = 0
 
 
 def _truth(
@@ -265,4 +316,5 @@ def _truth(
         "start_s": np.array(moment.start_s),
         "drift_hz": np.array(moment.drift_hz),
         "n_noise_volumes": np.array(spec.noise_volumes),
+        "n_non_steady_volumes": np.array(spec.non_steady_volumes),
     }

@@ -6,12 +6,11 @@ import numpy as np
 from scipy import ndimage
 
 from mebold.geometry import affines
+from mebold.phantom import contrast
 from mebold.phantom.anatomy import Head, head_grid, smooth_noise
 from mebold.phantom.fluctuations import fluctuation_patterns
 from mebold.phantom.spec import PhantomSpec
 from mebold.phantom.task import N_HRFS, Responses
-
-_S0 = {"csf": 1.30, "gm": 1.0, "wm": 0.80, "scalp": 0.25, "skull": 0.03}
 
 
 @dataclass(frozen=True)
@@ -23,15 +22,15 @@ class Scene:
     affine : (4, 4) array
         Head grid index to head point.
     s0 : (X, Y, Z) float32 array
-        Signal at TE 0, grey matter 1.
+        Signal of the EPI series in its steady state at TE 0; fully relaxed grey matter is 1.
     r2star : (X, Y, Z) float32 array
-        1/s.
+        1/s. Of a voxel with several tissues the mean over their densities, in every image.
     field_hz, field_drift : (X, Y, Z) float32 arrays
         Field at the middle of a session, and its change per `field_drift_hz`.
     patterns : (X, Y, Z, K) float32 array
         Where the fluctuations act.
     tissue : dict of (X, Y, Z) float32 arrays
-        Fractions ``gm``, ``wm``, ``csf``, ``brain`` at EPI resolution.
+        Fractions ``gm``, ``wm``, ``csf``, ``scalp``, ``skull``, ``brain`` at EPI resolution.
     voxel_of : (X, Y, Z) int32 array
         Index of a truth voxel in `responses`, -1 elsewhere.
     responses : Responses
@@ -70,18 +69,19 @@ def make_scene(spec: PhantomSpec, head: Head, subject: str) -> Scene:
         for name, values in head.tissue(points).items()
         if name != "t1"
     }
-    parts = {name: weight * tissue[name] for name, weight in _S0.items()}
-    s0 = sum(parts.values())
+    parts = {name: weight * tissue[name] for name, weight in contrast.DENSITY.items()}
+    density = sum(parts.values())
     rates = dict(zip(("csf", "gm", "wm", "scalp"), 1 / np.array(spec.t2star_s), strict=True))
     rates["skull"] = rates["scalp"]
     rng = spec.rng("scene", subject)
     iron = 1 + 0.04 * smooth_noise(rng, shape, 25 / spec.head_mm)
-    r2star = iron * sum(parts[k] * rates[k] for k in parts) / np.maximum(s0, 1e-6)
-    r2star += head.dropout_rate(points).reshape(shape)
+    r2star = iron * sum(parts[k] * rates[k] for k in parts) / np.maximum(density, 1e-6)
+    if not spec.dephasing:
+        r2star += head.dropout_rate(points).reshape(shape)
     voxel_of, responses = _draw_responses(spec, rng, head, tissue, points)
     return Scene(
         affine=affine,
-        s0=s0.astype(np.float32),
+        s0=contrast.mixture(tissue, contrast.series_weights(spec)),
         r2star=r2star.astype(np.float32),
         field_hz=head.field_hz(points).reshape(shape).astype(np.float32),
         field_drift=_field_drift(points - head.centre).reshape(shape).astype(np.float32),

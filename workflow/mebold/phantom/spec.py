@@ -36,26 +36,42 @@ class PhantomSpec:
     readout_time_s: float = 0.0215
     phase_encoding: str = "j-"
     flip_angle_deg: float = 65.0
+    sbref_echoes: tuple[int, ...] = ()  # echoes whose SBRef is kept, from 1; () keeps all
 
     # Anatomy and field maps
     head_mm: float = 2.0  # grid on which the head is described for EPI and GRE
     t1w_mm: float = 1.8
     t1w_fov_mm: tuple[float, float, float] = (184.0, 226.0, 184.0)
+    t1w_orientation: str = "RAS"  # direction of the voxel axes
+    t2w_orientation: str = "LAS"
+    t2w_voxel_scale: float = 1.15  # T2w voxel over T1w voxel
+    scanner_offset_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)  # of EPI and GRE from the T1w
+    t2w_offset_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)  # of the T2w from the T1w
     warp_mm: float = 3.0  # SD of the individual deformation of the template
     fieldmaps: int = 2  # per session
     gre_voxel_scale: float = 1.2  # GRE voxel over EPI voxel
+    gre_voxel_mm: float | None = None  # takes the place of `gre_voxel_scale`
     gre_echo_times_s: tuple[float, float] = (0.0050, 0.00602)
+    gre_repetition_time_s: float = 0.7
+    gre_flip_angle_deg: float = 35
 
     # Signal
     intensity: float = 1500.0  # stored units for grey-matter-like S0 = 1 and unit bias
     t2star_s: tuple[float, float, float, float] = (0.090, 0.033, 0.027, 0.012)  # CSF GM WM scalp
+    saturation: bool = False  # T1 and flip angle decide the contrast; SBRefs are relaxed
+    t1_s: tuple[float, float, float, float] = (4.4, 2.1, 1.2, 0.6)  # CSF GM WM scalp
+    non_steady_volumes: int = 0  # volumes that approach the steady state; needs `saturation`
     field_peak_hz: float = 110.0
+    air_spheres: bool = False  # field of air-filled spheres instead of smooth hills
+    dephasing: bool = False  # dropout by the field's slope through the slice, not by extra R2*
     field_drift_hz: float = 4.0  # over a session
     bias_strength: float = 0.45
+    coil_elements: int = 0  # loops of an array coil, instead of a smooth bias
     thermal_sigma: float = 28.0  # SD of real and of imaginary part, stored units, where g = 1
     gfactor_peak: float = 1.8
     sbref_noise: float = 0.35  # noise SD of SBRef and GRE images over `thermal_sigma`
     t1w_noise: float = 0.012
+    noise_partial_fourier: float = 1.0  # acquired over all lines; below 1 noise is correlated
 
     # Fluctuations: SD of log signal (S0-like) or of TE x dR2* at echo 2
     drift_percent: float = 0.8
@@ -70,6 +86,7 @@ class PhantomSpec:
     within_run_mm_deg: float = 0.15
     jerk_mm_deg: float = 0.2
     jerks: int = 2
+    run_offsets_mm_deg: tuple[tuple[float, ...], ...] = ()  # per run, three mm and three degrees
 
     # Task
     baseline_s: float = 12.0
@@ -85,10 +102,13 @@ class PhantomSpec:
     trial_sd: float = 0.35  # SD over repeats of one image over the mean response
     latent_dimensions: int = 10
     smooth_mm: float = 10.0  # FWHM of response patterns over space
+    aborted_volumes: int = 0  # the last run of each session stops after so many; 0: it does not
 
     # Storage
     phase_units: str = "unsigned"  # BOLD, SBRef: 0..4095; "signed": -4096..4094 (both: -pi..pi)
     phasediff_units: str = "signed"
+    zero_background: bool = False  # EPI and GRE are 0 outside the head, as GE and Philips write
+    single_volume_4d: bool = False  # SBRef, GRE and anatomy are (x, y, z, 1)
 
     def __post_init__(self) -> None:
         """Refuse parameters that contradict each other."""
@@ -109,6 +129,53 @@ class PhantomSpec:
             if getattr(self, name) not in ("unsigned", "signed"):
                 msg = f"{name} is {getattr(self, name)!r}; accepted: 'unsigned', 'signed'"
                 raise ConfigError(msg)
+        self._check_scanner()
+
+    def _check_scanner(self) -> None:
+        """Refuse what no scanner does."""
+        if self.non_steady_volumes and not self.saturation:
+            msg = "non_steady_volumes needs saturation=True: without T1 every volume is steady"
+            raise ConfigError(msg)
+        if not set(self.sbref_echoes) <= set(range(1, len(self.echo_times_s) + 1)):
+            msg = f"sbref_echoes is {self.sbref_echoes}; there are {len(self.echo_times_s)} echoes"
+            raise ConfigError(msg)
+        if not 0.5 < self.noise_partial_fourier <= 1:
+            msg = f"noise_partial_fourier is {self.noise_partial_fourier}; accepted: 0.5 to 1"
+            raise ConfigError(msg)
+        if any(len(offset) != 6 for offset in self.run_offsets_mm_deg):
+            msg = "run_offsets_mm_deg: each run has three millimetres and three degrees"
+            raise ConfigError(msg)
+
+    def of_run(self, index: int) -> "PhantomSpec":
+        """Return the specification of one run of a session, 0-based: an aborted one is shorter."""
+        if self.aborted_volumes and index == self.runs - 1:
+            return replace(self, volumes=self.aborted_volumes)
+        return self
+
+    def run_offset(self, index: int) -> np.ndarray:
+        """Return how far the head of one run lies from its usual place, (6,) mm and radians."""
+        if index >= len(self.run_offsets_mm_deg):
+            return np.zeros(6)
+        offset = np.array(self.run_offsets_mm_deg[index], dtype=np.float64)
+        offset[3:] = np.deg2rad(offset[3:])
+        return offset
+
+    @property
+    def shown_trials(self) -> int:
+        """Trials that begin before the last volume of a run ends."""
+        room = self.volumes * self.repetition_time_s - self.baseline_s
+        return min(self.trials, int(np.ceil(room / self.trial_s)))
+
+    @property
+    def sbref_kept(self) -> tuple[int, ...]:
+        """Echoes whose SBRef is written, 0-based."""
+        numbers = self.sbref_echoes or range(1, len(self.echo_times_s) + 1)
+        return tuple(number - 1 for number in numbers)
+
+    @property
+    def gre_mm(self) -> float:
+        """Edge of the voxel of the field maps."""
+        return self.gre_voxel_mm or self.epi_voxel_mm * self.gre_voxel_scale
 
     @property
     def bold_te_s(self) -> float:
@@ -196,6 +263,43 @@ _SIZES: dict[str, dict[str, Any]] = {
         "frequent_shows": 3,
         "smooth_mm": 8.0,
     },
+    # What a scanner does and the others leave out: every way in which images of one head differ
+    # in contrast, field, place and completeness. The third run loses the top of the brain; the
+    # last is aborted 2 s after an onset, which 50 volumes of 1.9 s are.
+    "scanner": {
+        "sessions": ("01",),
+        "runs": 4,
+        "epi_shape": (56, 66, 40),
+        "multiband": 4,
+        "volumes": 84,
+        "sbref_echoes": (2,),
+        "t1w_orientation": "PSR",
+        "t2w_voxel_scale": 0.8,
+        "scanner_offset_mm": (12.0, -65.0, 25.0),
+        "t2w_offset_mm": (-20.0, 30.0, -60.0),
+        "gre_voxel_mm": 3.9,
+        "gre_repetition_time_s": 0.55,
+        "gre_flip_angle_deg": 50.0,
+        "intensity": 1400.0,
+        "saturation": True,
+        "non_steady_volumes": 4,
+        "field_peak_hz": 140.0,
+        "air_spheres": True,
+        "dephasing": True,
+        "coil_elements": 32,
+        "thermal_sigma": 20.0,
+        "noise_partial_fourier": 0.75,
+        "run_offsets_mm_deg": ((0.0,) * 6, (0.0,) * 6, (4.0, -6.0, 22.0, 5.0, 0.0, 0.0)),
+        "trials": 45,
+        "blanks": 4,
+        "rare_images": 34,
+        "frequent_images": 16,
+        "response_percent": 3.5,
+        "latent_dimensions": 3,
+        "aborted_volumes": 50,
+        "zero_background": True,
+        "single_volume_4d": True,
+    },
 }
 SIZES = tuple(_SIZES)
 
@@ -205,9 +309,10 @@ def make_spec(size: str = "demo", **changes: Any) -> PhantomSpec:
 
     Parameters
     ----------
-    size : {"tiny", "group", "demo", "full"}
+    size : {"tiny", "group", "demo", "full", "scanner"}
         ``tiny`` is written in seconds; ``demo`` covers a brain at 3.4 mm; ``group`` has five
-        subjects at 4.2 mm, one session each; ``full`` has the matrix of the 7T protocol, one run.
+        subjects at 4.2 mm, one session each; ``full`` has the matrix of the 7T protocol, one run;
+        ``scanner`` has all that the others leave out, four runs at 3.4 mm.
     **changes
         Fields of `PhantomSpec`.
 

@@ -25,7 +25,13 @@ radians = stored * 2 pi / 4096 - pi (or stored * pi / 4096).
   `T2star` (s), `GM`, `WM`, `CSF`, `brain`, `field_hz`; `roi` responsive voxels, `hrfindex` row
   of the response library (-1 outside), `response` mean response (percent).
 - `sub-*/responses.npz`, `sub-*/ses-*/run-*.npz`: see below.
-- `sub-*/ses-*/fmap-*.npz`: `affine`, `t1w_to_gre`, `field_hz` (x, y, z), `start_s`, `drift_hz`.
+- `sub-*/ses-*/fmap-*.npz`: `affine`, `t1w_to_gre`, `field_hz` (x, y, z), `dropout` (2, x, y, z),
+  `kept`, `receive_bias` (x, y, z), `start_s`, `drift_hz`.
+
+Maps of the field are complete: they know nothing of dropout, of masks or of the field of view.
+`S0` is the signal at TE 0 of the series in its steady state, fully relaxed grey matter 1; `R2star`
+and `T2star` are those of the tissue: dephasing within a slice is in `dropout` alone, unless the
+size has the smooth field, whose dropout is extra R2*.
 
 `responses.npz` (V truth voxels on a grid of the head frame, C images):
 `affine` (4, 4) and `shape` of that grid, `voxel` (V, 3) indices, `point` (V, 3) head mm,
@@ -43,9 +49,13 @@ mm, rad about `centre`; `field_hz` (x, y, z) in the undistorted boldref frame at
 undistorted; `slice_times_s`, `echo_times_s`, `repetition_time_s`, `readout_s`,
 `phase_encoding`; `thermal_sigma` SD of real and of imaginary part in stored units, times
 `gfactor` (x, y, z); `receive_bias`, `coil_phase` (x, y, z); `start_s` in the session,
-`drift_hz`; `n_noise_volumes` at the end of the series; `trial_onset_s`, `trial_image`
-(column of `betas`, -1 blank), `trial_amplitude` (V, trials) percent, with trial-to-trial
-variability. Noise-only volumes have no entry in (t, ...) arrays.
+`drift_hz`; `n_noise_volumes` at the end of the series, `n_non_steady_volumes` at its start,
+brighter than the others; `dropout` (E, x, y, z) share of signal that dephasing leaves,
+undistorted; `kept` (x, y, z) voxels not set to 0, as stored; `in_grid` and `in_grid_always`
+(X, Y, Z), on the grid of `responses.npz`: brain voxels inside the EPI grid at the pose of the
+SBRef, and in every volume as well (undistorted, at the start of the volume); `trial_onset_s`,
+`trial_image` (column of `betas`, -1 blank), `trial_amplitude` (V, trials) percent, with
+trial-to-trial variability. Noise-only volumes have no entry in (t, ...) arrays.
 """
 
 
