@@ -210,13 +210,18 @@ def in_grid(points: np.ndarray, matrices: np.ndarray, shape: tuple[int, ...]) ->
     -------
     (N,) bool array
     """
-    inside = np.ones(len(points), dtype=bool)
     last = np.array(shape) - 0.5
-    for matrix in matrices:
-        # Only points that no pose has lost so far can still be lost.
-        left = np.flatnonzero(inside)
-        index = affines.apply(matrix, points[left])
-        inside[left] = ((index >= -0.5) & (index <= last)).all(axis=1)
+    index = affines.apply(matrices[0], points)
+    inside = ((index >= -0.5) & (index <= last)).all(axis=1)
+    # No point moves farther from the first pose than a corner of the box around all of them.
+    box = np.stack([points.min(axis=0), points.max(axis=0)])
+    corners = np.array([np.diag(box[list(choice)]) for choice in np.ndindex(2, 2, 2)])
+    places = np.array([affines.apply(matrix, corners) for matrix in matrices])
+    reach = np.abs(places - places[0]).max(axis=(0, 1))
+    near = np.flatnonzero(inside & ((index < reach - 0.5) | (index > last - reach)).any(axis=1))
+    for matrix in matrices[1:]:
+        index = affines.apply(matrix, points[near])
+        inside[near] &= ((index >= -0.5) & (index <= last)).all(axis=1)
     return inside
 
 

@@ -11,12 +11,13 @@ import numpy as np
 
 #: Hz of a 7 T scanner for a susceptibility of 1/3: proton frequency x (air - water) / 3.
 _SURFACE_HZ = 297.219e6 * 9.4e-6 / 3
-#: MNI mm and radius: sphenoid sinus below the orbitofrontal cortex, ear canals and mastoid
-#: cells beside the inferior temporal lobe.
+#: MNI mm and radius: sphenoid sinus and ethmoid cells below the orbitofrontal cortex, ear canals
+#: and mastoid cells beside the inferior temporal lobe.
 AIR_SPACES = (
-    ((0.0, 30.0, -51.0), 8.5),
-    ((-69.0, -16.0, -46.0), 6.8),
-    ((69.0, -16.0, -46.0), 6.8),
+    ((0.0, 28.0, -56.0), 12.5),
+    ((0.0, 52.0, -50.0), 9.0),
+    ((-76.0, -18.0, -44.0), 10.0),
+    ((76.0, -18.0, -44.0), 10.0),
 )
 
 
