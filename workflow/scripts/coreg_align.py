@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mebold.coreg import align, chain
+from mebold.coreg import agreement, chain
 from mebold.figures.coreg import registration
 from mebold.figures.style import save
 from mebold.files import images, tables, transforms
@@ -22,7 +22,7 @@ with job(snakemake) as log:
         link, quality = chain.to_reference(*moving, *images.load(files.reference), **known)
         matrix = link @ matrix
     if params.anatomy:  # without it the correlation with the reference has to do
-        quality |= align.agreement(matrix, *moving, *anchor, boldref_mask=mask, t1w_mask=brain)
+        quality |= agreement.agreement(matrix, *moving, *anchor, boldref_mask=mask, t1w_mask=brain)
     found = doubts.of(quality, params.coreg, doubts.COREG)
     if files.get("field"):
         known = {"mask": mask, "anatomy_mask": brain, "matrix": matrix, "run": params.run}

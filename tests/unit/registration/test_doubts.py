@@ -3,7 +3,7 @@ import pytest
 from configured import completed
 from synthetic_head import make_scene
 
-from mebold.coreg import align
+from mebold.coreg import agreement
 from mebold.geometry import affines
 from mebold.registration import doubts
 
@@ -17,7 +17,7 @@ def scene():
 
 
 def judged(scene, matrix):
-    quality = align.agreement(
+    quality = agreement.agreement(
         matrix,
         scene.epi,
         scene.epi_affine,

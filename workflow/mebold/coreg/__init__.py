@@ -1,1 +1,5 @@
-"""Alignment of EPI and anatomy. Read align (the entry), then bbr (its refinement)."""
+"""Alignment of EPI and anatomy.
+
+Read align (subject to T1w) and bbr (its refinement), chain (run to session to subject), then
+agreement, which judges all of them.
+"""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mebold.coreg.align import movement
+from mebold.coreg.agreement import movement
 from mebold.geometry import affines
 from mebold.registration import rigid
 
