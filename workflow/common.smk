@@ -19,13 +19,13 @@ from mebold.plan.table import make_plan
 from mebold.plan.text import notices
 from mebold.variants import VARIANTS, datasets, variant_of
 
-TABLE = str(Path(config["output_dir"], "work", "runs.tsv"))
 # Wildcards that functions of the library take as labels.
 LABELS = ("sub", "folder", "stem", "group", "pooled", "dataset", "thermal", "echo")
 SCHEMA = f"{workflow.basedir}/workflow/schemas/config.schema.yaml"
 
 try:
     config.update(configuration.complete(config, configuration.load_schema(SCHEMA)))
+    TABLE = str(Path(config["output_dir"], "work", "runs.tsv"))
     if config["run_table"]:
         table = read_table(config["run_table"])
     else:
