@@ -54,6 +54,16 @@ include: "workflow/rules/compare.smk"
 include: "workflow/rules/rois.smk"
 
 
+# What a defect left out is said last, and makes the exit status 1; `exclude` accepts it.
+onsuccess:
+    if found.closing():
+        raise WorkflowError(found.closing())
+
+
+onerror:
+    logger.error(found.closing())
+
+
 rule all:
     default_target: True
     input:

@@ -132,8 +132,8 @@ def _excluded(table: pd.DataFrame, entries: list[str], left: dict) -> pd.DataFra
             close = difflib.get_close_matches(entry, sorted(names), n=1, cutoff=0.7)
             hint = f" (did you mean {close[0]}?)" if close else ""
             message = (
-                f"Configuration key `exclude`: no image is named {entry}{hint}. Accepted are labels "
-                "with their entities, such as sub-01, sub-01_ses-02, ses-02 or the name of a run."
+                f"Configuration key `exclude`: no image is named {entry}{hint}. Accepted are "
+                "labels with entities, such as sub-01, sub-01_ses-02, ses-02 or the name of a run."
             )
             raise ConfigError(message)
         for row in hits:
@@ -154,8 +154,8 @@ def _entities(entry: str) -> dict[str, str]:
             found["suffix"] = part
         else:
             message = (
-                f"Configuration key `exclude`: {entry!r} holds {part!r}, which is no entity of a BIDS "
-                "name. Accepted are such as sub-01, sub-01_ses-02, ses-02 or the name of a run."
+                f"Configuration key `exclude`: {entry!r} holds {part!r}, which is no entity of "
+                "a BIDS name. Accepted are such as sub-01, sub-01_ses-02, ses-02 or the name of a run."
             )
             raise ConfigError(message)
     return found
@@ -193,9 +193,9 @@ def _concerned(row: dict, rows: list[dict]) -> Iterator[dict]:
     if row["datatype"] == "fmap" and row["fieldmap"]:
         place = row["folder"], row["fieldmap"]
         for r in rows:
-            if r["datatype"] == "func" and r["fieldmap_folder"] == place[0]:
-                if place[1] in (r["fieldmaps"] or ()):
-                    yield r
+            corrected = r["datatype"] == "func" and r["fieldmap_folder"] == place[0]
+            if corrected and place[1] in (r["fieldmaps"] or ()):
+                yield r
 
 
 def _note(left: dict, row: dict, reason: str, *, chosen: bool = False, alone: bool = False) -> None:
