@@ -34,8 +34,8 @@ demo/raw/dataset_description.json: | env
 	PYTHONPATH=workflow $(BIN)/python -m mebold.phantom demo/raw --size demo --truth demo/truth
 
 demo: env demo/raw/dataset_description.json
-	$(SNAKEMAKE) --cores $(CORES) --quiet rules
-	$(SNAKEMAKE) --report demo/report.html --quiet all
+	$(SNAKEMAKE) --configfile config/demo.yaml --cores $(CORES) --quiet rules
+	$(SNAKEMAKE) --configfile config/demo.yaml --report demo/report.html --quiet all
 	PYTHONPATH=workflow $(BIN)/python -m mebold.phantom.check demo/derivatives demo/truth
 	@printf '%s\n' '' 'Results of the demo:' \
 	  '  comparison   demo/derivatives/comparison/figures/desc-variants_comparison.png' \
@@ -50,8 +50,8 @@ group/raw/dataset_description.json: | env
 
 # Five small simulated subjects through the comparison, to its test across subjects.
 group: env group/raw/dataset_description.json
-	$(SNAKEMAKE) comparison --cores $(CORES) --quiet rules --config bids_dir=group/raw \
-	  output_dir=group/derivatives compare='{n_bootstrap: 200}' \
+	$(SNAKEMAKE) comparison --configfile config/demo.yaml --cores $(CORES) --quiet rules \
+	  --config bids_dir=group/raw output_dir=group/derivatives compare='{n_bootstrap: 200}' \
 	  variants='["standardSingle","standardOptcom","nordicSingle","nordicOptcom"]'
 	PYTHONPATH=workflow $(BIN)/python -m mebold.phantom.check group/derivatives group/truth
 	@echo; cat group/derivatives/comparison/desc-variants_summary.md; printf '%s\n' '' \
@@ -70,7 +70,7 @@ lint: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
-	$(SNAKEMAKE) --lint --config run_table=tests/workflow/runs.tsv
+	$(SNAKEMAKE) --lint --configfile config/demo.yaml --config run_table=tests/workflow/runs.tsv
 	cd workflow && ../$(BIN)/lint-imports --config ../pyproject.toml
 
 docs: env

@@ -14,13 +14,6 @@ min_version("9.3")
 configfile: f"{workflow.basedir}/config/config.yaml"
 
 
-pathvars:
-    out=config["output_dir"],
-    work=str(Path(config["output_dir"], "work")),
-    logs=str(Path(config["output_dir"], "work", "logs")),
-    benchmarks=str(Path(config["output_dir"], "work", "benchmarks")),
-
-
 report: "workflow/report/workflow.rst"
 
 
@@ -29,6 +22,10 @@ include: "workflow/common.smk"
 
 # What `output.space: auto` means follows from the run table.
 pathvars:
+    out=config["output_dir"],
+    work=str(Path(config["output_dir"], "work")),
+    logs=str(Path(config["output_dir"], "work", "logs")),
+    benchmarks=str(Path(config["output_dir"], "work", "benchmarks")),
     space=runs.space,
     anchor=runs.anchor,
 
@@ -55,6 +52,16 @@ include: "workflow/rules/singletrial.smk"
 include: "workflow/rules/noiseceiling.smk"
 include: "workflow/rules/compare.smk"
 include: "workflow/rules/rois.smk"
+
+
+# What a defect left out is said last, and makes the exit status 1; `exclude` accepts it.
+onsuccess:
+    if found.closing():
+        raise WorkflowError(found.closing())
+
+
+onerror:
+    logger.error(found.closing())
 
 
 rule all:

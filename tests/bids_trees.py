@@ -20,8 +20,9 @@ BOLD = {
 class Tree:
     """A BIDS data set under `root`, written file by file."""
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path, *, filled: bool = False):
         self.root = root
+        self.filled = filled  # every image has voxels
         self.json("dataset_description.json", {"Name": "test", "BIDSVersion": "1.9.0"})
 
     def path(self, name: str) -> Path:
@@ -40,6 +41,8 @@ class Tree:
 
     def image(self, name: str, metadata: dict | None = None, *, shape: tuple | None = None) -> str:
         """Write an image, empty without a shape, and its sidecar without metadata none."""
+        if shape is None and self.filled:
+            shape = SHAPE if name.split(".nii")[0].endswith("_bold") else SHAPE[:3]
         if shape is None:
             self.path(name).touch()
         else:

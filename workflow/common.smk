@@ -8,40 +8,37 @@ from snakemake.logging import logger
 
 from mebold.errors import MeboldError
 from mebold.files import metadata
-from mebold.inventory.checks import check
 from mebold.inventory.index import refresh
 from mebold.inventory.table import read_table
 from mebold.jobs import code_hash, configuration
 from mebold.jobs.index import Index
 from mebold.jobs.parameters import Parameters
 from mebold.jobs.products import Products
-from mebold.plan.table import make_plan
-from mebold.plan.text import notices
+from mebold.plan import study
 from mebold.variants import VARIANTS, datasets, variant_of
 
-TABLE = str(Path(config["output_dir"], "work", "runs.tsv"))
 # Wildcards that functions of the library take as labels.
 LABELS = ("sub", "folder", "stem", "group", "pooled", "dataset", "thermal", "echo")
+# While this file is read, `workflow.dryrun` does not know yet.
+DRY = bool(workflow.output_settings and workflow.output_settings.dryrun)
 SCHEMA = f"{workflow.basedir}/workflow/schemas/config.schema.yaml"
 
 try:
     config.update(configuration.complete(config, configuration.load_schema(SCHEMA)))
+    TABLE = str(Path(config["output_dir"], "work", "runs.tsv"))
     if config["run_table"]:
         table = read_table(config["run_table"])
     else:
-        # Cluster jobs parse this file again: only the first process looks at the BIDS tree.
+        # Cluster jobs parse this file again: only the first process looks at the BIDS tree, and a
+        # dry-run keeps what it saw to itself.
         if workflow.is_main_process:
-            refresh(
-                config["bids_dir"],
-                TABLE,
-                participant_labels=config["participant_label"],
-                session_labels=config["session_label"],
-                task_labels=config["task_label"],
-            )
-        table = read_table(TABLE)
-    check(table)
-    run_plan = make_plan(table, config=config)
-    runs = Index(table, run_plan, config)
+            look = configuration.selection(config)
+            table = refresh(config["bids_dir"], TABLE, write=not DRY, **look)
+        else:
+            table = read_table(TABLE)
+    found = study.decide(table, config, contents=not DRY)
+    run_plan = found.plan
+    runs = Index(found.table, run_plan, config)
     products = Products(runs)
     parameters = Parameters(runs)
     products.require_runs()
@@ -51,8 +48,8 @@ try:
             from mebold.files import transforms
 
             transforms.check_displacement(config["gradient_nonlinearity"]["warp"])
-        for notice in notices(run_plan):
-            logger.warning(f"Plan: {notice}")
+        for notice in found.notices():
+            logger.warning(notice)
     spatial_reference = metadata.spatial_reference_of(
         runs.space, config["template"]["image"]
     )

@@ -39,7 +39,7 @@ def finished(tmp_path_factory):
     done = snakemake(
         "preprocessing", "--cores", "2", cwd=folder, bids_dir="raw", output_dir="out",
         variants='["standardOptcom"]', primary_variant="standardOptcom", compare_sessions="none",
-        gradient_nonlinearity="{warp: coil.nii.gz}",
+        gradient_nonlinearity="{warp: coil.nii.gz}", output="{repetition_time_s: 1.0}",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-5000:]
     return folder

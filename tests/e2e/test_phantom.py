@@ -25,6 +25,7 @@ CONFIG = {
     "write_bold": '["standardSingle","standardIca"]',
     "compare": "{n_bootstrap: 200}",
     "ica": "{minimum_volumes: 500}",
+    "output": "{repetition_time_s: 1.0}",
 }
 FIT = "glmsingle-tedana/sub-01/ses-01/func/sub-01_ses-01_task-images"
 

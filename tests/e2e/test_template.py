@@ -24,7 +24,7 @@ def finished(tmp_path_factory):
     done = snakemake(
         "preprocessing", "--cores", "2", cwd=folder, bids_dir="raw", output_dir="out",
         variants='["standardOptcom"]', primary_variant="standardOptcom", compare_sessions="none",
-        output=f"{{space: {SPACE}}}", template="{registration_mm: 4}",
+        output=f"{{space: {SPACE}, repetition_time_s: 1.0}}", template="{registration_mm: 4}",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-5000:]
     return folder
@@ -81,7 +81,7 @@ def test_a_template_of_the_users_own_files(finished):
     done = snakemake(
         "anatomy", "--cores", "2", cwd=finished, bids_dir="raw", output_dir="out",
         variants='["standardOptcom"]', primary_variant="standardOptcom", compare_sessions="none",
-        output="{space: Coarse}",
+        output="{space: Coarse, repetition_time_s: 1.0}",
         template="{registration_mm: 6, image: own_T1w.nii.gz, mask: own_mask.nii.gz}",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-5000:]

@@ -4,10 +4,9 @@ import pandas as pd
 
 from mebold.files import atomic, tables
 from mebold.jobs.script import job
-from mebold.plan import text
 
 with job(snakemake):
     table = pd.DataFrame(snakemake.params.plan)
     tables.write_tsv(snakemake.output.table, table)
     with atomic.atomic(snakemake.output.text) as partial:
-        partial.write_text(text.format_plan(table) + "\n")
+        partial.write_text(snakemake.params.text)

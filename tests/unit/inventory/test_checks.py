@@ -320,7 +320,8 @@ def test_alike_findings_are_one_line_of_the_summary():
     alike = [warning(name, "EchoTime", "absent", "Add it") for name in ("a", "b")]
     other = warning("a", "Units", "absent", "Add it")
     assert summary([*alike, other]) == (
-        "warning: a: EchoTime: absent. Add it. (2 files)\nwarning: a: Units: absent. Add it.\n"
+        "warning: a: EchoTime: absent. Add it. (2 files: a, b)\n"
+        "warning: a: Units: absent. Add it.\n"
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import pandas as pd
 import pytest
@@ -186,8 +187,12 @@ def test_a_label_that_is_not_there_is_named_with_those_that_are(tree):
 def test_a_file_in_the_folder_of_another_is_named(tmp_path, name):
     tree = Tree(tmp_path)
     tree.image(f"sub-01/anat/{name}.nii.gz")
-    with pytest.raises(MetadataError, match=rf"{name}\.nii\.gz: the name says .* lies in sub-01"):
-        index.index(tmp_path)
+    words = rf"{name}\.nii\.gz: the name says .* lies in sub-01"
+    if name == "T1w":
+        with pytest.raises(MetadataError, match=words):
+            index.index(tmp_path)
+    else:
+        assert re.search(words, index.index(tmp_path)["problem"][0])
 
 
 @pytest.mark.parametrize("content", ["{broken", "[1, 2]", '{"EchoTime": "abc"}'])
@@ -195,8 +200,7 @@ def test_a_bad_sidecar_is_named(tmp_path, content):
     tree = Tree(tmp_path)
     tree.image("sub-01/func/sub-01_task-x_bold.nii.gz")
     tree.text("sub-01/func/sub-01_task-x_bold.json", content)
-    with pytest.raises(MetadataError, match="sub-01_task-x_bold"):
-        index.index(tmp_path)
+    assert "sub-01_task-x_bold" in index.index(tmp_path)["problem"][0]
 
 
 @pytest.mark.parametrize("value", [None, [None], 3, {"a": 1}])
@@ -259,7 +263,7 @@ def test_a_failed_refresh_leaves_the_old_table(tmp_path):
     path = tmp_path / "runs.tsv"
     index.refresh(tree.root, path)
     before = path.read_text()
-    tree.text("sub-01/anat/sub-01_T1w.json", "{broken")
+    tree.image("sub-01/anat/T1w.nii.gz")
     with pytest.raises(MetadataError):
         index.refresh(tree.root, path)
     assert path.read_text() == before

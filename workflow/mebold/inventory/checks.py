@@ -10,10 +10,11 @@ from mebold.inventory.check_runs import LONGEST_ECHO_TIME_S, RUN_RULES
 from mebold.inventory.fieldmaps import estimates
 from mebold.inventory.findings import Finding, error, listed, warning
 from mebold.inventory.runs import Run, collect
-from mebold.inventory.table import records
+from mebold.inventory.table import ABSENT, records
 
 _MOST_SHOWN = 8
 _SEVERITIES = ("error", "refused", "warning")
+_CONTENTLESS = {"empty": "0 bytes", "missing": "a link to what was not fetched"}
 
 
 def check(table: pd.DataFrame) -> list[Finding]:
@@ -35,6 +36,12 @@ def check(table: pd.DataFrame) -> list[Finding]:
         When there is an error; the message lists the first ones.
     """
     found = findings(table)
+    require_none(found)
+    return found
+
+
+def require_none(found: list[Finding]) -> None:
+    """Raise `MetadataError` when there is an error among findings."""
     errors = [finding for finding in found if finding.severity == "error"]
     if errors:
         shown = [f"- {finding}" for finding in errors[:_MOST_SHOWN]]
@@ -42,24 +49,31 @@ def check(table: pd.DataFrame) -> list[Finding]:
             shown.append(f"and {len(errors) - _MOST_SHOWN} more.")
         count = "1 problem" if len(errors) == 1 else f"{len(errors)} problems"
         raise MetadataError(f"The data set has {count}:\n" + "\n".join(shown))
-    return found
 
 
-def findings(table: pd.DataFrame) -> list[Finding]:
-    """Return all findings of a run table, errors first; see `check`."""
+def findings(table: pd.DataFrame, *, contents: bool = False) -> list[Finding]:
+    """Return all findings of a run table, errors first.
+
+    `contents` makes an error of every image without content; one warning of all otherwise.
+    """
     runs = collect(table)
-    found = [*_files(table), *_noise_scans(table, runs), *fieldmap_rules(records(table))]
+    found = [*_files(table, contents), *_noise_scans(table, runs), *fieldmap_rules(records(table))]
     found += [finding for run in runs for rule in RUN_RULES for finding in rule(run)]
     found += [finding for members in _groups(runs) for finding in _group(members)]
     return sorted(dict.fromkeys(found), key=lambda finding: _SEVERITIES.index(finding.severity))
 
 
-def _files(table: pd.DataFrame) -> Iterator[Finding]:
+def _files(table: pd.DataFrame, contents: bool) -> Iterator[Finding]:
     """Damaged images and unknown parts one by one, images without content together."""
-    columns = ["path", "image_state", "component", "part"]
+    columns = ["path", "problem", "image_state", "component", "part"]
     absent = []
-    for path, state, component, part in table[columns].itertuples(index=False):
-        if state in ("empty", "missing"):
+    for path, problem, state, component, part in table[columns].itertuples(index=False):
+        if problem != ABSENT:
+            yield error(path, "metadata", problem.rstrip("."), "Nothing is made of it until then")
+        if state in _CONTENTLESS and contents:
+            fix = "Fetch it (`datalad get`), or name it in `exclude`"
+            yield error(path, "image", f"the file has no content ({_CONTENTLESS[state]})", fix)
+        elif state in _CONTENTLESS:
             absent.append(path)
         if state == "damaged":
             fix = "Fetch or copy it again, or remove it"
@@ -73,9 +87,9 @@ def _files(table: pd.DataFrame) -> Iterator[Finding]:
     if absent:
         message = (
             f"{len(absent)} of {len(table)} images have no content (0 bytes or a dangling link); "
-            "a dry-run works, a run will stop"
+            "a dry-run works, a run leaves out what needs them"
         )
-        yield warning(absent[0], "image", message, "Fetch the content")
+        yield warning(absent[0], "image", message, "Fetch the content (`datalad get`)")
 
 
 def _noise_scans(table: pd.DataFrame, runs: list[Run]) -> Iterator[Finding]:
@@ -111,11 +125,16 @@ def _group(members: list[Run]) -> Iterator[Finding]:
         if run.n_echoes != most.n_echoes:
             message = f"{run.n_echoes} of {most.n_echoes} echoes, which {most.stem} has"
             yield error(run.first["path"], "echo", message, f"Add the missing echo, or {protocol}")
-    times = {run.first["repetition_time"] for run in members} - {None}
-    if len(times) > 1:
-        report = error if any(run.first["n_events"] for run in members) else warning
-        message = f"runs of one task disagree: {listed(times)} s"
-        yield report(last["path"], "RepetitionTime", message, protocol.capitalize())
+    times = [run.first["repetition_time"] for run in members if run.first["repetition_time"]]
+    usual = max(times, key=times.count, default=None)
+    report = error if any(run.first["n_events"] for run in members) else warning
+    for row in (run.first for run in members):
+        if row["repetition_time"] not in (None, usual):
+            message = (
+                f"runs of one task disagree: {listed(times)} s, most have {usual:g} s and this one "
+                f"{row['repetition_time']:g} s"
+            )
+            yield report(row["path"], "RepetitionTime", message, protocol.capitalize())
 
 
 def fieldmap_rules(rows: list[dict]) -> Iterator[Finding]:

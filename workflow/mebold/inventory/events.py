@@ -1,15 +1,23 @@
 """Events files: which one belongs to a run, and how often the labels in it repeat."""
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 from mebold.inventory.tree import Inheritance
 
 _NOT_LABELS = ("onset", "duration")
-_COLUMNS = ("events", "n_events", "events_columns", "events_repeats", "events_problem")
+#: Columns that most datasets name images and blanks with.
+USUAL_COLUMNS = ("stim_name", "trial_type")
+_COLUMNS = (
+    *("events", "n_events", "events_columns", "events_repeats", "events_problem"),
+    "events_trials",
+)
 
 
-def attach(rows: list[dict], root: Path, paths: list[str]) -> None:
+def attach(
+    rows: list[dict], root: Path, paths: list[str], keep: Iterable[str] = USUAL_COLUMNS
+) -> None:
     """Fill the events columns of the BOLD rows, in place.
 
     Parameters
@@ -21,6 +29,8 @@ def attach(rows: list[dict], root: Path, paths: list[str]) -> None:
     paths : list of str
         Dataset-relative paths of all ``*_events.tsv``; they inherit like sidecars, so that one
         at the root may serve every run.
+    keep : iterable of str
+        Columns whose values are kept, with the onsets, in one row of each run.
     """
     inheritance = Inheritance(paths)
     contents: dict[str, dict[str, list[str]]] = {}
@@ -41,11 +51,16 @@ def attach(rows: list[dict], root: Path, paths: list[str]) -> None:
             row["events_columns"] = list(columns)
             row["n_events"] = len(columns["onset"])
             runs[row["folder"], row["stem"]] = row
+    kept = ("onset", *keep)
+    for row in runs.values():
+        columns = contents[row["events"]]
+        row["events_trials"] = {name: columns[name] for name in kept if name in columns}
     _count_repeats(list(runs.values()), contents)
     for row in rows:
         run = runs.get((row["folder"], row["stem"]))
         if run is not None and row["events_columns"]:
             row["events_repeats"] = run["events_repeats"]
+            row["events_trials"] = run["events_trials"] if row["echo_index"] == 1 else None
 
 
 def _read(path: Path) -> dict[str, list[str]] | str:

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+_MOST_NAMED = 3
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -47,17 +49,29 @@ def warning(path: str, key: str, message: str, fix: str) -> Finding:
     return Finding("warning", path, key, message, fix)
 
 
-def summary(findings: Iterable[Finding]) -> str:
-    """Return findings as lines, those that differ only in the file as one."""
+def summary(findings: Iterable[Finding], *, every: bool = False) -> str:
+    """Return findings as lines, those that differ only in the file as one.
+
+    Three of the files are named, or `every` one.
+    """
     alike: dict[tuple, list[Finding]] = {}
     for finding in findings:
         key = finding.severity, finding.key, finding.message, finding.fix
         alike.setdefault(key, []).append(finding)
     lines = []
     for (severity, *_), group in alike.items():
-        more = f" ({len(group)} files)" if len(group) > 1 else ""
+        names = [finding.path for finding in group]
+        more = f" ({len(group)} files: {named(names, every=every)})" if len(group) > 1 else ""
         lines.append(f"{severity}: {group[0]}{more}\n")
     return "".join(lines)
+
+
+def named(names: Iterable[str], *, every: bool = False) -> str:
+    """Return names with commas between, the first three and how many more, or `every` one."""
+    names = list(names)
+    shown = names if every else names[:_MOST_NAMED]
+    more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
+    return ", ".join(shown) + more
 
 
 def listed(values: Iterable[float | None]) -> str:

@@ -28,6 +28,7 @@ def index(
     participant_labels: Iterable[str] | None = None,
     session_labels: Iterable[str] | None = None,
     task_labels: Iterable[str] | None = None,
+    event_columns: Iterable[str] = events.USUAL_COLUMNS,
 ) -> pd.DataFrame:
     """Index a raw BIDS dataset.
 
@@ -38,6 +39,8 @@ def index(
     participant_labels, session_labels, task_labels : iterable of str, optional
         With or without ``sub-``, ``ses-`` and ``task-``; all by default. Sessions select BOLD and
         fieldmaps, tasks select BOLD; anatomy comes from every session of a selected subject.
+    event_columns : iterable of str, optional
+        Columns of the events whose values the table keeps beside the onsets.
 
     Returns
     -------
@@ -49,11 +52,12 @@ def index(
     Raises
     ------
     MetadataError
-        When the folder holds no such image, a label is unknown, or a sidecar is damaged.
+        When the folder holds no such image, or a label is unknown. A damaged sidecar stands in the
+        column ``problem`` of its images.
     """
     root, files = _listing(bids_dir)
     chosen = select(root, files, participant_labels, session_labels, task_labels)
-    return frame(_derive(root, files, _index_rows(root, files, chosen)))
+    return frame(_derive(root, files, _index_rows(root, files, chosen), event_columns))
 
 
 def refresh(
@@ -63,6 +67,8 @@ def refresh(
     participant_labels: Iterable[str] | None = None,
     session_labels: Iterable[str] | None = None,
     task_labels: Iterable[str] | None = None,
+    event_columns: Iterable[str] = events.USUAL_COLUMNS,
+    write: bool = True,
 ) -> pd.DataFrame:
     """Bring a cached run table up to date, and return it.
 
@@ -71,10 +77,12 @@ def refresh(
 
     Parameters
     ----------
-    bids_dir, participant_labels, session_labels, task_labels
+    bids_dir, participant_labels, session_labels, task_labels, event_columns
         See `index`.
     table_path : path-like
         The table; ``<table_path>.listing.json`` beside it holds the listing.
+    write : bool
+        Whether the table is written; a dry-run leaves no file behind.
 
     Raises
     ------
@@ -86,7 +94,8 @@ def refresh(
     prints = _fingerprints(files, chosen)
     table_path = Path(table_path)
     listing = table_path.with_name(table_path.name + ".listing.json")
-    state = {"bids_dir": str(root), "columns": list(COLUMNS)}
+    columns = sorted(set(event_columns))
+    state = {"bids_dir": str(root), "columns": list(COLUMNS), "event_columns": columns}
     before, old = _cached(table_path, listing, state)
     if before == prints:
         return old
@@ -94,9 +103,10 @@ def refresh(
     new = [file for file in chosen if file.part_of not in kept_folders]
     kept = [r for r in records(old) if r["folder"] in kept_folders] if kept_folders else []
     logger.info("Indexing %d images; %d rows are up to date.", len(new), len(kept))
-    table = frame(_derive(root, files, kept + _index_rows(root, files, new)))
-    write_table(table, table_path)
-    write_json(listing, state | {"listing": prints})
+    table = frame(_derive(root, files, kept + _index_rows(root, files, new), columns))
+    if write:
+        write_table(table, table_path)
+        write_json(listing, state | {"listing": prints})
     return table
 
 
@@ -143,11 +153,18 @@ def _index_rows(root: Path, files: list[File], images: list[File]) -> list[dict]
     read = functools.cache(lambda path: read_sidecar(root / path))  # one serves many images
     rows = []
     for file in images:
-        _require_own_folder(file)
-        metadata = {}
-        for path in sidecars.applicable(file.path):
-            metadata |= read(path)
-        rows.append(row(root, file, metadata, scan_time=times.get(file.path)))
+        try:
+            _require_own_folder(file)
+            metadata = {}
+            for path in sidecars.applicable(file.path):
+                metadata |= read(path)
+            rows.append(row(root, file, metadata, scan_time=times.get(file.path)))
+        except MetadataError as error:  # a finding of the checks: other images are not concerned
+            if "subject" not in bids.parse(file.path):
+                raise
+            bare = row(root, file, {}, scan_time=times.get(file.path))
+            place = {"folder": file.part_of, "subject": file.part_of[4:].split("/")[0]}
+            rows.append(bare | place | {"problem": str(error)})
     return rows
 
 
@@ -178,11 +195,14 @@ def _scan_times(root: Path, paths: list[str]) -> dict[str, str]:
     return times
 
 
-def _derive(root: Path, files: list[File], rows: list[dict]) -> list[dict]:
+def _derive(
+    root: Path, files: list[File], rows: list[dict], event_columns: Iterable[str]
+) -> list[dict]:
     """Sort the rows and fill the columns that depend on several images."""
     rows = sorted(rows, key=lambda r: natural(r["path"]))
     _number_echoes(rows)
-    events.attach(rows, root, [f.path for f in files if f.path.endswith("_events.tsv")])
+    described = [f.path for f in files if f.path.endswith("_events.tsv")]
+    events.attach(rows, root, described, keep=event_columns)
     pairing.pair(rows, {f.path for f in files if wanted(f.path)})
     return rows
 

@@ -60,6 +60,7 @@ COLUMNS = {
     "readout_by": "text",
     # The image file.
     "image_state": "text",
+    "problem": "text",
     "shape": "json",
     "voxel_mm": "json",
     # Pairing with fieldmaps and events.
@@ -76,6 +77,7 @@ COLUMNS = {
     "events_columns": "json",
     "events_repeats": "json",
     "events_problem": "text",
+    "events_trials": "json",
 }
 
 

@@ -50,6 +50,8 @@ def complete(config: dict, schema: dict) -> dict:
     if errors:
         raise ConfigError(_message(errors[0]))
     filled = _fill(copy.deepcopy(config), schema)
+    if "exclude" in schema["properties"]:
+        filled["exclude"] = labels(filled["exclude"], entity="")
     for key in ("participant_label", "session_label", "task_label"):
         if key in schema["properties"]:
             filled[key] = labels(filled[key], entity={"p": "sub", "s": "ses", "t": "task"}[key[0]])
@@ -57,12 +59,22 @@ def complete(config: dict, schema: dict) -> dict:
     return filled
 
 
+def selection(config: dict) -> dict:
+    """Return what the inventory is asked for, as keyword arguments of `mebold.inventory.index`."""
+    return {
+        "participant_labels": config["participant_label"],
+        "session_labels": config["session_label"],
+        "task_labels": config["task_label"],
+        "event_columns": [config["design"]["label_column"], *config["design"]["blank"]],
+    }
+
+
 def labels(value: object, *, entity: str) -> list[str] | None:
     """Turn a label option (list, or one string with commas) into a list without prefixes."""
     if value in (None, "", []):
         return None
     items = value if isinstance(value, list) else str(value).split(",")
-    return [str(item).strip().removeprefix(f"{entity}-") for item in items]
+    return [str(item).strip().removeprefix(f"{entity}-" if entity else "") for item in items]
 
 
 def _typed(config: dict, schema: dict) -> dict:
@@ -120,6 +132,7 @@ def _cross_check(config: dict) -> None:
     """Check what a schema cannot say: relations between keys."""
     if "primary_variant" not in config:
         return
+    _check_folders(config["bids_dir"], config["output_dir"])
     _check_noise_map(config["nordic"]["noise_map"])
     _check_template(config["output"]["space"], config["template"])
     _check_file("gradient_nonlinearity.warp", config["gradient_nonlinearity"]["warp"])
@@ -134,6 +147,24 @@ def _cross_check(config: dict) -> None:
     source = config["visual_roi"]["source"]
     if source in VARIANTS and source not in compared:
         message = f"Configuration key `visual_roi.source`: {source} is not among `variants`."
+        raise ConfigError(message)
+
+
+def _check_folders(bids_dir: str, output_dir: str) -> None:
+    """Refuse an output inside the raw data, or where nothing can be written."""
+    raw, out = Path(bids_dir).resolve(), Path(output_dir).resolve()
+    if out.is_relative_to(raw) and "derivatives" not in out.relative_to(raw).parts[:1]:
+        message = (
+            f"Configuration key `output_dir`: {output_dir} lies in the raw dataset `bids_dir` "
+            f"({bids_dir}); accepted are a folder outside of it, or below {raw / 'derivatives'}."
+        )
+        raise ConfigError(message)
+    place = next(folder for folder in (out, *out.parents) if folder.exists())
+    if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+        message = (
+            f"Configuration key `output_dir`: nothing can be written to {output_dir}, because {place} "
+            f"is {'read-only' if place.is_dir() else 'no folder'}; give a folder that can be written."
+        )
         raise ConfigError(message)
 
 

@@ -37,11 +37,13 @@ def output_space(config: dict, anatomy: dict[str, Decision]) -> str:
     Parameters
     ----------
     config : dict
-        ``output.space``; ``auto`` and an absent key are T1w unless no subject has one.
+        ``output.space``; ``auto`` and an absent key are T1w unless no subject has one, or, with
+        ``output.without_T1w: boldref``, unless one has none.
     anatomy : dict
         Whether anatomy is processed, by subject.
     """
     wanted = (config.get("output") or {}).get("space", "auto")
     if wanted != "auto":
         return wanted
-    return "T1w" if any(planned for planned, _ in anatomy.values()) else "boldref"
+    needed = all if (config.get("output") or {}).get("without_T1w") == "boldref" else any
+    return "T1w" if needed(planned for planned, _ in anatomy.values()) else "boldref"

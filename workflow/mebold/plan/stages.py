@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mebold.inventory.runs import Run
+from mebold.plan import trials
 from mebold.plan.anatomy import Decision
 from mebold.plan.distortion import change_decision, field_decision, medic_decision, warp_decision
 from mebold.variants import VARIANTS
@@ -15,6 +16,8 @@ STAGES = ("anat", "fmap", "nordic", "stc", "hmc", "coreg", "resample", "optcom",
 #: Stages of a run that exist where the configuration asks for them (`sdc: dynamic`,
 #: `gradient_nonlinearity.warp`).
 DYNAMIC, WARP = "sdc_dynamic", "gradunwarp"
+#: Stage of the rows that say what is not worked on at all.
+LEFT_OUT = "left_out"
 GROUP_STAGES = ("noiseceiling", "across_sessions", "compare", "rois")
 RUN_STAGES = STAGES[1 : -len(GROUP_STAGES)]
 _FEWEST_VOLUMES_NORDIC = 6
@@ -29,13 +32,18 @@ class Context:
     label_column: str | None
     blank: dict
     minimum_volumes: int
+    ica_volumes: int
+    interval_s: object
+    without_t1w: str
     compare_sessions: object
     noise_map: bool
     anatomy: dict[str, Decision]
     space: str
     medic: bool = False
     fieldmaps: dict[tuple, set] = field(default_factory=dict)
+    labelled: set[str] = field(default_factory=set)
     lacking: set[str] = field(default_factory=set)
+    problems: list[str] = field(default_factory=list)
     done: dict[str, Decision] = field(default_factory=dict)
     planned: dict[str, set[str]] = field(default_factory=dict)
 
@@ -73,9 +81,12 @@ def _stc(run: Run, context: Context) -> Decision:  # noqa: ARG001
     return True, ""
 
 
-def _hmc(run: Run, context: Context) -> Decision:  # noqa: ARG001
+def _hmc(run: Run, context: Context) -> Decision:
     if run.refusal:
         return False, run.refusal
+    bare = not context.anatomy[run.first["subject"]][0] and context.space != "boldref"
+    if bare and context.without_t1w == "leave_out":
+        return False, "no T1w, and `output.without_T1w: leave_out`: the run is left out"
     if run.first["n_volumes"] == 1:
         return False, "one volume: no motion"
     return True, "" if run.sbref else "no SBRef: robust mean as the reference"
@@ -92,8 +103,8 @@ def _coreg(run: Run, context: Context) -> Decision:
     if context.space == "boldref":
         return True, "no T1w: aligned with the reference image of the subject's first run"
     return False, (
-        "reduced plan: no T1w to align with; `output.space: boldref` needs none, for all subjects "
-        "or, with `participant_label`, for this one"
+        "reduced plan: no T1w to align with; `output.without_T1w: boldref` puts all subjects into "
+        "boldref space, which needs none, and `participant_label` this one alone"
     )
 
 
@@ -123,6 +134,12 @@ def _combination(echoes: str) -> Callable[[Run, Context], Decision]:
             )
         if not any(VARIANTS[name][1] == echoes for name in context.variants):
             return False, "no variant asks for it"
+        n_volumes = run.first["n_volumes"]
+        if echoes == "ica" and n_volumes is not None and n_volumes < context.ica_volumes:
+            return True, (
+                f"{n_volumes} volumes acquired, fewer than {context.ica_volumes} "
+                "(`ica.minimum_volumes`): the ICA variants hold the optimal combination"
+            )
         return True, ""
 
     return rule
@@ -135,16 +152,37 @@ def _singletrial(run: Run, context: Context) -> Decision:
         return False, reason
     if row["events"] is None:
         return False, "no events"
+    if row["events_problem"]:
+        return _unfit(context, f"{row['events']}: {row['events_problem']}")
     if not row["n_events"]:
         return False, "events without trials"
-    if row["task"] in context.lacking:
-        return False, (
+    if run.stem in context.lacking:
+        reason = (
             f"events have no column {context.label_column!r} (they have: "
             f"{', '.join(row['events_columns'])}); see `design.label_column`"
         )
+        other = row["task"] in context.labelled  # its other runs have the column
+        return _unfit(context, f"{row['events']}: {reason}") if other else (False, reason)
     if row["n_volumes"] is not None and row["n_volumes"] < context.minimum_volumes:
-        return False, f"{row['n_volumes']} volumes, fewer than {context.minimum_volumes}"
-    return True, ""
+        return False, (
+            f"{row['n_volumes']} volumes acquired, fewer than {context.minimum_volumes} "
+            "(`design.minimum_volumes`)"
+        )
+    if context.label_column is None:
+        return True, ""
+    problem, note = trials.check(
+        run,
+        label_column=context.label_column,
+        blank=context.blank,
+        interval_s=context.interval_s,
+    )
+    return _unfit(context, problem) if problem else (True, note)
+
+
+def _unfit(context: Context, problem: str) -> Decision:
+    """Decide against a fit because of a defect of the events, and note it."""
+    context.problems.append(problem)
+    return False, problem
 
 
 RULES = {

@@ -1,16 +1,20 @@
 """The plan: which stages run for which subject, session and run, and why one does not."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 
 import pandas as pd
 
 from mebold.errors import MetadataError
+from mebold.inventory.left_out import LeftOut
 from mebold.inventory.runs import Run, collect
 from mebold.inventory.table import ABSENT, records
+from mebold.plan import trials
 from mebold.plan.anatomy import Decision, anatomy_decisions, output_space
 from mebold.plan.stages import (
     DYNAMIC,
     GROUP_STAGES,
+    LEFT_OUT,
     RULES,
     RUN_STAGES,
     WARP,
@@ -24,7 +28,9 @@ COLUMNS = ("subject", "session", "task", "run", "stem", "group", "stage", "plann
 _USUAL_LABEL_COLUMN = "stim_name"
 
 
-def make_plan(table: pd.DataFrame, *, config: dict | None = None) -> pd.DataFrame:
+def make_plan(
+    table: pd.DataFrame, *, config: dict | None = None, left_out: Iterable[LeftOut] = ()
+) -> pd.DataFrame:
     """Decide which stages run.
 
     Parameters
@@ -34,7 +40,10 @@ def make_plan(table: pd.DataFrame, *, config: dict | None = None) -> pd.DataFram
     config : dict, optional
         Keys of the configuration that decide; all may be absent: ``variants``,
         ``compare_sessions``, ``output.space``, ``design.label_column``, ``design.blank``,
-        ``design.minimum_volumes``, ``nordic.noise_map``, ``sdc``, ``gradient_nonlinearity.warp``.
+        ``design.minimum_volumes``, ``nordic.noise_map``, ``sdc``, ``gradient_nonlinearity.warp``,
+        ``ica.minimum_volumes``, ``output.repetition_time_s``, ``output.without_T1w``.
+    left_out : iterable of LeftOut, optional
+        What is not in the table; gets a row each, of the stage ``left_out``.
 
     Returns
     -------
@@ -44,28 +53,31 @@ def make_plan(table: pd.DataFrame, *, config: dict | None = None) -> pd.DataFram
         asked for), and per session and task for ``noiseceiling`` (of the session),
         ``across_sessions``, ``compare`` and ``rois`` (``stem`` holds the group).
         ``planned`` is bool, ``reason`` says why not, or what to know of a stage that runs;
-        ``echoes`` counts the run's echoes.
+        ``echoes`` counts the run's echoes. ``attrs["events"]`` lists the defects of events.
 
     Raises
     ------
     MetadataError
-        When events files lack the label column that the configuration names.
+        When no events file has the label column that the configuration names.
     """
     config = config or {}
     runs = collect(table)
-    design = config.get("design") or {}
+    design, output = config.get("design") or {}, config.get("output") or {}
     anatomy = anatomy_decisions(table)
     context = Context(
         variants=list(config.get("variants") or ["standardSingle", "nordicOptcom"]),
         label_column=design.get("label_column"),
         blank=design.get("blank") or {},
         minimum_volumes=design.get("minimum_volumes", 0),
+        ica_volumes=(config.get("ica") or {}).get("minimum_volumes", 0),
+        interval_s=output.get("repetition_time_s", "keep"),
+        without_t1w=output.get("without_T1w", "motion"),
         compare_sessions=config.get("compare_sessions", "first"),
         noise_map=bool((config.get("nordic") or {}).get("noise_map")),
         anatomy=anatomy,
         space=output_space(config, anatomy),
     )
-    context.lacking = _require_labels(runs, context.label_column)
+    context.labelled, context.lacking = _labels(runs, context.label_column)
     run_stages = [*RUN_STAGES]
     context.medic = config.get("sdc") == "medic"
     if config.get("sdc") in ("dynamic", "medic"):
@@ -93,9 +105,15 @@ def make_plan(table: pd.DataFrame, *, config: dict | None = None) -> pd.DataFram
     for group, members in groups.items():
         names = {c: members[0].first[c] for c in ("subject", "session", "task")}
         names |= {"stem": group, "group": group, "echoes": members[0].n_echoes}
-        decisions = _group_decisions(group, fitted[group], context, first_groups)
+        decisions = _group_decisions(group, fitted, context, first_groups)
         rows += [_row(names, stage, decisions[stage]) for stage in GROUP_STAGES]
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"planned": bool, "echoes": int})
+    for item in left_out:
+        names = {c: getattr(item, c) for c in ("subject", "session", "task", "run")}
+        names |= {"stem": item.name, "echoes": 0}
+        rows.append(_row(names, LEFT_OUT, (False, item.reason)))
+    plan = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"planned": bool, "echoes": int})
+    plan.attrs["events"] = context.problems
+    return plan
 
 
 def _fieldmap_corrections(table: pd.DataFrame) -> dict[tuple, set]:
@@ -112,38 +130,37 @@ def _row(names: dict, stage: str, decision: Decision) -> dict:
     return cells | {"stage": stage, "echoes": names["echoes"], **decided}
 
 
-def _require_labels(runs: list[Run], column: str | None) -> set[str]:
-    """Return the tasks whose events have no label column; raise where one should be there.
+def _labels(runs: list[Run], column: str | None) -> tuple[set[str], set[str]]:
+    """Return the tasks of which some events have the label column, and the runs without it.
 
-    A task whose runs differ is an error, and so is a column that no events file has. The usual
-    column is not: it may be in the configuration without anybody having chosen it for these data.
+    A column that no events file has is an error of the configuration. The usual column is not: it
+    may be there without anybody having chosen it for these data.
     """
     if column is None:
-        return set()
-    have, lack = defaultdict(list), defaultdict(list)
-    for run in runs:
-        if run.first["n_events"]:
-            (have if column in run.first["events_columns"] else lack)[run.first["task"]].append(run)
-    meant = set(have) if have or column == _USUAL_LABEL_COLUMN else set(lack)
-    for task in meant & set(lack):
-        first = lack[task][0].first
+        return set(), set()
+    events = [run for run in runs if run.first["n_events"]]
+    have = [run for run in events if column in run.first["events_columns"]]
+    lack = [run for run in events if column not in run.first["events_columns"]]
+    if lack and not have and column != _USUAL_LABEL_COLUMN:
+        first = lack[0].first
         message = (
             f"{first['events']}: the label column {column!r} is missing "
             f"(columns: {', '.join(first['events_columns'])}). Add it, or name another column in "
             "the configuration key `design.label_column`."
         )
         raise MetadataError(message)
-    return set(lack)
+    return {run.first["task"] for run in have}, {run.stem for run in lack}
 
 
 def _group_decisions(
-    group: str, fitted: list[Run], context: Context, first_groups: set[str]
+    group: str, groups: dict[str, list[Run]], context: Context, first_groups: set[str]
 ) -> dict[str, Decision]:
     """Return the decisions for noise ceiling, comparison and ROI tables of a session's task."""
+    fitted = groups[group]
     if not fitted:
         reason = "no run enters a single-trial fit"
         return dict.fromkeys(GROUP_STAGES, (False, reason))
-    in_session, in_subject = _repeats(fitted, context)
+    in_session, in_subject = _repeats(fitted, groups, context)
     known = in_subject is not None
     subject = (True, "" if known else "label column not chosen")
     if known and not in_subject:
@@ -155,8 +172,15 @@ def _group_decisions(
     return dict(zip(GROUP_STAGES, (session, subject, compare, subject), strict=True))
 
 
-def _repeats(fitted: list[Run], context: Context) -> tuple[bool, bool | None]:
+def _repeats(
+    fitted: list[Run], groups: dict[str, list[Run]], context: Context
+) -> tuple[bool, bool | None]:
     """Return whether images repeat in the session and in the subject (None when not known)."""
+    column = context.label_column
+    own = _subject_task(fitted[0])
+    others = [run for runs in groups.values() for run in runs if _subject_task(run) == own]
+    if column and all(column in (run.first["events_trials"] or ()) for run in others):
+        return tuple(_any_twice(runs, context) for runs in (fitted, others))
     row = next((run.first for run in fitted if run.first["events_repeats"]), fitted[0].first)
     if context.label_column is None or not row["events_repeats"]:
         return False, None
@@ -164,6 +188,19 @@ def _repeats(fitted: list[Run], context: Context) -> tuple[bool, bool | None]:
     fewest = 2 if set(context.blank) & set(row["events_columns"]) else 1
     in_session, in_subject = row["events_repeats"][context.label_column]
     return in_session >= fewest, in_subject >= fewest
+
+
+def _subject_task(run: Run) -> str:
+    return run.group.replace(f"_ses-{run.first['session']}", "", 1)
+
+
+def _any_twice(runs: list[Run], context: Context) -> bool:
+    """Return whether an image is shown twice in the trials of some runs."""
+    shown = Counter()
+    for run in runs:
+        columns = run.first["events_trials"]
+        shown.update(trials.trials(columns, context.label_column, context.blank)[1])
+    return any(n > 1 for n in shown.values())
 
 
 def _compare(group: str, fitted: list[Run], context: Context, first_groups: set[str]) -> Decision:

@@ -1,35 +1,42 @@
 """The plan as a text table: a block per session, reasons below it as numbered notes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
+from mebold.inventory.findings import named
 from mebold.inventory.table import ABSENT
-from mebold.plan.stages import GROUP_STAGES, WARP
+from mebold.plan.stages import GROUP_STAGES, LEFT_OUT, WARP
 
 # Reasons that the configuration gives or that follow from another one.
 _CHOSEN = ("no variant asks for it", "compare_sessions", "fewer than two variants")
 # Stages whose notes are told although they run.
-_LOUD = ("nordic", WARP)
+_LOUD = ("nordic", WARP, "singletrial", "ica")
 _MARK = {True: "yes", False: "-"}
 
 
-def format_plan(plan: pd.DataFrame) -> str:
+def format_plan(plan: pd.DataFrame, findings: Iterable[str] = ()) -> str:
     """Write a plan for reading in a terminal.
 
     Parameters
     ----------
     plan : DataFrame
         As from `mebold.plan.table.make_plan`.
+    findings : iterable of str
+        What was found in the data besides.
 
     Returns
     -------
     str
-        For each subject a line on the anatomy, and for each session a table with a row per run
-        and a column per stage: ``yes`` or ``-``, with the number of a note.
+        First what is left out and what was found, one line each. Then for each subject a line on
+        the anatomy, and for each session a table with a row per run and a column per stage:
+        ``yes`` or ``-``, with the number of a note.
     """
-    rows = plan.to_dict("records")
-    lines = []
+    every = plan.to_dict("records")
+    out = [f"left out: {row['stem']}: {row['reason']}" for row in every if row["stage"] == LEFT_OUT]
+    rows = [row for row in every if row["stage"] != LEFT_OUT]
+    lines = [*out, *findings]
+    lines += [""] * bool(lines)
     for subject in dict.fromkeys(row["subject"] for row in rows):
         own = [row for row in rows if row["subject"] == subject]
         anat = next(row for row in own if row["stage"] == "anat")
@@ -61,14 +68,15 @@ def notices(plan: pd.DataFrame) -> list[str]:
         chose is left out.
     """
     found: dict[str, dict[str, set[str]]] = {}
-    for row in plan.to_dict("records"):
+    for row in plan[plan["stage"] != LEFT_OUT].to_dict("records"):
         loud = not row["planned"] or row["stage"] in _LOUD
         if loud and row["reason"] and not any(words in row["reason"] for words in _CHOSEN):
             found.setdefault(row["reason"], {}).setdefault(row["stage"], set()).add(row["stem"])
     lines = []
     for reason, stages in found.items():
         stems = set().union(*stages.values())
-        where = min(stems) if len(stems) == 1 else f"{len(stems)} runs or sessions"
+        count = f"{len(stems)} runs or sessions: " if len(stems) > 1 else ""
+        where = count + named(sorted(stems))
         lines.append(f"{', '.join(stages)}: {reason} ({where})")
     return lines
 

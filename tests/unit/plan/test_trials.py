@@ -1,0 +1,94 @@
+"""Events are checked while planning, with numbers; a run that cannot be fitted is named."""
+
+import pytest
+from bids_trees import SHAPE, Tree
+
+from mebold.errors import MetadataError
+from mebold.inventory.index import index
+from mebold.plan import study
+
+STEM = "sub-01_ses-01_task-images_run-01"
+EVENTS = f"sub-01/ses-01/func/{STEM}_events.tsv"
+DESIGN = {"label_column": "stim_name", "blank": {"trial_type": ["blank"]}}
+CONFIG = {
+    "variants": ["standardSingle", "nordicOptcom"],
+    "design": DESIGN | {"minimum_volumes": 8},
+    "output": {"repetition_time_s": 1.0},
+}
+
+
+@pytest.fixture
+def tree(tmp_path):
+    tree = Tree(tmp_path)
+    tree.session("01", "01", shape=SHAPE)  # 8 volumes of 1.9 s
+    return tree
+
+
+def fit(tree, *lines, header="onset\tduration\tstim_name", strict=False, **config):
+    """Write the events of run 1 and return what the plan decides about its fit."""
+    tree.text(EVENTS, "\n".join([header, *lines]) + "\n")
+    plan = study.decide(index(tree.root), CONFIG | {"strict": strict} | config).plan
+    row = plan[(plan["stage"] == "singletrial") & (plan["stem"] == STEM)].iloc[0]
+    return bool(row["planned"]), row["reason"]
+
+
+def test_onsets_on_the_grid_need_no_word(tree):
+    assert fit(tree, "0\t1\ta", "3\t1\tb", "6\t1\ta") == (True, "")
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (["n/a\t1\ta", "3\t1\tb"], "1 of 2 onsets are no numbers, such as 'n/a'"),
+        (["-4\t1\ta", "3\t1\tb"], "1 of 2 trials start before the run, the first at -4 s"),
+        (["100\t1\ta", "103\t1\tb"], "all 2 trials start after the run's end (100 s"),
+        (["3\t1\ta", "3.2\t1\tb"], "one sample at 1 places, first those at 3 and 3.2 s on a grid"),
+        (["3\t1\tn/a", "6\t1\tb"], "1 of 2 trials have no 'stim_name'"),
+    ],
+)
+def test_events_that_cannot_be_fitted(tree, lines, words):
+    planned, reason = fit(tree, *lines)
+    assert not planned
+    assert words in reason
+    assert EVENTS in reason
+    with pytest.raises(MetadataError, match="`strict: true`"):
+        fit(tree, *lines, strict=True)
+
+
+def test_late_trials_and_shifts_are_said_and_fitted(tree):
+    late = fit(tree, "3\t1\ta", "20\t1\tb")
+    assert late[0]
+    assert (
+        "1 of 2 trials start after the run's end (the first at 20 s, the run ends at 15.2 s)"
+        in (late[1])
+    )
+    moved = fit(tree, "3\t1\ta", "6.4\t1\tb")
+    assert moved[0]
+    assert "onsets are moved by up to 0.40 s onto the samples, every 1 s" in moved[1]
+
+
+def test_blanks_are_no_trials_and_an_absent_blank_column_means_none(tree):
+    header = "onset\tduration\tstim_name\ttrial_type"
+    assert fit(tree, "0\t1\tn/a\tblank", "3\t1\ta\timage", header=header) == (True, "")
+    planned, reason = fit(tree, "0\t1\ta\tblank", header=header)
+    assert not planned
+    assert "all 1 rows are blank" in reason
+
+
+def test_repeats_are_counted_in_the_trials_that_are_fitted(tree):
+    for run in ("01", "02"):
+        tree.events(EVENTS.replace("run-01", f"run-{run}"), ["a", f"b{run}"])
+
+    def planned(config):
+        plan = study.decide(index(tree.root), config).plan
+        return bool(plan.loc[plan["stage"] == "noiseceiling", "planned"].iloc[0])
+
+    assert planned(CONFIG)
+    assert not planned(CONFIG | {"exclude": ["run-02"]})
+
+
+def test_ica_counts_acquired_volumes(tree):
+    config = CONFIG | {"ica": {"minimum_volumes": 10}, "variants": ["standardIca"]}
+    plan = study.decide(index(tree.root), config).plan
+    reason = plan.loc[plan["stage"] == "ica", "reason"].iloc[0]
+    assert "8 volumes acquired, fewer than 10 (`ica.minimum_volumes`)" in reason

@@ -1,0 +1,78 @@
+"""The configuration files that come along: defaults, the demo's, and the ready-made examples."""
+
+import pytest
+import yaml
+from bids_trees import SHAPE, Tree
+from configured import SCHEMAS, completed
+from snakemake_runner import REPOSITORY, job_counts, snakemake
+
+pytestmark = pytest.mark.workflow
+
+CONFIG = REPOSITORY / "config"
+EXAMPLES = ["anatomy_only", "laion_like", "quick_comparison", "single_echo_3t"]
+LONG = (*SHAPE[:3], 160)
+
+
+def defaults_beside(given, schema, where=""):
+    """Yield the keys whose value is not the default of the schema."""
+    for key, value in given.items():
+        rule = schema["properties"][key]
+        if isinstance(value, dict):
+            yield from defaults_beside(value, rule, f"{where}{key}.")
+        elif value != rule.get("default", "required"):
+            yield f"{where}{key}"
+
+
+def test_the_file_of_every_run_holds_defaults_only():
+    schema = yaml.safe_load((SCHEMAS / "config.schema.yaml").read_text())
+    given = yaml.safe_load((CONFIG / "config.yaml").read_text())
+    assert list(defaults_beside(given, schema)) == []
+    paths = {"bids_dir": "raw", "output_dir": "out"}
+    assert completed(given | paths) == completed(paths)
+
+
+def test_without_paths_one_sentence_says_what_is_missing(tmp_path):
+    done = snakemake("-n", cwd=tmp_path)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout
+    assert "The configuration lacks a key: 'bids_dir'" in done.stdout
+
+
+def tree_of(name, root):
+    """Write a tree of the kind that an example is for."""
+    tree = Tree(root)
+    if name == "anatomy_only":
+        tree.image("sub-01/anat/sub-01_T1w.nii.gz", {})
+        tree.image("sub-02/anat/sub-02_T1w.nii.gz", {})
+    elif name == "single_echo_3t":
+        stem = "sub-01_task-emomatching_acq-seq"
+        tree.image("sub-01/anat/sub-01_T1w.nii.gz", {})
+        tree.run(stem, echoes={None: 0.028}, parts=("",), shape=LONG, RepetitionTime=2.0)
+        labels = ["emotion", "control", "emotion", "control"]
+        tree.events(f"sub-01/func/{stem}_events.tsv", labels, column="trial_type")
+    else:
+        for session in ("01", "02"):
+            tree.session("01", session, shape=LONG)
+    return tree
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_is_ready_for_its_data(name, tmp_path):
+    tree_of(name, tmp_path / "raw")
+    done = snakemake(
+        "-n", "--configfile", str(CONFIG / "examples" / f"{name}.yaml"),
+        cwd=tmp_path, bids_dir="raw", output_dir="out",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:]
+    counts = job_counts(done.stdout)
+    expected = {
+        "laion_like": {"singletrial": 7, "noiseceiling_subject": 1, "comparison": 1},
+        "single_echo_3t": {"singletrial": 1, "bold_single": 1, "confounds": 1},
+        "anatomy_only": {"anat": 2, "hmc": 0, "singletrial": 0},
+        "quick_comparison": {"singletrial": 4, "comparison": 1, "ica": 0},
+    }[name]
+    assert {rule: counts.get(rule, 0) for rule in expected} == expected
+
+
+def test_every_user_has_an_example():
+    assert sorted(path.stem for path in (CONFIG / "examples").glob("*.yaml")) == EXAMPLES

@@ -1,0 +1,85 @@
+"""Everything that is decided before the first job: what is left out, what was found, the plan."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+
+from mebold.errors import MetadataError
+from mebold.inventory import findings
+from mebold.inventory.left_out import Examined, examine
+from mebold.plan.table import make_plan
+from mebold.plan.text import format_plan, notices
+
+
+@dataclass
+class Study:
+    """What the workflow works on.
+
+    Attributes
+    ----------
+    table : DataFrame
+        Run table without what is left out.
+    plan : DataFrame
+        See `mebold.plan.table.make_plan`.
+    examined : Examined
+        Findings, and what is left out.
+    """
+
+    table: pd.DataFrame
+    plan: pd.DataFrame
+    examined: Examined
+
+    def text(self) -> str:
+        """Return the plan for reading, with what is left out and what was found."""
+        return format_plan(self.plan, findings.summary(self._told(), every=True).splitlines())
+
+    def notices(self) -> Iterator[str]:
+        """Yield lines for the start of a run: left out, found, not possible."""
+        for item in self.examined.left_out:
+            yield f"Left out: {item}"
+        yield from (f"Data: {line}" for line in findings.summary(self._told()).splitlines())
+        yield from (f"Plan: {line}" for line in notices(self.plan))
+
+    def closing(self) -> str:
+        """Say at the end what was left out because of a defect; empty if nothing was."""
+        defects = self.examined.defects
+        if not defects:
+            return ""
+        return "\n".join(
+            [
+                f"All else is done, but {len(defects)} with a defect left out (see plan.txt):",
+                *(f"- {item}" for item in defects),
+                "Repair them, or name them in the configuration key `exclude`.",
+            ]
+        )
+
+    def _told(self) -> list[findings.Finding]:
+        return [f for f in self.examined.findings if f.severity != "error"]
+
+
+def decide(table: pd.DataFrame, config: dict, *, contents: bool = False) -> Study:
+    """Decide what is done with a run table.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As from `mebold.inventory.index`.
+    config : dict
+        Complete configuration; ``exclude`` and ``strict`` besides what `make_plan` names.
+    contents : bool
+        Whether images without content are left out, as a run must and a dry-run need not.
+
+    Raises
+    ------
+    MetadataError
+        When nothing is left, or on a defect when ``strict``.
+    """
+    strict = bool(config.get("strict"))
+    examined = examine(table, exclude=config.get("exclude"), strict=strict, contents=contents)
+    plan = make_plan(examined.table, config=config, left_out=examined.left_out)
+    problems = plan.attrs["events"]
+    if strict and problems:
+        message = "\n".join(["`strict: true`, and events cannot be fitted:", *problems[:8]])
+        raise MetadataError(message)
+    return Study(examined.table, plan, examined)
