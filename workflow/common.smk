@@ -37,6 +37,7 @@ try:
                 participant_labels=config["participant_label"],
                 session_labels=config["session_label"],
                 task_labels=config["task_label"],
+                assign=config["fmap"]["assign"],
             )
         table = read_table(TABLE)
     check(table)

@@ -326,3 +326,19 @@ def test_absent_numbers_are_missing_not_zero(tmp_path):
     assert table["n_volumes"][0] is pd.NA
     assert table["image_state"][0] == "empty"
     assert json.loads(table.to_json())["session"]["0"] == "n/a"
+
+
+def test_a_fieldmap_of_a_task_left_out_is_not_given_to_another(tmp_path):
+    tree = Tree(tmp_path)
+    tree.phasediff(B0FieldIdentifier="front")
+    tree.run("sub-01_task-front", B0FieldSource="front")
+    tree.run("sub-01_task-x")
+    options = {"task_labels": ["x"]}
+    for table in (
+        index.index(tree.root, **options),
+        index.refresh(tree.root, tmp_path / "runs.tsv", **options),
+    ):
+        assert set(table.loc[table["suffix"] == "bold", "fieldmap"]) == {"n/a"}
+    options["assign"] = "session"
+    table = index.refresh(tree.root, tmp_path / "runs.tsv", **options)
+    assert set(table.loc[table["suffix"] == "bold", "fieldmap"]) == {"front"}

@@ -8,6 +8,7 @@ from bids_trees import SHAPE, Tree
 
 from mebold.errors import MetadataError
 from mebold.inventory import index
+from mebold.inventory.pairing import OTHERS_ONLY
 from mebold.inventory.table import frame, records
 from mebold.plan.stages import GROUP_STAGES, RUN_STAGES, STAGES
 from mebold.plan.table import make_plan
@@ -197,6 +198,16 @@ def test_medic_without_phase_does_not_correct(rows):
     left = [row for row in rows if row["component"] != "phase"]
     reason = "`sdc: medic` needs phase images: no distortion correction"
     assert decide(left, "fmap", config=CONFIG | {"sdc": "medic"}) == (False, reason)
+
+
+def test_maps_that_name_other_runs_are_not_used_and_the_plan_says_so(rows):
+    for row in pick(rows, "_bold"):
+        row |= {"fieldmap": None, "fieldmaps": None, "fieldmap_by": OTHERS_ONLY}
+    assert decide(rows, "fmap") == (
+        False,
+        "fieldmaps of the session name other runs only (see `fmap.assign`): no distortion "
+        "correction",
+    )
 
 
 def test_no_fieldmap_no_distortion_correction(rows):

@@ -28,6 +28,7 @@ def index(
     participant_labels: Iterable[str] | None = None,
     session_labels: Iterable[str] | None = None,
     task_labels: Iterable[str] | None = None,
+    assign: str = "named",
 ) -> pd.DataFrame:
     """Index a raw BIDS dataset.
 
@@ -38,6 +39,8 @@ def index(
     participant_labels, session_labels, task_labels : iterable of str, optional
         With or without ``sub-``, ``ses-`` and ``task-``; all by default. Sessions select BOLD and
         fieldmaps, tasks select BOLD; anatomy comes from every session of a selected subject.
+    assign : {"named", "session"}
+        Which runs a fieldmap may correct that names other runs; see `mebold.inventory.pairing`.
 
     Returns
     -------
@@ -53,7 +56,7 @@ def index(
     """
     root, files = _listing(bids_dir)
     chosen = select(root, files, participant_labels, session_labels, task_labels)
-    return frame(_derive(root, files, _index_rows(root, files, chosen)))
+    return frame(_derive(root, files, _index_rows(root, files, chosen), assign))
 
 
 def refresh(
@@ -63,6 +66,7 @@ def refresh(
     participant_labels: Iterable[str] | None = None,
     session_labels: Iterable[str] | None = None,
     task_labels: Iterable[str] | None = None,
+    assign: str = "named",
 ) -> pd.DataFrame:
     """Bring a cached run table up to date, and return it.
 
@@ -71,7 +75,7 @@ def refresh(
 
     Parameters
     ----------
-    bids_dir, participant_labels, session_labels, task_labels
+    bids_dir, participant_labels, session_labels, task_labels, assign
         See `index`.
     table_path : path-like
         The table; ``<table_path>.listing.json`` beside it holds the listing.
@@ -86,7 +90,7 @@ def refresh(
     prints = _fingerprints(files, chosen)
     table_path = Path(table_path)
     listing = table_path.with_name(table_path.name + ".listing.json")
-    state = {"bids_dir": str(root), "columns": list(COLUMNS)}
+    state = {"bids_dir": str(root), "columns": list(COLUMNS), "assign": assign}
     before, old = _cached(table_path, listing, state)
     if before == prints:
         return old
@@ -94,7 +98,7 @@ def refresh(
     new = [file for file in chosen if file.part_of not in kept_folders]
     kept = [r for r in records(old) if r["folder"] in kept_folders] if kept_folders else []
     logger.info("Indexing %d images; %d rows are up to date.", len(new), len(kept))
-    table = frame(_derive(root, files, kept + _index_rows(root, files, new)))
+    table = frame(_derive(root, files, kept + _index_rows(root, files, new), assign))
     write_table(table, table_path)
     write_json(listing, state | {"listing": prints})
     return table
@@ -178,13 +182,33 @@ def _scan_times(root: Path, paths: list[str]) -> dict[str, str]:
     return times
 
 
-def _derive(root: Path, files: list[File], rows: list[dict]) -> list[dict]:
+def _derive(root: Path, files: list[File], rows: list[dict], assign: str) -> list[dict]:
     """Sort the rows and fill the columns that depend on several images."""
     rows = sorted(rows, key=lambda r: natural(r["path"]))
     _number_echoes(rows)
     events.attach(rows, root, [f.path for f in files if f.path.endswith("_events.tsv")])
-    pairing.pair(rows, {f.path for f in files if wanted(f.path)})
+    images = {f.path for f in files if wanted(f.path)}
+    pairing.pair(rows, images, assign=assign, sources=_other_sources(root, files, rows))
     return rows
+
+
+def _other_sources(root: Path, files: list[File], rows: list[dict]) -> set[tuple[str, str]]:
+    """Return subject and B0FieldSource of functional images that the labels left out."""
+    if not any(r["b0_identifier"] for r in rows):
+        return set()
+    here, subjects = {r["path"] for r in rows}, {r["subject"] for r in rows}
+    sidecars = Inheritance([f.path for f in files if f.path.endswith(".json")])
+    read = functools.cache(lambda path: read_sidecar(root / path))
+    found = set()
+    for file in files:
+        left_out = wanted(file.path) and "/func/" in file.path and file.path not in here
+        if left_out and (subject := bids.parse(file.path).get("subject")) in subjects:
+            metadata = {}
+            for path in sidecars.applicable(file.path):
+                metadata |= read(path)
+            names = metadata.get("B0FieldSource") or ()
+            found |= {(subject, name) for name in ([names] if isinstance(names, str) else names)}
+    return found
 
 
 def _number_echoes(rows: list[dict]) -> None:
