@@ -2,7 +2,8 @@
 
 raw_magnitude = by(runs.images, "bold", "mag")
 raw_phase = by(runs.images, "bold", "phase")
-raw_sbref = by(runs.images, "sbref", "mag")
+raw_sbref = by(runs.sbref, "echo")
+raw_reference_sbref = by(runs.sbref, "reference_echo")
 raw_norf = by(runs.images, "noRF", "mag", "phase")
 raw_t1w = by(runs.anatomy, "T1w", "UNIT1")
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mebold.anat import epi_mask
 from mebold.figures.sdc import changing_field
 from mebold.figures.style import save
 from mebold.files import images, tables, transforms
@@ -17,7 +18,8 @@ from mebold.sdc.change import Static, field_change, summary, without_change
 
 with job(snakemake) as log:
     files, run = snakemake.input, snakemake.params.run
-    settings, volumes = snakemake.params.settings, tables.read_json(files.volumes)["Volumes"]
+    settings, about_motion = snakemake.params.settings, tables.read_json(files.volumes)
+    volumes, bridge = about_motion["Volumes"], about_motion.get("BoldrefToMotionReference")
     own = files.magnitude[run["hmc_echo"]]
     raw, affine = images.load(own)
     raw = raw[..., :volumes]
@@ -49,20 +51,22 @@ with job(snakemake) as log:
         log.warning("the field changes so much that its phase may have turned: %s", found)
     smoothing = rigid.smoothing(affine, snakemake.params.smoothing)
     if files.sbref:
-        reference, reference_affine = images.load(files.sbref[run["hmc_echo"]])
+        reference, reference_affine = images.load(files.sbref)
     else:
         reference = track.robust_mean(raw, affine, fwhm_mm=smoothing["fwhm_mm"])
         reference_affine = affine
     anew = track.track(
         without_change(raw, change, affine, **epi), reference, affine,
-        reference_affine=reference_affine, mask=mask, **smoothing, n_threads=snakemake.threads,
+        reference_affine=reference_affine, **smoothing, n_threads=snakemake.threads,
+        mask=mask if bridge is None else epi_mask.epi_mask(reference, reference_affine),
     )  # fmt: skip
     if anew.doubtful.any():
         log.warning("motion is doubtful in volumes %s", np.flatnonzero(anew.doubtful).tolist())
     about = sidecar.Sidecar(snakemake, packages=["nibabel", "numba", "numpy", "scipy"])
     about_change = about(Units="Hz", **found)
     images.save(snakemake.output.change, change, affine, tr=run["tr"], metadata=about_change)
-    transforms.save_xfm(snakemake.output.motion, anew.matrices)
+    matrices = anew.matrices if bridge is None else anew.matrices @ np.asarray(bridge)
+    transforms.save_xfm(snakemake.output.motion, matrices)
     brain = grids.onto(mask, boldref_affine, change.shape[:3], affine, order=0) > 0
     scale = {"tr": run["tr"], "mm_per_hz": found["MillimetresPerHertz"]}
     figure = changing_field(change, affine, mask=brain, **scale, title=run["stem"])

@@ -8,6 +8,7 @@ from scipy.spatial.transform import Rotation
 from mebold.errors import DataError, GridMismatchError
 from mebold.geometry import affines
 from mebold.hmc import path, record, track
+from mebold.hmc.reference import Reference, references
 from mebold.registration.rigid import register, smoothing
 
 SHAPE, AFFINE = ORIENTATIONS["RAS"]
@@ -202,3 +203,40 @@ def test_motion_of_one_volume_is_repeated():
         matrix, tr=2.0, tr_out=1.0, n_out=2, centre=np.zeros(3), volume_time_s=1.0
     )
     np.testing.assert_array_equal(result, np.repeat(matrix, 2, axis=0))
+
+
+# -- references of two echoes, of which only one may have an SBRef -------------------------------
+
+WIDTHS = {"fwhm_mm": 3.0, "coarse_mm": 8.0}
+#: Where the head was when the SBRef was taken.
+AWAY = rigid([1.5, -1.0, 2.0], [1.0, -2.0, 1.5])
+
+
+@pytest.fixture(scope="module")
+def echoes():
+    """Return series of two echoes of a head that moves, the SBRefs of both, and the truth."""
+    rng = np.random.default_rng(5)
+    truth = [rigid(rng.uniform(-0.5, 0.5, 3), rng.uniform(-0.5, 0.5, 3)) for _ in range(8)]
+    first = np.stack([seen(t, rng) for t in truth], axis=-1)
+    second = np.stack([0.6 * seen(t, rng) for t in truth], axis=-1)
+    sbrefs = [Reference(factor * seen(AWAY, rng), AFFINE) for factor in (1.0, 0.6)]
+    return first, second, sbrefs, np.stack(truth)
+
+
+@pytest.mark.parametrize("have", [(True, True), (True, False), (False, True), (False, False)])
+def test_motion_leads_from_the_reference_image_whichever_echo_has_an_sbref(echoes, have):
+    first, second, sbrefs, truth = echoes
+    own, other = (sbref if there else None for sbref, there in zip(sbrefs, have, strict=True))
+    chosen = references(first, second, AFFINE, sbref=own, other_sbref=other, smoothing=WIDTHS)
+    motion = track.track(first, chosen.motion.image, AFFINE, reference_affine=chosen.motion.affine)
+    matrices = motion.matrices @ chosen.to_motion
+    # A point of the reference image: where the SBRef saw it, or the volume in the middle.
+    frame = AWAY if other else truth[4]
+    errors = [
+        np.median(error_mm(m, t @ np.linalg.inv(frame)))
+        for m, t in zip(matrices, truth, strict=True)
+    ]
+    assert max(errors) <= 0.08
+    assert np.array_equal(chosen.to_motion, np.eye(4)) == (have[0] == have[1])
+    if other:
+        assert chosen.boldref.image is other.image

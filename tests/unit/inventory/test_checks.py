@@ -332,3 +332,17 @@ def test_fieldmap_and_run_that_the_scanner_corrected_differently(rows):
         row["gradient_correction"] = "DIS2D"
     found = only(rows, "warning", "magnitude1", "DIS2D for the fieldmap and ND for the BOLD")
     assert len(found) == 2
+
+
+def test_an_incomplete_set_of_sbrefs_is_a_finding_that_says_what_is_done(rows):
+    for row in pick(rows, "run-01", "_sbref"):
+        if "echo-2" not in row["path"]:
+            rows.remove(row)
+    found = only(rows, "warning", "echo 1, 3 has no SBRef", "robust mean of its series")
+    assert len(found) == 1
+
+
+def test_an_sbref_of_another_echo_time_is_not_used_and_told(rows):
+    for row in pick(rows, "run-01_echo-2", "_sbref"):
+        row |= {"echo_time": 0.035, "echo_index": None}
+    only(rows, "warning", "0.035 s belongs to no echo of the series", "echo 2 has no SBRef")

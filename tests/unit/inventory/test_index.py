@@ -342,3 +342,19 @@ def test_a_fieldmap_of_a_task_left_out_is_not_given_to_another(tmp_path):
     options["assign"] = "session"
     table = index.refresh(tree.root, tmp_path / "runs.tsv", **options)
     assert set(table.loc[table["suffix"] == "bold", "fieldmap"]) == {"front"}
+
+
+def test_sbrefs_are_matched_with_the_echoes_by_echo_time(tmp_path):
+    tree = Tree(tmp_path)
+    tree.run("sub-01_task-x", parts=("mag",))
+    for label, time in (("1", 0.02882), ("2", 0.0466), ("3", 0.06)):  # the labels mislead
+        name = f"sub-01/func/sub-01_task-x_echo-{label}_sbref.nii.gz"
+        tree.image(name, {"EchoTime": time})
+    tree.image("sub-01/func/sub-01_task-y_echo-2_bold.nii.gz", {"EchoTime": 0.03})
+    tree.image("sub-01/func/sub-01_task-y_echo-2_sbref.nii.gz", {})
+    rows = records(index.index(tree.root))
+    found = {r["path"].split("_", 1)[1]: r["echo_index"] for r in rows if r["suffix"] == "sbref"}
+    assert found == {
+        "task-x_echo-1_sbref.nii.gz": 2, "task-x_echo-2_sbref.nii.gz": 3,
+        "task-x_echo-3_sbref.nii.gz": None, "task-y_echo-2_sbref.nii.gz": 1,
+    }  # fmt: skip

@@ -519,3 +519,10 @@ def test_a_run_that_is_corrected_in_part_is_refused_with_a_warp(rows):
     make_plan(frame(rows), config=CONFIG)
     with pytest.raises(MetadataError, match=r"sbref\.nii\.gz says DIS3D.*says ND or nothing"):
         make_plan(frame(rows), config=WARPED)
+
+
+def test_a_missing_sbref_of_one_echo_is_said(rows):
+    rows = [row for row in rows if row["suffix"] != "sbref" or row["echo"] == "2"]
+    said = "no SBRef of echo 1: robust mean of its series as the reference"
+    assert decide(rows, "hmc") == (True, said)
+    assert decide(rows, "hmc", config=CONFIG | {"hmc": {"echo": 2}}) == (True, "")

@@ -121,6 +121,26 @@ def _shapes(run: Run) -> Iterator[Finding]:
             yield warning(row["path"], "shape", message, fix)
 
 
+def _sbrefs(run: Run) -> Iterator[Finding]:
+    """SBRefs are matched with the echoes of the series by EchoTime; they may be incomplete."""
+    series = run.bold.get("mag", run.images)
+    have = {row["echo_index"] for row in run.sbref.get("mag", [])}
+    for row in run.sbref.get("mag", []):
+        if row["echo_index"] is None:
+            time = "no EchoTime" if row["echo_time"] is None else f"{row['echo_time']:g} s"
+            known = listed(image["echo_time"] for image in series) or "unknown"
+            message = f"{time} belongs to no echo of the series ({known} s); the SBRef is not used"
+            yield warning(row["path"], "EchoTime", message, "Correct it, or remove the SBRef")
+    missing = [row for row in series if row["echo_index"] not in have]
+    if have - {None} and missing:
+        which = ", ".join(str(row["echo_index"]) for row in missing)
+        message = (
+            f"echo {which} has no SBRef, others have; where that echo is the reference, it is "
+            "the robust mean of its series"
+        )
+        yield warning(run.first["path"], "SBRef", message, "Add it if it was acquired")
+
+
 def _noise_scans(run: Run) -> Iterator[Finding]:
     """Noise scans must go with every echo and part of the series, on the same grid."""
     scans = {(row["echo"], part): row for part, rows in run.norf.items() for row in rows}
@@ -193,6 +213,7 @@ RUN_RULES = (
     _echo_times,
     _repetition_time,
     _shapes,
+    _sbrefs,
     _noise_scans,
     _slices,
     _encoding,

@@ -19,6 +19,8 @@ from mebold.inventory.table import COLUMNS, frame, read_table, records, write_ta
 from mebold.inventory.tree import File, Inheritance, read_sidecar, walk
 
 logger = logging.getLogger(__name__)
+#: Echo times of a series and its SBRef that differ by less are the same, s.
+_SAME_ECHO_S = 5e-4
 _NO_SIDECARS = ("dataset_description.json", "participants.json", "participants.tsv")
 
 
@@ -214,13 +216,13 @@ def _other_sources(root: Path, files: list[File], rows: list[dict]) -> set[tuple
 def _number_echoes(rows: list[dict]) -> None:
     """Count the echoes of each run from 1 by ascending echo time (by label without times).
 
-    Noise scans take the numbers of the series: they may lack echo times.
+    Noise scans take the numbers of the series by their labels, because they may lack echo times,
+    and SBRefs by echo time; one that is of no echo of the series gets none.
     """
-    runs = defaultdict(list)
+    runs, sbrefs = defaultdict(list), defaultdict(list)
     for r in rows:
         if r["datatype"] == "func":
-            suffix = "bold" if r["suffix"] == "noRF" else r["suffix"]
-            runs[r["folder"], r["stem"], suffix].append(r)
+            (sbrefs if r["suffix"] == "sbref" else runs)[r["folder"], r["stem"]].append(r)
     for images in runs.values():
         times = {}
         for r in sorted(images, key=lambda r: r["echo_time"] is None):
@@ -231,3 +233,19 @@ def _number_echoes(rows: list[dict]) -> None:
             order = sorted(times, key=lambda echo: natural(echo or ""))
         for r in images:
             r["echo_index"] = order.index(r["echo"]) + 1
+    for key, images in sbrefs.items():
+        series = [r for r in runs.get(key, []) if r["suffix"] == "bold"]
+        for r in images:
+            r["echo_index"] = _echo_of(r, series)
+
+
+def _echo_of(sbref: dict, series: list[dict]) -> int | None:
+    """Return the echo of a series that an SBRef belongs to: by echo time, else by label."""
+    time = sbref["echo_time"]
+    timed = [r for r in series if r["echo_time"] is not None]
+    if time is not None and timed:
+        alike = [r for r in timed if abs(r["echo_time"] - time) <= _SAME_ECHO_S]
+        nearest = min(alike, key=lambda r: abs(r["echo_time"] - time), default=None)
+    else:
+        nearest = next((r for r in series if r["echo"] == sbref["echo"]), None)
+    return nearest["echo_index"] if nearest else None

@@ -171,6 +171,12 @@ class Index:
         found = [run.paths(suffix, part)[position : position + 1] for part in components]
         return [self.path(file) for files in found for file in files]
 
+    def sbref(self, stem: str, use: str) -> list[str]:
+        """SBRef of the echo that a key of `hmc` names, ``echo`` or ``reference_echo``, if any."""
+        run = self.runs[stem]
+        row = run.sbref_at(run.echo_position(self.config["hmc"][use]))
+        return [self.path(row["path"])] if row else []
+
     def anatomy(self, sub: str, *suffixes: str) -> str | None:
         """First image of a subject of the first kind that it has (``T1w``, ``UNIT1``), or None.
 

@@ -34,6 +34,7 @@ class Context:
     anatomy: dict[str, Decision]
     space: str
     medic: bool = False
+    echoes: tuple[int, int] = (1, 2)
     fieldmaps: dict[tuple, set] = field(default_factory=dict)
     lacking: set[str] = field(default_factory=set)
     done: dict[str, Decision] = field(default_factory=dict)
@@ -73,12 +74,19 @@ def _stc(run: Run, context: Context) -> Decision:  # noqa: ARG001
     return True, ""
 
 
-def _hmc(run: Run, context: Context) -> Decision:  # noqa: ARG001
+def _hmc(run: Run, context: Context) -> Decision:
     if run.refusal:
         return False, run.refusal
     if run.first["n_volumes"] == 1:
         return False, "one volume: no motion"
-    return True, "" if run.sbref else "no SBRef: robust mean as the reference"
+    if "mag" not in run.bold or not any(row["echo_index"] for row in run.sbref.get("mag", [])):
+        return True, "no SBRef: robust mean as the reference"
+    positions = [run.echo_position(number) for number in context.echoes]
+    missing = [position + 1 for position in positions if run.sbref_at(position) is None]
+    if not missing:
+        return True, ""
+    which = " and ".join(map(str, dict.fromkeys(missing)))
+    return True, f"no SBRef of echo {which}: robust mean of its series as the reference"
 
 
 def _coreg(run: Run, context: Context) -> Decision:

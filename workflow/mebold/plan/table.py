@@ -34,7 +34,8 @@ def make_plan(table: pd.DataFrame, *, config: dict | None = None) -> pd.DataFram
     config : dict, optional
         Keys of the configuration that decide; all may be absent: ``variants``,
         ``compare_sessions``, ``output.space``, ``design.label_column``, ``design.blank``,
-        ``design.minimum_volumes``, ``nordic.noise_map``, ``sdc``, ``gradient_nonlinearity.warp``.
+        ``design.minimum_volumes``, ``nordic.noise_map``, ``hmc.echo``, ``hmc.reference_echo``,
+        ``sdc``, ``gradient_nonlinearity.warp``.
 
     Returns
     -------
@@ -68,6 +69,8 @@ def make_plan(table: pd.DataFrame, *, config: dict | None = None) -> pd.DataFram
     context.lacking = _require_labels(runs, context.label_column)
     run_stages = [*RUN_STAGES]
     context.medic = config.get("sdc") == "medic"
+    hmc = config.get("hmc") or {}
+    context.echoes = hmc.get("echo", 1), hmc.get("reference_echo", 2)
     if config.get("sdc") in ("dynamic", "medic"):
         run_stages.insert(run_stages.index("fmap") + 1, DYNAMIC)
     if (config.get("gradient_nonlinearity") or {}).get("warp"):
