@@ -15,6 +15,7 @@ from mebold.jobs import code_hash, configuration
 from mebold.jobs.index import Index
 from mebold.jobs.parameters import Parameters
 from mebold.jobs.products import Products
+from mebold.plan import references
 from mebold.plan.table import make_plan
 from mebold.plan.text import notices
 from mebold.variants import VARIANTS, datasets, variant_of
@@ -41,8 +42,9 @@ try:
             )
         table = read_table(TABLE)
     check(table)
-    run_plan = make_plan(table, config=config)
-    runs = Index(table, run_plan, config)
+    kept = references.read(config["output_dir"])
+    run_plan = make_plan(table, config=config, kept=kept)
+    runs = Index(table, run_plan, config, kept)
     products = Products(runs)
     parameters = Parameters(runs)
     products.require_runs()
@@ -74,6 +76,12 @@ wildcard_constraints:
     dataset="tedana|preproc-[A-Za-z]+",
     glm="glmsingle-[A-Za-z]+",
     echo="(_echo-[A-Za-z0-9]+)?",
+
+
+onstart:
+    # What the alignments lead to is kept as soon as there will be one.
+    if any(job.name.startswith("coreg") for job in workflow.dag.needrun_jobs()):
+        references.write(config["output_dir"], runs.references)
 
 
 def code(script):

@@ -5,7 +5,7 @@ raw_phase = by(runs.images, "bold", "phase")
 raw_sbref = by(runs.sbref, "echo")
 raw_reference_sbref = by(runs.sbref, "reference_echo")
 raw_norf = by(runs.images, "noRF", "mag", "phase")
-raw_t1w = by(runs.anatomy, "T1w", "UNIT1")
+raw_t1w = by(runs.anatomy, "T1w")
 
 
 def raw_t2w(wildcards):

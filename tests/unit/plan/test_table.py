@@ -10,6 +10,7 @@ from mebold.errors import MetadataError
 from mebold.inventory import index
 from mebold.inventory.pairing import OTHERS_ONLY
 from mebold.inventory.table import frame, records
+from mebold.plan.references import References
 from mebold.plan.stages import GROUP_STAGES, RUN_STAGES, STAGES
 from mebold.plan.table import make_plan
 from mebold.plan.text import format_plan, notices
@@ -248,7 +249,7 @@ def test_without_a_t1w_the_output_is_in_boldref_space(rows):
     assert decide(rows, "anat") == (False, "no T1w or UNIT1 image")
     assert decide(rows, "coreg") == (
         True,
-        "no T1w: aligned with the reference image of the subject's first run",
+        "no T1w: aligned with the reference image of the subject's reference run",
     )
     for stage in ("resample", "optcom", "ica", "confounds", "singletrial", "compare"):
         assert decide(rows, stage)[0] is True
@@ -285,7 +286,28 @@ def test_unit1_stands_in_for_a_t1w(rows):
 
 def test_several_t1w_are_said(rows):
     rows.append(pick(rows, "T1w")[0] | {"path": "sub-01/anat/sub-01_run-2_T1w.nii"})
-    assert decide(rows, "anat") == (True, "2 T1w images, one is used")
+    assert decide(rows, "anat") == (True, "2 T1w images, sub-01_run-2_T1w.nii is used")
+
+
+def test_a_key_names_the_t1w_by_its_entities(rows):
+    rows.append(pick(rows, "T1w")[0] | {"path": "sub-01/anat/sub-01_run-2_T1w.nii"})
+    config = CONFIG | {"anat": {"T1w": "ses-01"}}
+    used = "2 T1w images, sub-01_ses-01_T1w.nii.gz is used"
+    assert decide(rows, "anat", config=config) == (True, used)
+    with pytest.raises(MetadataError, match=r"`anat.T1w`.*sub-01, none has 'run-3' in the name"):
+        decide(rows, "anat", config=CONFIG | {"anat": {"T1w": "run-3"}})
+
+
+def test_the_t1w_that_was_used_stays_and_a_later_t2w_is_not_used(rows):
+    first = pick(rows, "T1w")[0]
+    rows.append(first | {"path": "sub-01/anat/sub-01_run-2_T1w.nii"})
+    rows.append(first | {"path": "sub-01/anat/sub-01_T2w.nii", "suffix": "T2w"})
+    kept = {"sub-01": References(anatomy={"T1w": first["path"], "T2w": None})}
+    plan = make_plan(frame(rows), config=CONFIG, kept=kept)
+    assert plan["reason"][0] == (
+        "2 T1w images, sub-01_ses-01_T1w.nii.gz is used; the T2w came after the first alignment "
+        "and is not used"
+    )
 
 
 def test_anatomy_of_another_session_serves_the_runs(rows):

@@ -36,6 +36,7 @@ class Context:
     medic: bool = False
     echoes: tuple[int, int] = (1, 2)
     fieldmaps: dict[tuple, set] = field(default_factory=dict)
+    partners: dict[str, str] = field(default_factory=dict)
     lacking: set[str] = field(default_factory=set)
     done: dict[str, Decision] = field(default_factory=dict)
     planned: dict[str, set[str]] = field(default_factory=dict)
@@ -98,7 +99,7 @@ def _coreg(run: Run, context: Context) -> Decision:
     if context.anatomy[run.first["subject"]][0]:
         return True, ""
     if context.space == "boldref":
-        return True, "no T1w: aligned with the reference image of the subject's first run"
+        return True, "no T1w: aligned with the reference image of the subject's reference run"
     return False, (
         "reduced plan: no T1w to align with; `output.space: boldref` needs none, for all subjects "
         "or, with `participant_label`, for this one"

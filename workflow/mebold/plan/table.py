@@ -1,6 +1,7 @@
 """The plan: which stages run for which subject, session and run, and why one does not."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 
 import pandas as pd
 
@@ -8,6 +9,7 @@ from mebold.errors import MetadataError
 from mebold.inventory.runs import Run, collect
 from mebold.inventory.table import ABSENT, records
 from mebold.plan.anatomy import Decision, anatomy_decisions, output_space
+from mebold.plan.references import References, partners
 from mebold.plan.stages import (
     DYNAMIC,
     GROUP_STAGES,
@@ -24,7 +26,12 @@ COLUMNS = ("subject", "session", "task", "run", "stem", "group", "stage", "plann
 _USUAL_LABEL_COLUMN = "stim_name"
 
 
-def make_plan(table: pd.DataFrame, *, config: dict | None = None) -> pd.DataFrame:
+def make_plan(
+    table: pd.DataFrame,
+    *,
+    config: dict | None = None,
+    kept: Mapping[str, References] | None = None,
+) -> pd.DataFrame:
     """Decide which stages run.
 
     Parameters
@@ -35,7 +42,9 @@ def make_plan(table: pd.DataFrame, *, config: dict | None = None) -> pd.DataFram
         Keys of the configuration that decide; all may be absent: ``variants``,
         ``compare_sessions``, ``output.space``, ``design.label_column``, ``design.blank``,
         ``design.minimum_volumes``, ``nordic.noise_map``, ``hmc.echo``, ``hmc.reference_echo``,
-        ``sdc``, ``gradient_nonlinearity.warp``.
+        ``sdc``, ``gradient_nonlinearity.warp``, ``anat``.
+    kept : mapping, optional
+        References of earlier runs of the workflow; see `mebold.plan.references`.
 
     Returns
     -------
@@ -55,7 +64,8 @@ def make_plan(table: pd.DataFrame, *, config: dict | None = None) -> pd.DataFram
     config = config or {}
     runs = collect(table)
     design = config.get("design") or {}
-    anatomy = anatomy_decisions(table)
+    used = {sub: own.anatomy for sub, own in (kept or {}).items()}
+    anatomy = anatomy_decisions(table, config.get("anat"), used)
     context = Context(
         variants=list(config.get("variants") or ["standardSingle", "nordicOptcom"]),
         label_column=design.get("label_column"),
@@ -76,6 +86,7 @@ def make_plan(table: pd.DataFrame, *, config: dict | None = None) -> pd.DataFram
     if (config.get("gradient_nonlinearity") or {}).get("warp"):
         run_stages.insert(run_stages.index("fmap") + 1, WARP)
         context.fieldmaps = _fieldmap_corrections(table)
+    context.partners = partners(runs)
     rows = []
     groups: dict[str, list[Run]] = defaultdict(list)
     for subject, decision in context.anatomy.items():
@@ -87,7 +98,8 @@ def make_plan(table: pd.DataFrame, *, config: dict | None = None) -> pd.DataFram
         names = {c: run.first[c] for c in ("subject", "session", "task", "run", "stem", "group")}
         context.done = {}
         for stage in run_stages:
-            context.done[stage] = RULES[stage](run, context)
+            reason = context.partners.get(run.stem)
+            context.done[stage] = (False, reason) if reason else RULES[stage](run, context)
             rows.append(_row(names | {"echoes": run.n_echoes}, stage, context.done[stage]))
         if context.done["singletrial"][0]:
             fitted[run.group].append(run)
