@@ -23,7 +23,7 @@ with job(snakemake) as log:
     series = series[..., : series.shape[3] - noise]
     files, widths = snakemake.input, rigid.smoothing(affine, settings)
     sbref, other_sbref = (
-        reference.Reference(*images.load(path)) if path else None
+        reference.Reference(*images.load_volume(path)) if path else None
         for path in (files.sbref, files.reference_sbref)
     )
     other = series

@@ -51,7 +51,7 @@ with job(snakemake) as log:
         log.warning("the field changes so much that its phase may have turned: %s", found)
     smoothing = rigid.smoothing(affine, snakemake.params.smoothing)
     if files.sbref:
-        reference, reference_affine = images.load(files.sbref)
+        reference, reference_affine = images.load_volume(files.sbref)
     else:
         reference = track.robust_mean(raw, affine, fwhm_mm=smoothing["fwhm_mm"])
         reference_affine = affine

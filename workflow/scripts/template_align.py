@@ -11,7 +11,7 @@ from mebold.registration import doubts
 with job(snakemake) as log:
     files, settings = snakemake.input, snakemake.params.settings
     if files.get("template"):
-        image, affine = images.load(files.template)
+        image, affine = images.load_volume(files.template)
         mask, mask_affine = images.load_mask(files.template_mask)
         template.require_one_grid(image, affine, mask, mask_affine)
         target = template.Brain(image, mask, affine)

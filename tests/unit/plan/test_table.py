@@ -7,7 +7,7 @@ import pytest
 from bids_trees import SHAPE, Tree
 
 from mebold.errors import MetadataError
-from mebold.inventory import index
+from mebold.inventory import checks, index
 from mebold.inventory.pairing import OTHERS_ONLY
 from mebold.inventory.table import frame, records
 from mebold.plan.references import References
@@ -308,6 +308,25 @@ def test_the_t1w_that_was_used_stays_and_a_later_t2w_is_not_used(rows):
         "2 T1w images, sub-01_ses-01_T1w.nii.gz is used; the T2w came after the first alignment "
         "and is not used"
     )
+
+
+def test_a_t1w_that_is_a_series_is_refused_by_name_and_shape(rows):
+    first = pick(rows, "T1w")[0] | {"shape": [8, 9, 7, 2]}
+    rows[rows.index(pick(rows, "T1w")[0])] = first
+    said = f"{first['path']} is a series of 8 x 9 x 7 x 2: one volume is needed"
+    assert decide(rows, "anat") == (False, said)
+    rows.append(first | {"path": "sub-01/anat/sub-01_run-2_T1w.nii", "shape": [8, 9, 7, 1]})
+    used = "2 T1w images, sub-01_run-2_T1w.nii is used; "
+    assert decide(rows, "anat") == (True, used + said)
+
+
+@pytest.mark.parametrize("shape", [SHAPE[:3], (*SHAPE[:3], 1)])
+def test_a_run_of_one_volume_is_said_however_it_is_stored(tmp_path, shape):
+    tree = Tree(tmp_path)
+    tree.session("01", "01", suffixes=("bold", "sbref"), shape=shape)
+    table = index.index(tree.root)
+    assert {finding.severity for finding in checks.check(table)} == {"warning"}  # empty images
+    assert decide(records(table), "hmc") == (False, "one volume: no motion")
 
 
 def test_anatomy_of_another_session_serves_the_runs(rows):

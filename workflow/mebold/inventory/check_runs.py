@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
-from mebold.inventory.findings import Finding, by, error, listed, refused, warning
+from mebold.inventory.findings import Finding, by, error, listed, refused, series_of, warning
 from mebold.inventory.runs import Run
 
 LONGEST_ECHO_TIME_S = 0.2
@@ -110,11 +110,14 @@ def _shapes(run: Run) -> Iterator[Finding]:
         return
     first = known[0]
     for row in known[1:]:
-        if row["shape"] != first["shape"]:
+        if [*row["shape"], 1][:4] != [*first["shape"], 1][:4]:  # (x, y, z) is (x, y, z, 1)
             message = f"{by(row['shape'])} differs from {by(first['shape'])} of {first['path']}"
             fix = "All echoes and parts of a run need the same matrix and number of volumes"
             yield error(row["path"], "shape", message, fix)
     for row in (row for rows in run.sbref.values() for row in rows if row["shape"]):
+        if series_of(row):
+            message = f"{by(row['shape'])} is a series, an SBRef is one volume"
+            yield error(row["path"], "shape", message, "Keep one volume, or remove the SBRef")
         if row["shape"][:3] != first["shape"][:3]:
             message = f"{by(row['shape'])} differs from the BOLD matrix {by(first['shape'][:3])}"
             fix = "Remove the SBRef if it belongs to another run"

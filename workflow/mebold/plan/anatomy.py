@@ -6,6 +6,7 @@ import pandas as pd
 
 from mebold.errors import MetadataError
 from mebold.files import bids
+from mebold.inventory.findings import by, series_of
 from mebold.inventory.table import records
 
 #: What each anatomical image may be made from, best first.
@@ -24,7 +25,8 @@ def chosen_image(
     """Return the row of the T1w or T2w of a subject that is used.
 
     The one that the configuration names, else the one that was used before, else the first;
-    images that the scanner normalised come before images that it did not.
+    images that the scanner normalised come before images that it did not. One that is a series of
+    volumes is never used.
 
     Parameters
     ----------
@@ -42,7 +44,10 @@ def chosen_image(
     MetadataError
         When no image, or more than one, has the wanted entities.
     """
-    rows = next((kinds[suffix] for suffix in KINDS[kind] if kinds.get(suffix)), [])
+    volumes = {
+        suffix: [r for r in kinds.get(suffix, ()) if not series_of(r)] for suffix in KINDS[kind]
+    }
+    rows = next((own for own in volumes.values() if own), [])
     if wanted and rows:
         parts = set(wanted.split("_"))
         named = [r for r in rows if parts <= set(r["path"].rsplit("/", 1)[-1].split("_"))]
@@ -56,7 +61,7 @@ def chosen_image(
             raise MetadataError(message)
         return named[0]
     if kept and kind in kept:
-        before = [r for suffix in KINDS[kind] for r in kinds.get(suffix, ())]
+        before = [r for own in volumes.values() for r in own]
         if row := next((r for r in before if r["path"] == kept[kind]), None):
             return row
         if kept[kind] is None and kind == "T2w":
@@ -82,7 +87,7 @@ def anatomy_decisions(
         Subject (``sub-01``) to the images that were used before.
     """
     found: dict[str, dict[str, list[dict]]] = {}
-    rows = records(table[["subject", "suffix", "datatype", "path", "reconstruction"]])
+    rows = records(table[["subject", "suffix", "datatype", "path", "reconstruction", "shape"]])
     for row in rows:
         kinds = found.setdefault(row["subject"], {})
         if row["datatype"] == "anat":
@@ -94,16 +99,25 @@ def anatomy_decisions(
             other = f" (only {', '.join(sorted(kinds))})" if kinds else ""
             decisions[subject] = (False, f"no T1w or UNIT1 image{other}")
             continue
+        series = [
+            r for kind in KINDS.values() for s in kind for r in kinds.get(s, ()) if series_of(r)
+        ]
+        refused = [
+            f"{r['path']} is a series of {by(r['shape'])}: one volume is needed" for r in series
+        ]
+        if all(series_of(row) for s in KINDS["T1w"] for row in kinds.get(s, ())):
+            decisions[subject] = (False, "; ".join(refused))
+            continue
         notes = [] if suffix == "T1w" else ["UNIT1 in place of a T1w"]
         before = (kept or {}).get(bids.folder(subject))
         for kind, own in (("T1w", kinds[suffix]), ("T2w", kinds.get("T2w", []))):
             used = chosen_image(kinds, kind, wanted=(config or {}).get(kind), kept=before)
-            if own and used is None:
+            if own and used is None and not all(map(series_of, own)):
                 notes.append(f"the {kind} came after the first alignment and is not used")
-            elif len(own) > 1:
+            elif used and len(own) > 1:
                 name = used["path"].rsplit("/", 1)[-1]
                 notes.append(f"{len(own)} {used['suffix']} images, {name} is used")
-        decisions[subject] = (True, "; ".join(notes))
+        decisions[subject] = (True, "; ".join(notes + refused))
     return decisions
 
 
