@@ -14,7 +14,7 @@ from mebold.jobs import code_hash, configuration
 from mebold.jobs.index import Index
 from mebold.jobs.parameters import Parameters
 from mebold.jobs.products import Products
-from mebold.plan import study
+from mebold.plan import references, study
 from mebold.variants import VARIANTS, datasets, variant_of
 
 # Wildcards that functions of the library take as labels.
@@ -36,9 +36,10 @@ try:
             table = refresh(config["bids_dir"], TABLE, write=not DRY, **look)
         else:
             table = read_table(TABLE)
-    found = study.decide(table, config, contents=not DRY)
+    kept = references.read(config["output_dir"])
+    found = study.decide(table, config, contents=not DRY, kept=kept)
     run_plan = found.plan
-    runs = Index(found.table, run_plan, config)
+    runs = Index(found.table, run_plan, config, kept)
     products = Products(runs)
     parameters = Parameters(runs)
     products.require_runs()
@@ -70,6 +71,12 @@ wildcard_constraints:
     dataset="tedana|preproc-[A-Za-z]+",
     glm="glmsingle-[A-Za-z]+",
     echo="(_echo-[A-Za-z0-9]+)?",
+
+
+onstart:
+    # What the alignments lead to is kept as soon as there will be one.
+    if any(job.name.startswith("coreg") for job in workflow.dag.needrun_jobs()):
+        references.write(config["output_dir"], runs.references)
 
 
 def code(script):

@@ -2,9 +2,9 @@
 
 raw_magnitude = by(runs.images, "bold", "mag")
 raw_phase = by(runs.images, "bold", "phase")
-raw_sbref = by(runs.images, "sbref", "mag")
+raw_sbref = by(runs.sbref)
 raw_norf = by(runs.images, "noRF", "mag", "phase")
-raw_t1w = by(runs.anatomy, "T1w", "UNIT1")
+raw_t1w = by(runs.anatomy, "T1w")
 
 
 def raw_t2w(wildcards):

@@ -2,7 +2,7 @@
 
 
 def anatomy_targets(wildcards):
-    subjects = [sub for sub in runs.subjects if runs.anatomy(sub, "T1w", "UNIT1")]
+    subjects = [sub for sub in runs.subjects if runs.anatomy(sub, "T1w")]
     targets = collect(rules.anat.output, sub=subjects)
     if runs.grid_kind == "template":
         targets += collect(rules.template.output, sub=subjects)

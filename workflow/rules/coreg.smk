@@ -1,7 +1,5 @@
 """Alignment: run to session reference to subject reference to T1w (or, in boldref space, not further)."""
 
-COREG_LIMITS = ("least_correlation", "least_mutual_information", "least_dice")
-
 
 rule coreg_subject:
     input:

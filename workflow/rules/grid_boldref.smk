@@ -1,4 +1,4 @@
-"""Output grid of a subject: that of its first run's reference image; a T1w is not needed."""
+"""Output grid of a subject: that of the image of its reference run; a T1w is not needed."""
 
 
 rule grid:

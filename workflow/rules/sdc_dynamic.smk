@@ -11,7 +11,6 @@ rule sdc_dynamic:
         magnitude=raw_magnitude,
         phase=raw_phase,
         native=run_native_field,
-        sbref=raw_sbref,
         motion=rules.hmc.output.motion,
         volumes=rules.hmc.output.volumes,
         mask=rules.hmc.output.mask,

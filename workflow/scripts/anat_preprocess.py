@@ -8,7 +8,7 @@ from mebold.jobs import sidecar
 from mebold.jobs.script import job
 
 with job(snakemake):
-    raw, affine = images.load(snakemake.input.t1w)
+    raw, affine = images.load_volume(snakemake.input.t1w)
     brain = brain_mask.brain_mask(raw, affine)
     t1w = bias.bias_correct(raw, affine, brain)
     dseg, probseg = tissue.tissue_segmentation(t1w, affine, brain)

@@ -21,7 +21,7 @@ with job(snakemake) as log:
         boldref_mask=epi_mask.epi_mask(boldref, affine),
         t1w_mask=mask,
         wm_probability=images.load(snakemake.input.wm)[0],
-        t2w=images.load(snakemake.input.t2w) if snakemake.input.t2w else None,
+        t2w=images.load_volume(snakemake.input.t2w) if snakemake.input.t2w else None,
         target=snakemake.params.settings["target"],
         seed=snakemake.params.seed,
         max_bbr_shift_mm=snakemake.params.settings["bbr_limit_mm"],

@@ -2,7 +2,7 @@
 
 from mebold.clock import earliest
 from mebold.files import tables
-from mebold.files.images import load, save
+from mebold.files.images import load, load_volume, save
 from mebold.fmap import estimate, session
 from mebold.jobs import sidecar
 from mebold.jobs.script import job
@@ -12,7 +12,8 @@ with job(snakemake) as log:
     phase_range = None if settings["phase_range"] == "auto" else tuple(settings["phase_range"])
     images = {}
     for path, row in zip(snakemake.input, snakemake.params.rows, strict=True):
-        image = estimate.Image({**row, "path": path}, *load(path))
+        read = load if row["suffix"] == "epi" else load_volume
+        image = estimate.Image({**row, "path": path}, *read(path))
         images.setdefault(row["fieldmap"], []).append(image)
     options = {key: settings[key] for key in ("smoothing_mm", "pepolar_stiffness")}
     maps = {

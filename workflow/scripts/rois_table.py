@@ -18,7 +18,7 @@ with job(snakemake):
     for entry in entries(listed, subject=snakemake.wildcards.sub):
         paths = snakemake.input.masks[:1] if entry["source"] == "visual" else [entry["path"]]
         for path in paths:
-            volume, own = images.load(path)
+            volume, own = images.load_volume(path)
             masks.check_grid(
                 volume.shape, own, mask.shape, affine, name=path, reference_name="the output grid"
             )

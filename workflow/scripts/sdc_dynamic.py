@@ -1,5 +1,7 @@
 """Follow the field of a run from volume to volume, and estimate its motion without that change."""
 
+import numpy as np
+
 from mebold.figures.sdc import changing_field
 from mebold.figures.style import save
 from mebold.files import images, tables, transforms
@@ -12,7 +14,8 @@ from mebold.sdc import change, follow, medic
 with job(snakemake) as log:
     files, params, out = snakemake.input, snakemake.params, snakemake.output
     run, settings = params.run, params.settings
-    volumes = tables.read_json(files.volumes)["Volumes"]
+    told = tables.read_json(files.volumes)
+    volumes, to_series = told["Volumes"], np.array(told["BoldrefToSeries"])
     raw, affine = images.load(files.magnitude[run["hmc_echo"]])
     raw, mask = raw[..., :volumes], images.load_mask(files.mask)[0]
     field, grid = images.load(files.field)
@@ -29,9 +32,8 @@ with job(snakemake) as log:
     found = change.summary(hertz, affine, static, run["echo_times"])
     for doubt in [] if files.native else change.doubts(found):
         log.warning(doubt)
-    sbref = images.load(files.sbref[run["hmc_echo"]]) if files.sbref else None
     options = {"smoothing": params.smoothing, "n_threads": snakemake.threads}
-    anew = follow.motion_without(raw, hertz, affine, static=static, sbref=sbref, **options)
+    anew = follow.motion_without(raw, hertz, affine, static=static, to_series=to_series, **options)
     about = sidecar.Sidecar(snakemake, packages=["nibabel", "numba", "numpy", "scipy"])
     images.save(out.change, hertz, affine, tr=run["tr"], metadata=about(Units="Hz", **found))
     transforms.save_xfm(out.motion, anew.matrices)

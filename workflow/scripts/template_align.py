@@ -13,7 +13,7 @@ with job(snakemake) as log:
     files, settings, out = snakemake.input, snakemake.params.settings, snakemake.output
     if files.get("template"):
         mask = images.load_mask(files.template_mask)
-        target = template.given(*images.load(files.template), *mask)
+        target = template.given(*images.load_volume(files.template), *mask)
     else:
         maps, affine = mni.load_template(1.0)
         target = template.Brain(maps["t1"], maps["brain"] > 0.5, affine)

@@ -98,3 +98,18 @@ def test_tables_write_missing_values_as_bids_does_and_keep_text(tmp_path):
 def test_json_has_no_infinities(tmp_path):
     tables.write_json(tmp_path / "a.json", {"x": np.array([1.0, np.nan]), "y": np.inf})
     assert tables.read_json(tmp_path / "a.json") == {"x": [1.0, None], "y": None}
+
+
+@pytest.mark.parametrize("shape", [(4, 5, 6), (4, 5, 6, 1), (4, 5, 6, 1, 1)])
+def test_one_volume_is_read_however_it_is_stored(tmp_path, shape):
+    path = tmp_path / "a.nii"
+    images.save(path, np.arange(120.0).reshape(shape), AFFINE)
+    volume, _ = images.load_volume(path)
+    assert volume.shape == (4, 5, 6)
+    assert images.load_mask(path)[0].sum() == 119
+
+
+def test_a_series_is_refused_where_one_volume_is_needed(tmp_path):
+    images.save(tmp_path / "a.nii", np.ones((4, 5, 6, 2)), AFFINE)
+    with pytest.raises(DataError, match=r"a.nii has the shape 4 x 5 x 6 x 2: one volume is needed"):
+        images.load_volume(tmp_path / "a.nii")

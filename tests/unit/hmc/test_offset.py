@@ -7,6 +7,8 @@ from scipy import ndimage
 from mebold.anat import mni
 from mebold.geometry import affines, grids
 from mebold.hmc.offset import in_contrast_of, to_reference
+from mebold.hmc.reference import motion_from
+from mebold.hmc.track import robust_mean
 from mebold.registration.rigid import register
 
 # T1 and T2* in s at 7T, and proton density: Rooney 2007, Peters 2007.
@@ -41,8 +43,8 @@ def coil_bias(points):
 
 
 @pytest.fixture(scope="module")
-def scene():
-    """Return mean of the series, reference, bias, brain and affine; the mean lies at POSE."""
+def scanner():
+    """Return what takes an image of the head at a pose, the bias, and the brain at rest."""
     maps, template = mni.load_template(2.0)
     affine = np.diag([-3.0, 3.0, 3.0, 1.0])
     affine[:3, 3] = [94, -130, -62]
@@ -57,8 +59,16 @@ def scene():
     brain = grids.onto(maps["brain"], template, SHAPE, affine) > 0.5
     inside = bias[brain]
     assert np.percentile(inside, 95) > 2.5 * np.percentile(inside, 5)
-    mean = seen(signal(maps, relaxed=False), POSE)
-    return mean, seen(signal(maps, relaxed=True), np.eye(4)), bias, brain, affine
+    contrasts = {relaxed: signal(maps, relaxed=relaxed) for relaxed in (True, False)}
+    return lambda pose, *, relaxed: seen(contrasts[relaxed], pose), bias, brain, affine
+
+
+@pytest.fixture(scope="module")
+def scene(scanner):
+    """Return mean of the series, reference, bias, brain and affine; the mean lies at POSE."""
+    take, bias, brain, affine = scanner
+    mean, reference = take(POSE, relaxed=False), take(np.eye(4), relaxed=True)
+    return mean, reference, bias, brain, affine
 
 
 def offset_mm(matrix, scene):
@@ -96,3 +106,24 @@ def test_intensities_follow_the_other_image():
     found = in_contrast_of(other, image, np.ones(image.shape, bool))
     inner = (slice(3, -3),) * 3
     assert np.abs(found - other)[inner].max() < 0.1 * np.ptp(other)
+
+
+def test_motion_is_told_from_the_reference_image(scanner):
+    take, bias, brain, affine = scanner
+    rng = np.random.default_rng(4)
+    steps = [np.r_[rng.normal(0, 0.5, 3), np.deg2rad(rng.normal(0, 0.4, 3))] for _ in range(6)]
+    poses = [POSE @ affines.rigid_matrix(step, np.zeros(3)) for step in steps]
+    series = np.stack([take(pose, relaxed=False) for pose in poses], axis=-1).astype(np.float32)
+    reference = take(np.eye(4), relaxed=True)
+    mean = robust_mean(series, affine, fwhm_mm=SMOOTHING["fwhm_mm"])
+    link = to_reference(mean, affine, reference, affine, bias=bias, mask=brain, **SMOOTHING)
+    known = {"mask": brain, "mask_affine": affine, "widths": SMOOTHING}
+    motion = motion_from(series, affine, to_series=link.matrix, **known)
+    points = affines.grid_points(SHAPE, affine, brain)
+    errors = [
+        affines.apply(m, points) - affines.apply(pose, points)
+        for m, pose in zip(motion.matrices, poses, strict=True)
+    ]
+    common = np.mean(errors, axis=(0, 1))
+    assert np.linalg.norm(common) < 0.13  # least squares against the reference: above 0.3
+    assert np.median(np.linalg.norm(errors - common, axis=-1)) < 0.12

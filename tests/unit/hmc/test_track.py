@@ -202,14 +202,3 @@ def test_motion_of_one_volume_is_repeated():
         matrix, tr=2.0, tr_out=1.0, n_out=2, centre=np.zeros(3), volume_time_s=1.0
     )
     np.testing.assert_array_equal(result, np.repeat(matrix, 2, axis=0))
-
-
-def test_the_single_band_reference_comes_before_a_mean_of_the_series(run):
-    reference, series, _ = run
-    own = AFFINE + 1.0
-    volume, affine = track.reference(None, AFFINE, 3.0, sbref=(reference, own))
-    assert volume is reference
-    assert affine is own
-    volume, affine = track.reference(series, AFFINE, 4.0)
-    np.testing.assert_array_equal(volume, track.robust_mean(series, AFFINE, fwhm_mm=4.0))
-    assert affine is AFFINE

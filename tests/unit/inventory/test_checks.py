@@ -333,3 +333,33 @@ def test_fieldmap_and_run_that_the_scanner_corrected_differently(rows):
         row["gradient_correction"] = "DIS2D"
     found = only(rows, "warning", "magnitude1", "DIS2D for the fieldmap and ND for the BOLD")
     assert len(found) == 2
+
+
+def test_an_incomplete_set_of_sbrefs_is_a_finding_that_says_what_is_done(rows):
+    for row in pick(rows, "run-01", "_sbref"):
+        if "echo-2" not in row["path"]:
+            rows.remove(row)
+    found = only(rows, "warning", "echo 1, 3 has no SBRef", "robust mean of its series")
+    assert len(found) == 1
+
+
+def test_an_sbref_of_another_echo_time_is_not_used_and_told(rows):
+    for row in pick(rows, "run-01_echo-2", "_sbref"):
+        row |= {"echo_time": 0.035, "echo_index": None}
+    only(rows, "warning", "0.035 s belongs to no echo of the series", "echo 2 has no SBRef")
+
+
+def test_a_series_where_one_volume_is_needed(rows):
+    for row in pick(rows, "run-01_echo-2_part-mag_sbref"):
+        row["shape"] = [*SHAPE[:3], 5]
+    only(rows, "error", "echo-2_part-mag_sbref.nii.gz: shape: 4 x 5 x 3 x 5 is a series")
+
+
+def test_a_volume_with_a_fourth_axis_of_one_is_a_volume(rows):
+    for row in pick(rows, "_sbref"):
+        row["shape"] = [*SHAPE[:3], 1]
+    for row in pick(rows, "magnitude1"):
+        row["shape"] = [4, 5, 3, 1]
+    assert check(frame(rows)) == []
+    pick(rows, "magnitude1")[0]["shape"] = [4, 5, 3, 2]
+    only(rows, "error", "magnitude1.nii.gz: shape: 4 x 5 x 3 x 2 is a series")

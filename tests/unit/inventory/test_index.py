@@ -296,7 +296,7 @@ def test_command_line_writes_the_table_and_prints_the_plan(tree, tmp_path, capsy
     out = capsys.readouterr().out
     assert "sub-01_ses-02: 1 run\n" in out
     assert "task-images_run-01  3 " in out
-    assert "ses-01" not in out
+    assert "sub-01_ses-01:" not in out
     plan = tmp_path / "plan.tsv"
     assert plan_door.main([str(tree.root), "-o", str(plan)]) == 0
     assert plan.read_text().startswith("subject\tsession\ttask\trun\tstem\tgroup\tstage\tplanned")
@@ -330,3 +330,35 @@ def test_absent_numbers_are_missing_not_zero(tmp_path):
     assert table["n_volumes"][0] is pd.NA
     assert table["image_state"][0] == "empty"
     assert json.loads(table.to_json())["session"]["0"] == "n/a"
+
+
+def test_a_fieldmap_of_a_task_left_out_is_not_given_to_another(tmp_path):
+    tree = Tree(tmp_path)
+    tree.phasediff(B0FieldIdentifier="front")
+    tree.run("sub-01_task-front", B0FieldSource="front")
+    tree.run("sub-01_task-x")
+    options = {"task_labels": ["x"]}
+    for table in (
+        index.index(tree.root, **options),
+        index.refresh(tree.root, tmp_path / "runs.tsv", **options),
+    ):
+        assert set(table.loc[table["suffix"] == "bold", "fieldmap"]) == {"n/a"}
+    options["assign"] = "session"
+    table = index.refresh(tree.root, tmp_path / "runs.tsv", **options)
+    assert set(table.loc[table["suffix"] == "bold", "fieldmap"]) == {"front"}
+
+
+def test_sbrefs_are_matched_with_the_echoes_by_echo_time(tmp_path):
+    tree = Tree(tmp_path)
+    tree.run("sub-01_task-x", parts=("mag",))
+    for label, time in (("1", 0.02882), ("2", 0.0466), ("3", 0.06)):  # the labels mislead
+        name = f"sub-01/func/sub-01_task-x_echo-{label}_sbref.nii.gz"
+        tree.image(name, {"EchoTime": time})
+    tree.image("sub-01/func/sub-01_task-y_echo-2_bold.nii.gz", {"EchoTime": 0.03})
+    tree.image("sub-01/func/sub-01_task-y_echo-2_sbref.nii.gz", {})
+    rows = records(index.index(tree.root))
+    found = {r["path"].split("_", 1)[1]: r["echo_index"] for r in rows if r["suffix"] == "sbref"}
+    assert found == {
+        "task-x_echo-1_sbref.nii.gz": 2, "task-x_echo-2_sbref.nii.gz": 3,
+        "task-x_echo-3_sbref.nii.gz": None, "task-y_echo-2_sbref.nii.gz": 1,
+    }  # fmt: skip

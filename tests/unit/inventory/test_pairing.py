@@ -273,10 +273,11 @@ def test_epi_images_of_one_direction_are_paired_with_the_reference_of_a_run(targ
     assert alone["fieldmap_kind"] == "pepolar"
     if target is None:
         assert how == f"only one in the session, with the opposed image of {stem}"
+        assert identifier == alone["fieldmap"]
     else:  # the first run is not among those that the fieldmap is intended for
+        assert identifier is None
         second = next(r for r in rows if r["stem"] == stem)
         assert second["fieldmap_by"] == f"IntendedFor, with the opposed image of {stem}"
-    assert identifier == alone["fieldmap"]
 
 
 @pytest.mark.parametrize("runs", [scans(1, "j"), scans(1, "i"), scans(1, "j-", readout_s=None)])
@@ -311,3 +312,56 @@ def test_a_target_may_have_the_other_extension():
     assert resolve("func/a.nii.gz", source, {"sub-01/func/a.nii"}) == "sub-01/func/a.nii"
     assert resolve("func/a.nii", source, {"sub-01/func/a.nii.gz"}) == "sub-01/func/a.nii.gz"
     assert resolve("func/a.nii", source, set()) is None
+
+
+# -- maps that name other runs ------------------------------------------------------------------
+
+
+def bold(number, **metadata):
+    return run(f"sub-01_task-x_run-{number}", **metadata)
+
+
+def chosen_for(rows, number, **options):
+    """Pair, and return (identifiers, how) of one run."""
+    pair(rows, {r["path"] for r in rows}, **options)
+    own = next(r for r in rows if r["suffix"] == "bold" and r["run"] == str(number))
+    return own["fieldmaps"], own["fieldmap_by"]
+
+
+TARGET = {"IntendedFor": "bids::sub-01/func/sub-01_task-x_run-2_bold.nii.gz"}
+OTHERS = "fieldmaps of the session name other runs only"
+
+
+@pytest.mark.parametrize(
+    ("name", "second"),
+    [(TARGET, {}), ({"B0FieldIdentifier": "front"}, {"B0FieldSource": "front"})],
+)
+def test_a_map_that_names_other_runs_is_not_given_to_a_run_that_it_does_not_name(name, second):
+    rows = [bold(1), bold(2, **second), *phasediff(**name)]
+    assert chosen_for(rows, 1) == (None, OTHERS)
+    identifiers, how = chosen_for(rows, 2)
+    assert len(identifiers) == 1
+    assert how == ("B0FieldSource" if second else "IntendedFor")
+    identifiers, how = chosen_for(rows, 1, assign="session")
+    assert (len(identifiers), how) == (1, "only one in the session")
+
+
+def test_of_several_maps_the_others_take_the_one_that_names_nobody():
+    rows = [bold(1), bold(2), *two_maps(run1=TARGET)]
+    found = (["phasediffRun2"], "only one in the session that names no run")
+    assert chosen_for(rows, 1) == found
+    assert chosen_for(rows, 2) == (["phasediffRun1"], "IntendedFor")
+
+
+def test_an_identifier_that_no_run_asks_for_names_nobody():
+    rows = [bold(1), *phasediff(B0FieldIdentifier="gre")]
+    assert chosen_for(rows, 1) == (["gre"], "only one in the session")
+    assert chosen_for(rows, 1, sources=[("01", "gre")]) == (None, OTHERS)
+    assert chosen_for(rows, 1, sources=[("02", "gre")])[0] == ["gre"]
+
+
+def test_a_target_of_a_task_that_is_not_chosen_counts():
+    rows = [bold(1), *phasediff(**TARGET)]
+    files = {r["path"] for r in rows} | {"sub-01/func/sub-01_task-x_run-2_bold.nii.gz"}
+    pair(rows, files)
+    assert (rows[0]["fieldmaps"], rows[0]["fieldmap_by"]) == (None, OTHERS)

@@ -85,3 +85,11 @@ def test_a_job_gets_just_the_keys_that_it_asks_for(tree):
     assert parameters.of_run(STEM, "tr", "hmc_echo") == {"tr": 1.9, "hmc_echo": 0}
     with pytest.raises(KeyError):
         parameters.of_run(STEM, "echo")
+
+
+def test_each_reference_takes_the_sbref_of_its_own_echo_or_none(tree):
+    tree.image(f"sub-01/ses-01/func/{STEM}_echo-2_part-mag_sbref.nii.gz", {"EchoTime": 0.02882})
+    runs = indexed(tree)
+    path = f"raw/sub-01/ses-01/func/{STEM}_echo-2_part-mag_sbref.nii.gz"
+    assert runs.sbref(STEM, "echo") == []
+    assert runs.sbref(STEM, "reference_echo") == [path]

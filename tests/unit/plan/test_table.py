@@ -7,8 +7,10 @@ import pytest
 from bids_trees import SHAPE, Tree
 
 from mebold.errors import MetadataError
-from mebold.inventory import index
+from mebold.inventory import checks, index
+from mebold.inventory.pairing import OTHERS_ONLY
 from mebold.inventory.table import frame, records
+from mebold.plan.references import References
 from mebold.plan.stages import GROUP_STAGES, RUN_STAGES, STAGES
 from mebold.plan.table import make_plan
 from mebold.plan.text import format_plan, notices
@@ -200,6 +202,16 @@ def test_medic_without_phase_does_not_correct(rows):
     assert decide(left, "fmap", config=CONFIG | {"sdc": "medic"}) == (False, reason)
 
 
+def test_maps_that_name_other_runs_are_not_used_and_the_plan_says_so(rows):
+    for row in pick(rows, "_bold"):
+        row |= {"fieldmap": None, "fieldmaps": None, "fieldmap_by": OTHERS_ONLY}
+    assert decide(rows, "fmap") == (
+        False,
+        "fieldmaps of the session name other runs only (see `fmap.assign`): no distortion "
+        "correction",
+    )
+
+
 def test_no_fieldmap_no_distortion_correction(rows):
     for row in rows:
         row |= {"fieldmap": None, "fieldmaps": None, "fieldmap_kind": None}
@@ -238,7 +250,7 @@ def test_without_a_t1w_the_output_is_in_boldref_space(rows):
     assert decide(rows, "anat") == (False, "no T1w or UNIT1 image")
     assert decide(rows, "coreg") == (
         True,
-        "no T1w: aligned with the reference image of the subject's first run",
+        "no T1w: aligned with the reference image of the subject's reference run",
     )
     for stage in ("resample", "optcom", "ica", "confounds", "singletrial", "compare"):
         assert decide(rows, stage)[0] is True
@@ -275,7 +287,47 @@ def test_unit1_stands_in_for_a_t1w(rows):
 
 def test_several_t1w_are_said(rows):
     rows.append(pick(rows, "T1w")[0] | {"path": "sub-01/anat/sub-01_run-2_T1w.nii"})
-    assert decide(rows, "anat") == (True, "2 T1w images, one is used")
+    assert decide(rows, "anat") == (True, "2 T1w images, sub-01_run-2_T1w.nii is used")
+
+
+def test_a_key_names_the_t1w_by_its_entities(rows):
+    rows.append(pick(rows, "T1w")[0] | {"path": "sub-01/anat/sub-01_run-2_T1w.nii"})
+    config = CONFIG | {"anat": {"T1w": "ses-01"}}
+    used = "2 T1w images, sub-01_ses-01_T1w.nii.gz is used"
+    assert decide(rows, "anat", config=config) == (True, used)
+    with pytest.raises(MetadataError, match=r"`anat.T1w`.*sub-01, none has 'run-3' in the name"):
+        decide(rows, "anat", config=CONFIG | {"anat": {"T1w": "run-3"}})
+
+
+def test_the_t1w_that_was_used_stays_and_a_later_t2w_is_not_used(rows):
+    first = pick(rows, "T1w")[0]
+    rows.append(first | {"path": "sub-01/anat/sub-01_run-2_T1w.nii"})
+    rows.append(first | {"path": "sub-01/anat/sub-01_T2w.nii", "suffix": "T2w"})
+    kept = {"sub-01": References(anatomy={"T1w": first["path"], "T2w": None})}
+    plan = make_plan(frame(rows), config=CONFIG, kept=kept)
+    assert plan["reason"][0] == (
+        "2 T1w images, sub-01_ses-01_T1w.nii.gz is used; the T2w came after the first alignment "
+        "and is not used"
+    )
+
+
+def test_a_t1w_that_is_a_series_is_refused_by_name_and_shape(rows):
+    first = pick(rows, "T1w")[0] | {"shape": [8, 9, 7, 2]}
+    rows[rows.index(pick(rows, "T1w")[0])] = first
+    said = f"{first['path']} is a series of 8 x 9 x 7 x 2: one volume is needed"
+    assert decide(rows, "anat") == (False, said)
+    rows.append(first | {"path": "sub-01/anat/sub-01_run-2_T1w.nii", "shape": [8, 9, 7, 1]})
+    used = "2 T1w images, sub-01_run-2_T1w.nii is used; "
+    assert decide(rows, "anat") == (True, used + said)
+
+
+@pytest.mark.parametrize("shape", [SHAPE[:3], (*SHAPE[:3], 1)])
+def test_a_run_of_one_volume_is_said_however_it_is_stored(tmp_path, shape):
+    tree = Tree(tmp_path)
+    tree.session("01", "01", suffixes=("bold", "sbref"), shape=shape)
+    table = index.index(tree.root)
+    assert {finding.severity for finding in checks.check(table)} == {"warning"}  # empty images
+    assert decide(records(table), "hmc") == (False, "one volume: no motion")
 
 
 def test_anatomy_of_another_session_serves_the_runs(rows):
@@ -515,3 +567,10 @@ def test_a_run_that_is_corrected_in_part_is_refused_with_a_warp(rows):
     make_plan(frame(rows), config=CONFIG)
     with pytest.raises(MetadataError, match=r"sbref\.nii\.gz says DIS3D.*says ND or nothing"):
         make_plan(frame(rows), config=WARPED)
+
+
+def test_a_missing_sbref_of_one_echo_is_said(rows):
+    rows = [row for row in rows if row["suffix"] != "sbref" or row["echo"] == "2"]
+    said = "no SBRef of echo 1: robust mean of its series as the reference"
+    assert decide(rows, "hmc") == (True, said)
+    assert decide(rows, "hmc", config=CONFIG | {"hmc": {"echo": 2}}) == (True, "")

@@ -6,6 +6,7 @@ import pytest
 
 from mebold.geometry import affines
 from mebold.hmc import track
+from mebold.registration.rigid import register
 from mebold.sdc.change import Static
 from mebold.sdc.follow import motion_without
 
@@ -26,9 +27,11 @@ def test_a_shift_by_the_field_is_no_motion(rng, with_sbref):
     mask = sbref > 200
     change = np.broadcast_to(HERTZ.astype(np.float32), series.shape)
     static = Static(np.zeros(SHAPE, np.float32), mask, AFFINE, "j", READOUT)
+    grid = {"moving_affine": AFFINE, "reference_affine": AFFINE, "mask": mask}
+    link = register(track.robust_mean(series, AFFINE), sbref, **grid).matrix
     found = motion_without(
         series, change, AFFINE, static=static, smoothing=SMOOTHING,
-        sbref=(sbref, AFFINE) if with_sbref else None,
+        to_series=link if with_sbref else np.eye(4),
     )  # fmt: skip
     brain = affines.grid_points(SHAPE, AFFINE, mask)
     plain = track.track(series, sbref, AFFINE, mask=mask).matrices

@@ -46,6 +46,32 @@ def bias_correct(
     ----------
     Tustison et al. 2010, IEEE TMI 29:1310 (N4), as in antspyx 0.6.3.
     """
+    clean, used = _used(volume, mask)
+    corrected = clean / receive_bias(
+        clean, affine, used, working_mm=working_mm, iterations=iterations
+    )
+    median = float(np.median(clean[used]))
+    return (corrected * (median / float(np.median(corrected[used])))).astype(np.float32)
+
+
+def receive_bias(
+    volume: np.ndarray,
+    affine: np.ndarray,
+    mask: np.ndarray | None = None,
+    *,
+    working_mm: float = 5.0,
+    iterations: tuple[int, ...] = (50, 50),
+) -> np.ndarray:
+    """Return the slow intensity bias that `bias_correct` divides out, (x, y, z), positive."""
+    clean, used = _used(volume, mask)
+    median = float(np.median(clean[used]))
+    field = _bias_field(clean / median, affine, used, working_mm, iterations)
+    # Far outside the mask the splines extrapolate; a bias beyond this range is not one.
+    return np.clip(field, 0.02, 50.0)
+
+
+def _used(volume: np.ndarray, mask: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the volume without what is no number, and the voxels that the bias rests on."""
     clean = cleaned(volume)
     if mask is None:
         mask = foreground_mask(clean)
@@ -54,11 +80,7 @@ def bias_correct(
     if np.count_nonzero(used) < 100:
         message = f"bias correction needs a mask with signal, got {used.sum()} positive voxels."
         raise DataError(message)
-    median = float(np.median(clean[used]))
-    field = _bias_field(clean / median, affine, used, working_mm, iterations)
-    # Far outside the mask the splines extrapolate; a bias beyond this range is not one.
-    corrected = clean / np.clip(field, 0.02, 50.0)
-    return (corrected * (median / float(np.median(corrected[used])))).astype(np.float32)
+    return clean, used
 
 
 def _bias_field(

@@ -52,6 +52,5 @@ def to_reference(
         mask=mask,
         **rigid.smoothing(reference_affine, smoothing),
     )
-    quality = {name: getattr(fit, name) for name in ("correlation", "overlap", "converged")}
     brain = affines.grid_points(mask.shape, reference_affine, mask)
-    return fit.matrix, quality | movement(fit.matrix, brain)
+    return fit.matrix, fit.quality | movement(fit.matrix, brain)

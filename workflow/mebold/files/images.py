@@ -70,9 +70,25 @@ def load(path: str | Path, *, dtype: type = np.float32) -> tuple[np.ndarray, np.
     return data, np.asarray(image.affine, dtype=np.float64)
 
 
+def load_volume(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read an image of one volume: (x, y, z) float32, also when stored as (x, y, z, 1).
+
+    Raises
+    ------
+    DataError
+        When the image holds several volumes; see also `load`.
+    """
+    shape = load_header(path).shape
+    if len(shape) < 3 or set(shape[3:]) - {1}:
+        by = " x ".join(map(str, shape))
+        raise DataError(f"{path} has the shape {by}: one volume is needed.")
+    data, affine = load(path)
+    return data.reshape(shape[:3]), affine
+
+
 def load_mask(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     """Read a mask: (x, y, z) bool, true where the image is not 0, and its affine."""
-    data, affine = load(path)
+    data, affine = load_volume(path)
     return np.nan_to_num(data) != 0, affine
 
 

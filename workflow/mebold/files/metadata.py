@@ -3,7 +3,7 @@
 #: What the label of an output space stands for.
 SPATIAL_REFERENCES = {
     "T1w": "T1w of the subject",
-    "boldref": "Distortion-corrected reference image of the subject's first run",
+    "boldref": "Distortion-corrected reference image of the subject's reference run",
 }
 
 

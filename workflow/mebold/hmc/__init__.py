@@ -1,4 +1,5 @@
 """Head motion.
 
-Read track (the entry), path (motion as parameters and at other times), record.
+Read track (the entry), reference (what it is measured against), path (motion as parameters and at
+other times), record.
 """

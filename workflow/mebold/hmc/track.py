@@ -187,42 +187,6 @@ def _motion(fits: list[Fit | None]) -> Motion:
     )
 
 
-def reference(
-    series: np.ndarray | None,
-    affine: np.ndarray,
-    fwhm_mm: float,
-    *,
-    sbref: tuple[np.ndarray, np.ndarray] | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the reference of a series: its single-band reference, or a mean of its volumes.
-
-    Parameters
-    ----------
-    series : ndarray, shape (x, y, z, t)
-        Raw magnitudes of one echo; not used, and may be None, with an `sbref`.
-    affine : ndarray, shape (4, 4)
-        Voxel to world of the series, mm.
-    fwhm_mm : float
-        Smoothing of the registration for the mean, mm.
-    sbref : (volume (x, y, z), affine (4, 4)), optional
-        Single-band reference of the same echo, which may lie on a grid of its own.
-
-    Returns
-    -------
-    reference : ndarray, shape (x, y, z), float32
-    affine : ndarray, shape (4, 4)
-        Voxel to world, mm.
-
-    Raises
-    ------
-    DataError
-        If no volume of a series without single-band reference holds an image.
-    """
-    if sbref is not None:
-        return sbref
-    return robust_mean(series, affine, fwhm_mm=fwhm_mm), affine
-
-
 def robust_mean(
     series: np.ndarray,
     affine: np.ndarray,

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
-from mebold.inventory.findings import Finding, by, error, listed, refused, warning
+from mebold.inventory.findings import Finding, by, error, listed, refused, series_of, warning
 from mebold.inventory.runs import Run
 
 LONGEST_ECHO_TIME_S = 0.2
@@ -110,15 +110,38 @@ def _shapes(run: Run) -> Iterator[Finding]:
         return
     first = known[0]
     for row in known[1:]:
-        if row["shape"] != first["shape"]:
+        if [*row["shape"], 1][:4] != [*first["shape"], 1][:4]:  # (x, y, z) is (x, y, z, 1)
             message = f"{by(row['shape'])} differs from {by(first['shape'])} of {first['path']}"
             fix = "All echoes and parts of a run need the same matrix and number of volumes"
             yield error(row["path"], "shape", message, fix)
     for row in (row for rows in run.sbref.values() for row in rows if row["shape"]):
+        if series_of(row):
+            message = f"{by(row['shape'])} is a series, an SBRef is one volume"
+            yield error(row["path"], "shape", message, "Keep one volume, or remove the SBRef")
         if row["shape"][:3] != first["shape"][:3]:
             message = f"{by(row['shape'])} differs from the BOLD matrix {by(first['shape'][:3])}"
             fix = "Remove the SBRef if it belongs to another run"
             yield warning(row["path"], "shape", message, fix)
+
+
+def _sbrefs(run: Run) -> Iterator[Finding]:
+    """SBRefs are matched with the echoes of the series by EchoTime; they may be incomplete."""
+    series = run.bold.get("mag", run.images)
+    have = {row["echo_index"] for row in run.sbref.get("mag", [])}
+    for row in run.sbref.get("mag", []):
+        if row["echo_index"] is None:
+            time = "no EchoTime" if row["echo_time"] is None else f"{row['echo_time']:g} s"
+            known = listed(image["echo_time"] for image in series) or "unknown"
+            message = f"{time} belongs to no echo of the series ({known} s); the SBRef is not used"
+            yield warning(row["path"], "EchoTime", message, "Correct it, or remove the SBRef")
+    missing = [row for row in series if row["echo_index"] not in have]
+    if have - {None} and missing:
+        which = ", ".join(str(row["echo_index"]) for row in missing)
+        message = (
+            f"echo {which} has no SBRef, others have; where that echo is the reference, it is "
+            "the robust mean of its series"
+        )
+        yield warning(run.first["path"], "SBRef", message, "Add it if it was acquired")
 
 
 def _noise_scans(run: Run) -> Iterator[Finding]:
@@ -193,6 +216,7 @@ RUN_RULES = (
     _echo_times,
     _repetition_time,
     _shapes,
+    _sbrefs,
     _noise_scans,
     _slices,
     _encoding,

@@ -8,7 +8,7 @@ import pandas as pd
 from mebold.errors import MetadataError
 from mebold.inventory.check_runs import LONGEST_ECHO_TIME_S, RUN_RULES
 from mebold.inventory.fieldmaps import estimates
-from mebold.inventory.findings import Finding, error, listed, warning
+from mebold.inventory.findings import Finding, by, error, listed, series_of, warning
 from mebold.inventory.runs import Run, collect
 from mebold.inventory.table import ABSENT, records
 
@@ -155,6 +155,11 @@ def fieldmap_rules(rows: list[dict]) -> Iterator[Finding]:
         if (estimate.folder, estimate.identifier) not in used:
             continue
         yield from _geometry(estimate.images, used[estimate.folder, estimate.identifier])
+        for image in estimate.images:
+            if image["suffix"] != "epi" and series_of(image):
+                message = f"{by(image['shape'])} is a series, one volume is needed"
+                fix = "Keep one volume (of two echoes, each in its own file)"
+                yield error(image["path"], "shape", message, fix)
         images = {image["suffix"]: image for image in estimate.images}
         if estimate.kind == "phasediff":
             yield from _phasediff(images)

@@ -79,6 +79,11 @@ def listed(values: Iterable[float | None]) -> str:
     return ", ".join(f"{value:g}" for value in sorted(set(values) - {None}))
 
 
+def series_of(row: dict) -> bool:
+    """Return whether an image holds several volumes; (x, y, z, 1) is one."""
+    return bool(row["shape"]) and bool(set(row["shape"][3:]) - {1})
+
+
 def by(shape: Iterable[int]) -> str:
     """Return a shape as ``90 x 110 x 72 x 160``."""
     return " x ".join(map(str, shape))

@@ -19,6 +19,8 @@ from mebold.inventory.table import COLUMNS, frame, read_table, records, write_ta
 from mebold.inventory.tree import File, Inheritance, read_sidecar, walk
 
 logger = logging.getLogger(__name__)
+#: Echo times of a series and its SBRef that differ by less are the same, s.
+_SAME_ECHO_S = 5e-4
 _NO_SIDECARS = ("dataset_description.json", "participants.json", "participants.tsv")
 
 
@@ -29,6 +31,7 @@ def index(
     session_labels: Iterable[str] | None = None,
     task_labels: Iterable[str] | None = None,
     event_columns: Iterable[str] = events.USUAL_COLUMNS,
+    assign: str = "named",
 ) -> pd.DataFrame:
     """Index a raw BIDS dataset.
 
@@ -41,6 +44,8 @@ def index(
         fieldmaps, tasks select BOLD; anatomy comes from every session of a selected subject.
     event_columns : iterable of str, optional
         Columns of the events whose values the table keeps beside the onsets.
+    assign : {"named", "session"}
+        Which runs a fieldmap may correct that names other runs; see `mebold.inventory.pairing`.
 
     Returns
     -------
@@ -57,7 +62,7 @@ def index(
     """
     root, files = _listing(bids_dir)
     chosen = select(root, files, participant_labels, session_labels, task_labels)
-    return frame(_derive(root, files, _index_rows(root, files, chosen), event_columns))
+    return frame(_derive(root, files, _index_rows(root, files, chosen), event_columns, assign))
 
 
 def refresh(
@@ -68,6 +73,7 @@ def refresh(
     session_labels: Iterable[str] | None = None,
     task_labels: Iterable[str] | None = None,
     event_columns: Iterable[str] = events.USUAL_COLUMNS,
+    assign: str = "named",
     write: bool = True,
 ) -> pd.DataFrame:
     """Bring a cached run table up to date, and return it.
@@ -77,7 +83,7 @@ def refresh(
 
     Parameters
     ----------
-    bids_dir, participant_labels, session_labels, task_labels, event_columns
+    bids_dir, participant_labels, session_labels, task_labels, event_columns, assign
         See `index`.
     table_path : path-like
         The table; ``<table_path>.listing.json`` beside it holds the listing.
@@ -96,6 +102,7 @@ def refresh(
     listing = table_path.with_name(table_path.name + ".listing.json")
     columns = sorted(set(event_columns))
     state = {"bids_dir": str(root), "columns": list(COLUMNS), "event_columns": columns}
+    state["assign"] = assign
     before, old = _cached(table_path, listing, state)
     if before == prints:
         return old
@@ -103,7 +110,7 @@ def refresh(
     new = [file for file in chosen if file.part_of not in kept_folders]
     kept = [r for r in records(old) if r["folder"] in kept_folders] if kept_folders else []
     logger.info("Indexing %d images; %d rows are up to date.", len(new), len(kept))
-    table = frame(_derive(root, files, kept + _index_rows(root, files, new), columns))
+    table = frame(_derive(root, files, kept + _index_rows(root, files, new), columns, assign))
     if write:
         write_table(table, table_path)
         write_json(listing, state | {"listing": prints})
@@ -196,27 +203,47 @@ def _scan_times(root: Path, paths: list[str]) -> dict[str, str]:
 
 
 def _derive(
-    root: Path, files: list[File], rows: list[dict], event_columns: Iterable[str]
+    root: Path, files: list[File], rows: list[dict], event_columns: Iterable[str], assign: str
 ) -> list[dict]:
     """Sort the rows and fill the columns that depend on several images."""
     rows = sorted(rows, key=lambda r: natural(r["path"]))
     _number_echoes(rows)
     described = [f.path for f in files if f.path.endswith("_events.tsv")]
     events.attach(rows, root, described, keep=event_columns)
-    pairing.pair(rows, {f.path for f in files if wanted(f.path)})
+    images = {f.path for f in files if wanted(f.path)}
+    pairing.pair(rows, images, assign=assign, sources=_other_sources(root, files, rows))
     return rows
+
+
+def _other_sources(root: Path, files: list[File], rows: list[dict]) -> set[tuple[str, str]]:
+    """Return subject and B0FieldSource of functional images that the labels left out."""
+    if not any(r["b0_identifier"] for r in rows):
+        return set()
+    here, subjects = {r["path"] for r in rows}, {r["subject"] for r in rows}
+    sidecars = Inheritance([f.path for f in files if f.path.endswith(".json")])
+    read = functools.cache(lambda path: read_sidecar(root / path))
+    found = set()
+    for file in files:
+        left_out = wanted(file.path) and "/func/" in file.path and file.path not in here
+        if left_out and (subject := bids.parse(file.path).get("subject")) in subjects:
+            metadata = {}
+            for path in sidecars.applicable(file.path):
+                metadata |= read(path)
+            names = metadata.get("B0FieldSource") or ()
+            found |= {(subject, name) for name in ([names] if isinstance(names, str) else names)}
+    return found
 
 
 def _number_echoes(rows: list[dict]) -> None:
     """Count the echoes of each run from 1 by ascending echo time (by label without times).
 
-    Noise scans take the numbers of the series: they may lack echo times.
+    Noise scans take the numbers of the series by their labels, because they may lack echo times,
+    and SBRefs by echo time; one that is of no echo of the series gets none.
     """
-    runs = defaultdict(list)
+    runs, sbrefs = defaultdict(list), defaultdict(list)
     for r in rows:
         if r["datatype"] == "func":
-            suffix = "bold" if r["suffix"] == "noRF" else r["suffix"]
-            runs[r["folder"], r["stem"], suffix].append(r)
+            (sbrefs if r["suffix"] == "sbref" else runs)[r["folder"], r["stem"]].append(r)
     for images in runs.values():
         times = {}
         for r in sorted(images, key=lambda r: r["echo_time"] is None):
@@ -227,3 +254,19 @@ def _number_echoes(rows: list[dict]) -> None:
             order = sorted(times, key=lambda echo: natural(echo or ""))
         for r in images:
             r["echo_index"] = order.index(r["echo"]) + 1
+    for key, images in sbrefs.items():
+        series = [r for r in runs.get(key, []) if r["suffix"] == "bold"]
+        for r in images:
+            r["echo_index"] = _echo_of(r, series)
+
+
+def _echo_of(sbref: dict, series: list[dict]) -> int | None:
+    """Return the echo of a series that an SBRef belongs to: by echo time, else by label."""
+    time = sbref["echo_time"]
+    timed = [r for r in series if r["echo_time"] is not None]
+    if time is not None and timed:
+        alike = [r for r in timed if abs(r["echo_time"] - time) <= _SAME_ECHO_S]
+        nearest = min(alike, key=lambda r: abs(r["echo_time"] - time), default=None)
+    else:
+        nearest = next((r for r in series if r["echo"] == sbref["echo"]), None)
+    return nearest["echo_index"] if nearest else None

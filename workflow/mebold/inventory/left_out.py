@@ -155,7 +155,7 @@ def _entities(entry: str) -> dict[str, str]:
         else:
             message = (
                 f"Configuration key `exclude`: {entry!r} holds {part!r}, which is no entity of "
-                "a BIDS name. Accepted are such as sub-01, sub-01_ses-02, ses-02 or the name of a run."
+                "a BIDS name. Accepted are such as sub-01, sub-01_ses-02, ses-02 or a run's name."
             )
             raise ConfigError(message)
     return found

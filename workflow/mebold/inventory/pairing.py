@@ -1,10 +1,14 @@
 """Which field estimate corrects which run."""
 
 import re
+from collections.abc import Iterable
 
 from mebold.clock import earliest, elapsed
 from mebold.files import bids
 from mebold.inventory.fieldmaps import USABLE, FieldEstimate, estimates, opposed_image
+
+#: What the table says of a run whose session has fieldmaps, all of which name other runs.
+OTHERS_ONLY = "fieldmaps of the session name other runs only"
 
 
 def _complete_pairs(found: list[FieldEstimate], targets: list[set], rows: list[dict]) -> None:
@@ -24,15 +28,21 @@ def _complete_pairs(found: list[FieldEstimate], targets: list[set], rows: list[d
                 image["fieldmap_opposed"] = estimate.opposed["path"]
 
 
-def pair(rows: list[dict], files: set[str]) -> None:
+def pair(
+    rows: list[dict],
+    files: set[str],
+    *,
+    assign: str = "named",
+    sources: Iterable[tuple[str, str]] = (),
+) -> None:
     """Fill the fieldmap columns of BOLD, SBRef and fieldmap rows, in place.
 
     The order is B0FieldSource, then IntendedFor (on any image of the estimate), then the estimates
     of the same session by time. What the metadata name is kept: the field of a run comes from the
-    one estimate that is named, or is interpolated among several. Without names all estimates of
-    the session with a known time take part; the nearest one is used where times are not known to
-    be comparable. A run never mixes kinds or sessions: kinds come in the order of `USABLE`, the
-    run's own session first.
+    one estimate that is named, or is interpolated among several. A run that nothing names takes
+    the estimates of its session that name no run either: all of those with a known time, the
+    nearest one where times are not known to be comparable. A run never mixes kinds or sessions:
+    kinds come in the order of `USABLE`, the run's own session first.
 
     Parameters
     ----------
@@ -40,6 +50,10 @@ def pair(rows: list[dict], files: set[str]) -> None:
         Rows of the run table.
     files : set of str
         Dataset-relative paths of all images, to resolve IntendedFor.
+    assign : {"named", "session"}
+        With ``session``, estimates that name other runs are given to the session's other runs too.
+    sources : iterable of (subject, B0FieldSource)
+        Of functional images that are not among the rows: what they name is not free either.
     """
     columns = ("fieldmap", "fieldmaps", "fieldmap_kind", "fieldmap_by", "fieldmap_folder")
     columns += ("fieldmap_opposed",)
@@ -53,14 +67,23 @@ def pair(rows: list[dict], files: set[str]) -> None:
         for image in estimate.images:
             _note(image, [estimate], None)
     runs: dict[tuple, list[dict]] = {}
+    named = set(sources)
     for row in rows:
         if row["datatype"] == "func":
             runs.setdefault((row["folder"], row["stem"]), []).append(row)
+            named |= {(row["subject"], name) for name in row["b0_source"] or ()}
+    free = [
+        assign == "session"
+        or not (meant or named & {(e.subject, name) for name in e.b0_identifiers})
+        for e, meant in zip(found, targets, strict=True)
+    ]
     for key, images in runs.items():
-        chosen, how = _choose(key, images, found, targets)
+        chosen, how = _choose(key, images, found, targets, free)
         for image in images:
             if chosen:
                 _note(image, chosen, how)
+            else:
+                image["fieldmap_by"] = how
 
 
 def _note(row: dict, chosen: list[FieldEstimate], how: str | None) -> None:
@@ -73,27 +96,37 @@ def _note(row: dict, chosen: list[FieldEstimate], how: str | None) -> None:
     row["fieldmap_by"] = how
 
 
-def _choose(key: tuple, images: list[dict], found: list, targets: list) -> tuple:
+def _choose(key: tuple, images: list[dict], found: list, targets: list, free: list) -> tuple:
     """Return the estimates for one run, the nearest in time first, and how they were found."""
     first = images[0]
-    own = [(e, t) for e, t in zip(found, targets, strict=True) if e.subject == first["subject"]]
+    own = [
+        (e, t, f)
+        for e, t, f in zip(found, targets, free, strict=True)
+        if e.subject == first["subject"]
+    ]
     sources = {name for image in images for name in image["b0_source"] or ()}
     start = earliest(image["acquisition_time"] for image in images)
     for how, named in (
-        ("B0FieldSource", [e for e, _ in own if e.b0_identifiers & sources]),
-        ("IntendedFor", [e for e, t in own if key in t]),
+        ("B0FieldSource", [e for e, *_ in own if e.b0_identifiers & sources]),
+        ("IntendedFor", [e for e, t, _ in own if key in t]),
     ):
         if named:
             chosen = _of_one_kind(named, start, first["folder"])
             return chosen, ", ".join(filter(None, (how, _merged(chosen, start, first["folder"]))))
-    here = [e for e, _ in own if e.folder == first["folder"]]
-    chosen = _of_one_kind(here, start, first["folder"]) if here else []
-    if len(chosen) < 2:
-        return chosen, "only one in the session" if chosen else None
+    here = [(e, f) for e, _, f in own if e.folder == first["folder"]]
+    unnamed = [e for e, f in here if f]
+    if not unnamed:
+        return [], OTHERS_ONLY if here else None
+    some = len(unnamed) < len(here)
+    of_session = "in the session that names no run" if some else "in the session"
+    chosen = _of_one_kind(unnamed, start, first["folder"])
+    if len(chosen) == 1:
+        return chosen, f"only one {of_session}"
     merged = _merged(chosen, start, first["folder"])
     if merged.startswith("mean"):
-        return chosen[:1], "first in the session (no AcquisitionTime)"
-    return chosen, f"all of the session, {merged}"
+        return chosen[:1], f"first {of_session} (no AcquisitionTime)"
+    those = "all of the session that name no run" if some else "all of the session"
+    return chosen, f"{those}, {merged}"
 
 
 def _merged(chosen: list[FieldEstimate], start: float | None, folder: str) -> str:

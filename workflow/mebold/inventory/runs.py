@@ -61,6 +61,11 @@ class Run:
         """Position (from 0) of echo `number` (from 1); the last one where there are fewer."""
         return min(number, len(self.bold["mag"])) - 1
 
+    def sbref_at(self, position: int) -> dict | None:
+        """Row of the magnitude SBRef of the echo at a position (from 0), None without one."""
+        echo = self.bold["mag"][position]["echo_index"]
+        return next((r for r in self.sbref.get("mag", []) if r["echo_index"] == echo), None)
+
     def paths(self, suffix: str, component: str = "mag") -> list[str]:
         """Paths in the dataset of the images of a kind by ascending echo; may be empty.
 
@@ -107,5 +112,5 @@ def collect(table: pd.DataFrame) -> list[Run]:
         images.setdefault(row["component"], []).append(row)
     for run in runs.values():
         for images in (*run.bold.values(), *run.sbref.values(), *run.norf.values()):
-            images.sort(key=lambda row: row["echo_index"])
+            images.sort(key=lambda row: row["echo_index"] or 0)
     return [run for run in runs.values() if run.bold]

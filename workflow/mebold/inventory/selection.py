@@ -25,6 +25,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             type=lambda text: [label.strip() for label in text.split(",") if label.strip()],
             help=f"only these {entity}s, with commas between",
         )
+    parser.add_argument(
+        "--fieldmaps",
+        choices=("named", "session"),
+        default="named",
+        dest="assign",
+        help="whether a fieldmap that names other runs corrects just those or all of its session",
+    )
 
 
 def select(root: Path, files: list[File], *labels: Iterable[str] | None) -> list[File]:

@@ -5,13 +5,16 @@ Snakefile again. All look-ups are dictionaries that are filled in one pass over 
 """
 
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from mebold.inventory.runs import Run, collect
 from mebold.inventory.table import records
-from mebold.plan.anatomy import output_space
+from mebold.plan import references
+from mebold.plan.anatomy import KINDS, chosen_image, output_space
+from mebold.plan.references import References
 
 
 class Index:
@@ -25,6 +28,8 @@ class Index:
         As made by `mebold.plan.table`.
     config : dict
         Complete configuration.
+    kept : mapping, optional
+        References of earlier runs of the workflow, by subject; see `mebold.plan.references`.
 
     Attributes
     ----------
@@ -34,7 +39,13 @@ class Index:
         Stage -> set of stems, subjects or groups for which it runs.
     """
 
-    def __init__(self, table: pd.DataFrame, plan: pd.DataFrame, config: dict) -> None:
+    def __init__(
+        self,
+        table: pd.DataFrame,
+        plan: pd.DataFrame,
+        config: dict,
+        kept: Mapping[str, References] | None = None,
+    ) -> None:
         self.config = config
         self.runs: dict[str, Run] = {run.stem: run for run in collect(table) if "mag" in run.bold}
         self._images: dict[str, dict] = {}  # path -> row of a functional image
@@ -59,6 +70,8 @@ class Index:
                 self._groups[run.group].append(stem)
                 self._folders[run.folder].append(stem)
                 self._subjects[self.subject(stem)].append(stem)
+        self._kept = dict(kept or {})
+        self.references = {sub: self._references(sub) for sub in self.subjects}
 
     # -- what there is ------------------------------------------------------------------------
 
@@ -171,18 +184,23 @@ class Index:
         found = [run.paths(suffix, part)[position : position + 1] for part in components]
         return [self.path(file) for files in found for file in files]
 
-    def anatomy(self, sub: str, *suffixes: str) -> str | None:
-        """First image of a subject of the first kind that it has (``T1w``, ``UNIT1``), or None.
+    def sbref(self, stem: str) -> list[str]:
+        """SBRef of the echo of the reference image, if there is one."""
+        run = self.runs[stem]
+        row = run.sbref_at(run.echo_position(self.config["hmc"]["reference_echo"]))
+        return [self.path(row["path"])] if row else []
 
-        Images that the scanner normalised come before images that it did not.
-        """
-        for suffix in suffixes:
-            if rows := self._anatomy[sub].get(suffix):
-                ranked = sorted(
-                    rows, key=lambda r: (r.get("reconstruction") == "nonorm", r["path"])
-                )
-                return self.path(ranked[0]["path"])
-        return None
+    def anatomy(self, sub: str, kind: str) -> str | None:
+        """Anatomical image of a subject that is used, ``T1w`` or ``T2w``, or None."""
+        used = self._used_image(sub, kind)
+        return self.path(used) if used else None
+
+    def _used_image(self, sub: str, kind: str) -> str | None:
+        kept = self._kept.get(sub)
+        wanted = self.config.get("anat", {}).get(kind)
+        before = kept.anatomy if kept else None
+        row = chosen_image(self._anatomy[sub], kind, wanted=wanted, kept=before)
+        return row["path"] if row else None
 
     def fieldmap_rows(self, folder: str) -> list[dict]:
         """Table rows of the fieldmaps of a session that correct a run."""
@@ -214,9 +232,28 @@ class Index:
     # -- references ---------------------------------------------------------------------------
 
     def session_reference(self, folder: str) -> str:
-        """Run that the other runs of a session are aligned to: the first of it."""
-        return self._folders[folder][0]
+        """Run that the other runs of a session are aligned to."""
+        return self.references[folder.split("/")[0]].sessions[folder]
 
     def subject_reference(self, sub: str) -> str:
-        """Run that the sessions of a subject are aligned to: the first of the first session."""
-        return self._subjects[sub][0]
+        """Run that the sessions of a subject are aligned to, the reference of one of them."""
+        return self.references[sub].subject
+
+    def _references(self, sub: str) -> References:
+        """Return what was kept of a subject, completed by rule."""
+        kept, fitted = self._kept.get(sub, References()), self.planned["singletrial"]
+        folders = dict.fromkeys(self.folder(stem) for stem in self._subjects.get(sub, []))
+        sessions = dict(kept.sessions)
+        for folder in folders:
+            runs = [self.runs[stem] for stem in self._folders[folder]]
+            sessions.setdefault(folder, references.choose(runs, fitted))
+        subject = kept.subject
+        if folders and not subject:
+            runs = [self.runs[sessions[folder]] for folder in folders]
+            subject = references.choose(runs, fitted)
+        if folders:
+            for stem in (subject, *(sessions[folder] for folder in folders)):
+                known = self.planned["resample"] & set(self.runs)
+                references.require_known(sub, stem, known, self.config.get("output_dir", ""))
+        anatomy = {kind: self._used_image(sub, kind) for kind in KINDS}
+        return References(subject, sessions, anatomy)

@@ -142,10 +142,9 @@ class Parameters:
         wanted = self._config["output"]["voxel_size_mm"]
         if wanted != "acquired":
             return float(wanted)
-        sizes = [self._index.row(stem)["voxel_mm"] for stem in self._index.stems(sub=sub)]
-        known = [min(size[:3]) for size in sizes if size]
+        size = self._index.row(self._index.subject_reference(sub))["voxel_mm"]
         # Headers are unreadable in a dry-run from sidecars alone; no job runs with this value.
-        return round(min(known), 4) if known else 2.0
+        return round(min(size[:3]), 4) if size else 2.0
 
     def series_mb(self, *, stem: str | None = None, group: str | None = None) -> float:
         """Size in MB of the series of a run (one echo), or of all runs of a group, as float32."""

@@ -1,33 +1,123 @@
 """The plan of the anatomy, and the output space that follows from it."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 
+from mebold.errors import MetadataError
+from mebold.files import bids
+from mebold.inventory.findings import by, series_of
 from mebold.inventory.table import records
 
-_ANATOMY = ("T1w", "UNIT1")
+#: What each anatomical image may be made from, best first.
+KINDS = {"T1w": ("T1w", "UNIT1"), "T2w": ("T2w",)}
 
 Decision = tuple[bool, str]
 
 
-def anatomy_decisions(table: pd.DataFrame) -> dict[str, Decision]:
-    """Return, for each subject, whether anatomy is processed."""
-    found: dict[str, dict[str, list[str]]] = {}
-    rows = records(table[["subject", "suffix", "datatype", "path"]])
+def chosen_image(
+    kinds: Mapping[str, list[dict]],
+    kind: str,
+    *,
+    wanted: str | None = None,
+    kept: Mapping[str, str | None] | None = None,
+) -> dict | None:
+    """Return the row of the T1w or T2w of a subject that is used.
+
+    The one that the configuration names, else the one that was used before, else the first;
+    images that the scanner normalised come before images that it did not. One that is a series of
+    volumes is never used.
+
+    Parameters
+    ----------
+    kinds : mapping
+        Suffix to the rows of the subject's anatomical images.
+    kind : {"T1w", "T2w"}
+        A UNIT1 stands in for a T1w.
+    wanted : str, optional
+        Entities of the image, such as ``ses-02_acq-mprage``.
+    kept : mapping, optional
+        Kind to the path that was used before; None of a T2w means that there was none.
+
+    Raises
+    ------
+    MetadataError
+        When no image, or more than one, has the wanted entities.
+    """
+    volumes = {
+        suffix: [r for r in kinds.get(suffix, ()) if not series_of(r)] for suffix in KINDS[kind]
+    }
+    rows = next((own for own in volumes.values() if own), [])
+    if wanted and rows:
+        parts = set(wanted.split("_"))
+        named = [r for r in rows if parts <= set(r["path"].rsplit("/", 1)[-1].split("_"))]
+        if len(named) != 1:
+            what = "none has" if not named else f"{len(named)} have"
+            listed = ", ".join(r["path"] for r in named or rows)
+            message = (
+                f"Configuration key `anat.{kind}`: of the {rows[0]['suffix']} images of "
+                f"sub-{rows[0]['subject']}, {what} {wanted!r} in the name ({listed})."
+            )
+            raise MetadataError(message)
+        return named[0]
+    if kept and kind in kept:
+        before = [r for own in volumes.values() for r in own]
+        if row := next((r for r in before if r["path"] == kept[kind]), None):
+            return row
+        if kept[kind] is None and kind == "T2w":
+            return None
+    ranked = sorted(rows, key=lambda r: (r.get("reconstruction") == "nonorm", r["path"]))
+    return ranked[0] if ranked else None
+
+
+def anatomy_decisions(
+    table: pd.DataFrame,
+    config: Mapping | None = None,
+    kept: Mapping[str, Mapping[str, str | None]] | None = None,
+) -> dict[str, Decision]:
+    """Return, for each subject, whether anatomy is processed, and with which images.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Run table.
+    config : mapping, optional
+        Section ``anat`` of the configuration.
+    kept : mapping, optional
+        Subject (``sub-01``) to the images that were used before.
+    """
+    found: dict[str, dict[str, list[dict]]] = {}
+    rows = records(table[["subject", "suffix", "datatype", "path", "reconstruction", "shape"]])
     for row in rows:
         kinds = found.setdefault(row["subject"], {})
         if row["datatype"] == "anat":
-            kinds.setdefault(row["suffix"], []).append(row["path"])
+            kinds.setdefault(row["suffix"], []).append(row)
     decisions = {}
     for subject, kinds in found.items():
-        suffix = next((s for s in _ANATOMY if s in kinds), None)
+        suffix = next((s for s in KINDS["T1w"] if s in kinds), None)
         if suffix is None:
             other = f" (only {', '.join(sorted(kinds))})" if kinds else ""
             decisions[subject] = (False, f"no T1w or UNIT1 image{other}")
             continue
+        series = [
+            r for kind in KINDS.values() for s in kind for r in kinds.get(s, ()) if series_of(r)
+        ]
+        refused = [
+            f"{r['path']} is a series of {by(r['shape'])}: one volume is needed" for r in series
+        ]
+        if all(series_of(row) for s in KINDS["T1w"] for row in kinds.get(s, ())):
+            decisions[subject] = (False, "; ".join(refused))
+            continue
         notes = [] if suffix == "T1w" else ["UNIT1 in place of a T1w"]
-        if len(kinds[suffix]) > 1:
-            notes.append(f"{len(kinds[suffix])} {suffix} images, one is used")
-        decisions[subject] = (True, "; ".join(notes))
+        before = (kept or {}).get(bids.folder(subject))
+        for kind, own in (("T1w", kinds[suffix]), ("T2w", kinds.get("T2w", []))):
+            used = chosen_image(kinds, kind, wanted=(config or {}).get(kind), kept=before)
+            if own and used is None and not all(map(series_of, own)):
+                notes.append(f"the {kind} came after the first alignment and is not used")
+            elif used and len(own) > 1:
+                name = used["path"].rsplit("/", 1)[-1]
+                notes.append(f"{len(own)} {used['suffix']} images, {name} is used")
+        decisions[subject] = (True, "; ".join(notes + refused))
     return decisions
 
 

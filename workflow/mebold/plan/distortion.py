@@ -2,6 +2,7 @@
 
 from mebold.errors import MetadataError
 from mebold.inventory.fieldmaps import USABLE
+from mebold.inventory.pairing import OTHERS_ONLY
 from mebold.inventory.runs import Run
 from mebold.plan.anatomy import Decision
 
@@ -12,7 +13,9 @@ def field_decision(run: Run) -> Decision:
     if run.refusal:
         return False, run.refusal
     if not row["fieldmaps"]:
-        return False, "no fieldmap: no distortion correction"
+        others = row["fieldmap_by"] == OTHERS_ONLY
+        why = f"{OTHERS_ONLY} (see `fmap.assign`)" if others else "no fieldmap"
+        return False, f"{why}: no distortion correction"
     if row["fieldmap_kind"] not in USABLE:
         return False, (
             f"the EPI images of the fieldmap {row['fieldmap']} do not encode two opposite "

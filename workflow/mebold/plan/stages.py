@@ -40,8 +40,10 @@ class Context:
     anatomy: dict[str, Decision]
     space: str
     medic: bool = False
+    reference_echo: int = 2
     fieldmaps: dict[tuple, set] = field(default_factory=dict)
     labelled: set[str] = field(default_factory=set)
+    partners: dict[str, str] = field(default_factory=dict)
     lacking: set[str] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
     done: dict[str, Decision] = field(default_factory=dict)
@@ -89,7 +91,13 @@ def _hmc(run: Run, context: Context) -> Decision:
         return False, "no T1w, and `output.without_T1w: leave_out`: the run is left out"
     if run.first["n_volumes"] == 1:
         return False, "one volume: no motion"
-    return True, "" if run.sbref else "no SBRef: robust mean as the reference"
+    if "mag" not in run.bold or not any(row["echo_index"] for row in run.sbref.get("mag", [])):
+        return True, "no SBRef: robust mean as the reference"
+    position = run.echo_position(context.reference_echo)
+    if run.sbref_at(position) is None:
+        echo = position + 1
+        return True, f"no SBRef of echo {echo}: robust mean of its series as the reference"
+    return True, ""
 
 
 def _coreg(run: Run, context: Context) -> Decision:
@@ -101,7 +109,7 @@ def _coreg(run: Run, context: Context) -> Decision:
     if context.anatomy[run.first["subject"]][0]:
         return True, ""
     if context.space == "boldref":
-        return True, "no T1w: aligned with the reference image of the subject's first run"
+        return True, "no T1w: aligned with the reference image of the subject's reference run"
     return False, (
         "reduced plan: no T1w to align with; `output.without_T1w: boldref` puts all subjects into "
         "boldref space, which needs none, and `participant_label` this one alone"

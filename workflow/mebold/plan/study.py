@@ -1,6 +1,6 @@
 """Everything that is decided before the first job: what is left out, what was found, the plan."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -8,6 +8,7 @@ import pandas as pd
 from mebold.errors import MetadataError
 from mebold.inventory import findings
 from mebold.inventory.left_out import Examined, examine
+from mebold.plan.references import References
 from mebold.plan.table import make_plan
 from mebold.plan.text import format_plan, notices
 
@@ -58,7 +59,13 @@ class Study:
         return [f for f in self.examined.findings if f.severity != "error"]
 
 
-def decide(table: pd.DataFrame, config: dict, *, contents: bool = False) -> Study:
+def decide(
+    table: pd.DataFrame,
+    config: dict,
+    *,
+    contents: bool = False,
+    kept: Mapping[str, References] | None = None,
+) -> Study:
     """Decide what is done with a run table.
 
     Parameters
@@ -69,6 +76,8 @@ def decide(table: pd.DataFrame, config: dict, *, contents: bool = False) -> Stud
         Complete configuration; ``exclude`` and ``strict`` besides what `make_plan` names.
     contents : bool
         Whether images without content are left out, as a run must and a dry-run need not.
+    kept : mapping, optional
+        References of earlier runs of the workflow; see `mebold.plan.references`.
 
     Raises
     ------
@@ -77,7 +86,7 @@ def decide(table: pd.DataFrame, config: dict, *, contents: bool = False) -> Stud
     """
     strict = bool(config.get("strict"))
     examined = examine(table, exclude=config.get("exclude"), strict=strict, contents=contents)
-    plan = make_plan(examined.table, config=config, left_out=examined.left_out)
+    plan = make_plan(examined.table, config=config, left_out=examined.left_out, kept=kept)
     problems = plan.attrs["events"]
     if strict and problems:
         message = "\n".join(["`strict: true`, and events cannot be fitted:", *problems[:8]])

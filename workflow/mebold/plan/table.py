@@ -1,7 +1,7 @@
 """The plan: which stages run for which subject, session and run, and why one does not."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
@@ -11,6 +11,7 @@ from mebold.inventory.runs import Run, collect
 from mebold.inventory.table import ABSENT, records
 from mebold.plan import trials
 from mebold.plan.anatomy import Decision, anatomy_decisions, output_space
+from mebold.plan.references import References, partners
 from mebold.plan.stages import (
     DYNAMIC,
     GROUP_STAGES,
@@ -29,7 +30,11 @@ _USUAL_LABEL_COLUMN = "stim_name"
 
 
 def make_plan(
-    table: pd.DataFrame, *, config: dict | None = None, left_out: Iterable[LeftOut] = ()
+    table: pd.DataFrame,
+    *,
+    config: dict | None = None,
+    left_out: Iterable[LeftOut] = (),
+    kept: Mapping[str, References] | None = None,
 ) -> pd.DataFrame:
     """Decide which stages run.
 
@@ -40,10 +45,13 @@ def make_plan(
     config : dict, optional
         Keys of the configuration that decide; all may be absent: ``variants``,
         ``compare_sessions``, ``output.space``, ``design.label_column``, ``design.blank``,
-        ``design.minimum_volumes``, ``nordic.noise_map``, ``sdc``, ``gradient_nonlinearity.warp``,
-        ``ica.minimum_volumes``, ``output.repetition_time_s``, ``output.without_T1w``.
+        ``design.minimum_volumes``, ``nordic.noise_map``, ``hmc.reference_echo``, ``sdc``,
+        ``gradient_nonlinearity.warp``, ``ica.minimum_volumes``, ``output.repetition_time_s``,
+        ``output.without_T1w``, ``anat``.
     left_out : iterable of LeftOut, optional
         What is not in the table; gets a row each, of the stage ``left_out``.
+    kept : mapping, optional
+        References of earlier runs of the workflow; see `mebold.plan.references`.
 
     Returns
     -------
@@ -63,7 +71,8 @@ def make_plan(
     config = config or {}
     runs = collect(table)
     design, output = config.get("design") or {}, config.get("output") or {}
-    anatomy = anatomy_decisions(table)
+    used = {sub: own.anatomy for sub, own in (kept or {}).items()}
+    anatomy = anatomy_decisions(table, config.get("anat"), used)
     context = Context(
         variants=list(config.get("variants") or ["standardSingle", "nordicOptcom"]),
         label_column=design.get("label_column"),
@@ -80,11 +89,13 @@ def make_plan(
     context.labelled, context.lacking = _labels(runs, context.label_column)
     run_stages = [*RUN_STAGES]
     context.medic = config.get("sdc") == "medic"
+    context.reference_echo = (config.get("hmc") or {}).get("reference_echo", 2)
     if config.get("sdc") in ("dynamic", "medic"):
         run_stages.insert(run_stages.index("fmap") + 1, DYNAMIC)
     if (config.get("gradient_nonlinearity") or {}).get("warp"):
         run_stages.insert(run_stages.index("fmap") + 1, WARP)
         context.fieldmaps = _fieldmap_corrections(table)
+    context.partners = partners(runs)
     rows = []
     groups: dict[str, list[Run]] = defaultdict(list)
     for subject, decision in context.anatomy.items():
@@ -96,7 +107,8 @@ def make_plan(
         names = {c: run.first[c] for c in ("subject", "session", "task", "run", "stem", "group")}
         context.done = {}
         for stage in run_stages:
-            context.done[stage] = RULES[stage](run, context)
+            reason = context.partners.get(run.stem)
+            context.done[stage] = (False, reason) if reason else RULES[stage](run, context)
             rows.append(_row(names | {"echoes": run.n_echoes}, stage, context.done[stage]))
         if context.done["singletrial"][0]:
             fitted[run.group].append(run)

@@ -85,6 +85,11 @@ class Fit:
     scale: float
     converged: bool
 
+    @property
+    def quality(self) -> dict:
+        """What sidecars and `mebold.registration.doubts` know of the fit."""
+        return {name: getattr(self, name) for name in ("correlation", "overlap", "converged")}
+
 
 @dataclass(frozen=True)
 class Reference:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mebold.hmc import track
+from mebold.hmc import reference, track
 from mebold.registration import rigid
 from mebold.sdc.change import Static, without_change
 
@@ -15,7 +15,7 @@ def motion_without(
     affine: np.ndarray,
     *,
     static: Static,
-    sbref: tuple[np.ndarray, np.ndarray] | None,
+    to_series: np.ndarray,
     smoothing: Mapping[str, float],
     n_threads: int = 1,
 ) -> track.Motion:
@@ -31,8 +31,8 @@ def motion_without(
         Voxel to world of the series, mm.
     static : Static
         Its mask, on the grid of the reference, holds the voxels to compare.
-    sbref : (volume (x, y, z), affine (4, 4)) or None
-        Single-band reference of the echo; a mean of the series (as acquired) where there is none.
+    to_series : (4, 4) array
+        Point map from the reference image to the mean of the series (as acquired), world mm.
     smoothing : mapping
         See `mebold.registration.rigid.smoothing`.
     n_threads : int
@@ -48,13 +48,13 @@ def motion_without(
         As `mebold.hmc.track.track`.
     """
     widths = rigid.smoothing(affine, smoothing)
-    reference, grid = track.reference(series, affine, widths["fwhm_mm"], sbref=sbref)
-    return track.track(
+    return reference.motion_from(
         without_change(series, change_hz, affine, **static.epi),
-        reference,
         affine,
-        reference_affine=grid,
+        mean=track.robust_mean(series, affine, fwhm_mm=widths["fwhm_mm"]),
+        to_series=to_series,
         mask=static.mask,
-        **widths,
+        mask_affine=static.affine,
+        widths=widths,
         n_threads=n_threads,
     )
