@@ -575,7 +575,8 @@ def test_sidecars_say_what_was_simulated(dataset):
     epi = json.loads(next(dataset.rglob("*run-01_echo-2_part-mag_bold.json")).read_text())
     assert epi["RepetitionTime"] == 1.9
     assert epi["FlipAngle"] == 65
-    assert epi["PartialFourier"] == SCANNER.noise_partial_fourier
+    assert epi["PartialFourier"] == 0.75
+    assert epi["NumberOfVolumesDiscardedByScanner"] == 0
     # A third of the lines is read, each with twice as many samples as there are columns.
     line_s = 3 * epi["EffectiveEchoSpacing"]
     assert epi["DwellTime"] * 2 * 22 == pytest.approx(line_s, rel=1e-4)

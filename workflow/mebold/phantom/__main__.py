@@ -1,7 +1,7 @@
 """Simulate a raw BIDS multi-echo dataset with known truth.
 
-``python -m mebold.phantom OUT --size tiny|demo|full`` writes OUT, a valid raw BIDS dataset,
-and beside it OUT-truth, what the simulator knows; its README lists the keys.
+``python -m mebold.phantom OUT --size tiny|group|demo|full|scanner`` writes OUT, a valid raw BIDS
+dataset, and beside it OUT-truth, what the simulator knows; its README lists the keys.
 
 Physics: a deformed MNI152 head; S0 exp(-TE R2*) with tissue R2*, image-specific BOLD as a
 change of R2*, fluctuations of S0 and R2*; coil phase and off-resonance phase 2 pi f TE; every

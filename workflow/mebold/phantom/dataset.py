@@ -1,13 +1,20 @@
 """Simulate a raw BIDS multi-echo dataset with known truth.
 
-``python -m mebold.phantom OUT --size tiny|demo|full`` writes OUT, a valid raw BIDS dataset,
-and beside it OUT-truth, what the simulator knows; its README lists the keys.
+``python -m mebold.phantom OUT --size tiny|group|demo|full|scanner`` writes OUT, a valid raw BIDS
+dataset, and beside it OUT-truth, what the simulator knows; its README lists the keys.
 
 Physics: a deformed MNI152 head; S0 exp(-TE R2*) with tissue R2*, image-specific BOLD as a
 change of R2*, fluctuations of S0 and R2*; coil phase and off-resonance phase 2 pi f TE; every
 slice acquired at its own time and head pose; displacement by f x readout time along the
 phase-encoding axis with its intensity change; receive sensitivity fixed to the scanner; complex
 thermal noise times a g-factor.
+
+``--size scanner`` adds what real scans have: contrast by T1 and flip angle, with relaxed SBRefs
+and bright first volumes; an array coil; air in the head, with steep field and dropout; a run
+that leaves the field of view and an aborted one; correlated noise and zeroed background;
+anatomy of other scanners, SBRefs of one echo, single volumes stored in four dimensions. The
+validator objects to these field maps, rightly: such files exist. Each part is a field of
+`PhantomSpec`, so ``--set`` gives it to any size.
 """
 
 import logging

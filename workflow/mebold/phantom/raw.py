@@ -127,7 +127,7 @@ def epi_sidecar(
         "SpacingBetweenSlices": spec.epi_voxel_mm,
         "MultibandAccelerationFactor": 1 if sbref else spec.multiband,
         "ParallelReductionFactorInPlane": _IN_PLANE_ACCELERATION,
-        "PartialFourier": 0.75,
+        "PartialFourier": spec.noise_partial_fourier if spec.noise_partial_fourier < 1 else 0.75,
         "PhaseEncodingDirection": spec.phase_encoding,
         "EffectiveEchoSpacing": round(spacing_s, 9),
         # Three times fewer lines are read than there are, each with twofold oversampling.
@@ -137,6 +137,8 @@ def epi_sidecar(
     }
     if not sbref:
         content["SliceTiming"] = spec.slice_times_s.tolist()
+        if spec.non_steady_volumes:
+            content["NumberOfVolumesDiscardedByScanner"] = 0
     if part == "phase":
         content["Units"] = "arbitrary"
     if sources:
@@ -163,6 +165,8 @@ def gre_sidecar(
         "PhaseEncodingDirection": spec.phase_encoding,
         "B0FieldIdentifier": identifier,
     }
+    if spec.noise_partial_fourier < 1:
+        content["PartialFourier"] = spec.noise_partial_fourier
     if suffix == "phasediff":
         content |= {"EchoTime1": first, "EchoTime2": second, "IntendedFor": intended}
         content["Units"] = "arbitrary"

@@ -31,7 +31,8 @@ radians = stored * 2 pi / 4096 - pi (or stored * pi / 4096).
 Maps of the field are complete: they know nothing of dropout, of masks or of the field of view.
 `S0` is the signal at TE 0 of the series in its steady state, fully relaxed grey matter 1; `R2star`
 and `T2star` are those of the tissue: dephasing within a slice is in `dropout` alone, unless the
-size has the smooth field, whose dropout is extra R2*.
+size has the smooth field, whose dropout is extra R2*. Where distortion folds the image (readout_s
+times the field's change over a voxel near 1) the EPI has no signal.
 
 `responses.npz` (V truth voxels on a grid of the head frame, C images):
 `affine` (4, 4) and `shape` of that grid, `voxel` (V, 3) indices, `point` (V, 3) head mm,
