@@ -35,10 +35,10 @@ def test_edit_of_a_module_reruns_the_jobs_that_use_it(checkout):
     again = run(checkout, "--cores", "1", "plan", "datasets")
     assert "Nothing to be done" in again.stdout
 
-    module = checkout / "workflow/mebold/plan/text.py"
+    module = checkout / "workflow/mebold/files/datasets.py"
     module.write_text(module.read_text() + "\n# a comment is a change of the code\n")
     edited = run(checkout, "-n", "plan", "datasets")
-    assert job_counts(edited.stdout) == {"plan": 1, "total": 1}
+    assert job_counts(edited.stdout) == {"datasets": 1, "total": 1}
     assert "Params have changed" in edited.stdout
 
 

@@ -94,7 +94,8 @@ def changed_by(edited: str, monkeypatch) -> set[str]:
         ("figures/multiecho.py", {"bold_write", "decay_fit"}),
         ("figures/compare.py", {"compare_subjects"}),
         ("files/datasets.py", {"inventory_datasets"}),
-        ("plan/text.py", {"inventory_plan"}),
+        ("plan/text.py", set()),  # the text is a parameter
+        ("jobs/grid.py", {"grid_T1w", "grid_boldref", "grid_template"}),
         ("singletrial/hrf.tsv", {"singletrial_fit", "compare_quality"}),
         ("nordic/noise_map.py", {"nordic_denoise", "nordic_gfactor"}),
         ("nordic/__main__.py", set()),

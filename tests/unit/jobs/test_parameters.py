@@ -87,9 +87,8 @@ def test_a_job_gets_just_the_keys_that_it_asks_for(tree):
         parameters.of_run(STEM, "echo")
 
 
-def test_each_reference_takes_the_sbref_of_its_own_echo_or_none(tree):
-    tree.image(f"sub-01/ses-01/func/{STEM}_echo-2_part-mag_sbref.nii.gz", {"EchoTime": 0.02882})
-    runs = indexed(tree)
-    path = f"raw/sub-01/ses-01/func/{STEM}_echo-2_part-mag_sbref.nii.gz"
-    assert runs.sbref(STEM, "echo") == []
-    assert runs.sbref(STEM, "reference_echo") == [path]
+@pytest.mark.parametrize(("echo", "there"), [("1", False), ("2", True)])
+def test_the_reference_image_is_the_sbref_of_its_own_echo_or_none(tree, echo, there):
+    path = f"sub-01/ses-01/func/{STEM}_echo-{echo}_part-mag_sbref.nii.gz"
+    tree.image(path, {"EchoTime": {"1": 0.011, "2": 0.02882}[echo]})
+    assert indexed(tree).sbref(STEM) == ([f"raw/{path}"] if there else [])
