@@ -1,1 +1,1 @@
-"""Confound regressors. Read table (the entry), then dvars, compcor and drifts."""
+"""Confound regressors. Read table (the entry), then regions, dvars, compcor, drifts."""

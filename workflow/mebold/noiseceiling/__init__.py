@@ -1,5 +1,5 @@
 """Noise ceilings.
 
-Read ceilings (the entry) and sums (streams sessions), then cells and bootstrap (resample one
-session).
+Read ceilings (the entry), sums (streams sessions) and maps (what is written), then cells and
+bootstrap (resample one session).
 """
