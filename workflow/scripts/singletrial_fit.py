@@ -11,7 +11,7 @@ from mebold.multiecho import ica_outcome
 from mebold.singletrial import fit
 from mebold.singletrial.session import TRIAL_COLUMNS
 
-with job(snakemake) as log:
+with job(snakemake):
     files, params, out = snakemake.input, snakemake.params, snakemake.output
     mask, affine = images.load_mask(files.mask)
     data = session.read(files, runs=params.runs, design=params.design)
