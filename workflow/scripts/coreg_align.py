@@ -64,7 +64,10 @@ with job(snakemake) as log:
     about = sidecar.Sidecar(snakemake, packages=["antspyx", "numba", "numpy"])
     tables.write_json(snakemake.output.info, about(Quality=quality, Warnings=found))
     text = doubts.caption(quality, found)
+    alone = "the reference image of the subject's first run"
+    title = "T1w" if snakemake.params.anatomy else alone
     figure = registration(
-        moving, affine, anchor, anchor_affine, matrix, mask=masks["t1w_mask"], subtitle=text
-    )
+        moving, affine, anchor, anchor_affine, matrix, mask=masks["t1w_mask"],
+        title=f"Alignment of BOLD and {title}", subtitle=text,
+    )  # fmt: skip
     save(figure, snakemake.output.figure)

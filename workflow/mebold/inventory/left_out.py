@@ -154,8 +154,8 @@ def _entities(entry: str) -> dict[str, str]:
             found["suffix"] = part
         else:
             message = (
-                f"Configuration key `exclude`: {entry!r} holds {part!r}, which is no entity of "
-                "a BIDS name. Accepted are such as sub-01, sub-01_ses-02, ses-02 or the name of a run."
+                f"Configuration key `exclude`: {entry!r} holds {part!r}, which is no entity of a "
+                "BIDS name. Accepted are labels such as sub-01_ses-02 or ses-02, or names of runs."
             )
             raise ConfigError(message)
     return found

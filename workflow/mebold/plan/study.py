@@ -32,7 +32,11 @@ class Study:
 
     def text(self) -> str:
         """Return the plan for reading, with what is left out and what was found."""
-        return format_plan(self.plan, findings.summary(self._told(), every=True).splitlines())
+        return format_plan(self.plan, self.found())
+
+    def found(self) -> list[str]:
+        """Return what was found besides defects, a line each, every file named."""
+        return findings.summary(self._told(), every=True).splitlines()
 
     def notices(self) -> Iterator[str]:
         """Yield lines for the start of a run: left out, found, not possible."""

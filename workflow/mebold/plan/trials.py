@@ -99,8 +99,8 @@ def _on_grid(file: str, times: list[float], row: dict, step: float) -> tuple[str
         pair = [t for t, s in zip(times, samples, strict=True) if s == twice[0]][:2]
         return (
             f"{file}: two trials fall on one sample at {len(twice)} places, first those "
-            f"at {pair[0]:g} and {pair[1]:g} s on a grid of {step:g} s (`output.repetition_time_s`): "
-            "their responses cannot be told apart"
+            f"at {pair[0]:g} and {pair[1]:g} s on a grid of {step:g} s "
+            "(`output.repetition_time_s`): their responses cannot be told apart"
         ), ""
     shift = max(abs(s * step - t) for s, t in zip(samples, times, strict=True))
     if shift > _WORTH_SAYING * step:
