@@ -110,8 +110,8 @@ def test_ica_of_two_echoes_is_refused_and_the_middle_echo_used(tmp_path):
 def test_one_echo_has_no_combination(tmp_path):
     Tree(tmp_path / "raw").session("01", "01", shape=SHAPE, echoes={"1": 0.03}, parts=("",))
     done = reduced(tmp_path)
-    assert "nordic: magnitude only: no phase images (2 runs or sessions)" in done
-    assert "optcom, ica: one echo: nothing to combine (2 runs or sessions)" in done
+    assert "nordic: magnitude only: no phase images (2 runs or sessions: sub-01_ses-01" in done
+    assert "optcom, ica: one echo: nothing to combine (2 runs or sessions: sub-01" in done
     assert not {"decay", "optcom", "ica"} & set(job_counts(done))
 
 

@@ -8,7 +8,7 @@ from bids_trees import SHAPE, Tree
 from mebold.errors import MetadataError
 from mebold.inventory import index
 from mebold.inventory.checks import check, findings
-from mebold.inventory.findings import summary, warning
+from mebold.inventory.findings import refused, summary, warning
 from mebold.inventory.table import frame, records
 
 
@@ -337,6 +337,15 @@ def test_alike_findings_are_one_line_of_the_summary():
     assert summary([*alike, other]) == (
         "warning: a: EchoTime: absent. Add it. (2 files: a, b)\n"
         "warning: a: Units: absent. Add it.\n"
+    )
+
+
+def test_of_many_files_three_are_named_but_refused_runs_all():
+    names = list("abcd")
+    many = summary([warning(name, "Units", "absent", "Add it") for name in names])
+    assert "(4 files: a, b, c and 1 more)" in many
+    assert "(4 files: a, b, c, d)" in summary(
+        [refused(name, "Units", "absent", "Add it") for name in names]
     )
 
 
