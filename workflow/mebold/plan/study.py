@@ -11,6 +11,8 @@ from mebold.inventory.left_out import Examined, examine
 from mebold.plan.table import make_plan
 from mebold.plan.text import format_plan, notices
 
+_SELECTIONS = ("participant_label", "session_label", "task_label")
+
 
 @dataclass
 class Study:
@@ -52,7 +54,7 @@ class Study:
             return ""
         return "\n".join(
             [
-                f"All else is done, but {len(defects)} with a defect left out (see plan.txt):",
+                f"Left out because of a defect: {len(defects)} (see plan.txt):",
                 *(f"- {item}" for item in defects),
                 "Repair them, or name them in the configuration key `exclude`.",
             ]
@@ -80,7 +82,13 @@ def decide(table: pd.DataFrame, config: dict, *, contents: bool = False) -> Stud
         When nothing is left, or on a defect when ``strict``.
     """
     strict = bool(config.get("strict"))
-    examined = examine(table, exclude=config.get("exclude"), strict=strict, contents=contents)
+    examined = examine(
+        table,
+        exclude=config.get("exclude"),
+        strict=strict,
+        contents=contents,
+        selected=any(config.get(key) for key in _SELECTIONS),
+    )
     plan = make_plan(examined.table, config=config, left_out=examined.left_out)
     problems = plan.attrs["events"]
     if strict and problems:
