@@ -58,10 +58,11 @@ group: env group/raw/dataset_description.json
 	  '  figure       group/derivatives/comparison/figures/desc-variants_comparison.png' \
 	  '  p, floors    group/derivatives/comparison/desc-variants_group.tsv'
 
-# The plan of a dataset: make plan BIDS=path (the demo's by default).
+# The plan of a dataset: make plan BIDS=path CONFIG=my.yaml (the demo's by default).
 BIDS ?= demo/raw
+CONFIG ?= $(if $(filter demo/raw,$(BIDS)),config/demo.yaml,config/config.yaml)
 plan: env
-	PYTHONPATH=workflow $(BIN)/python -m mebold.plan $(BIDS)
+	PYTHONPATH=workflow $(BIN)/python -m mebold.plan $(BIDS) --configfile $(CONFIG)
 
 test: env
 	$(BIN)/python -m pytest -n $(CORES) --dist loadfile

@@ -56,12 +56,13 @@ include: "workflow/rules/rois.smk"
 
 # What a defect left out is said last, and makes the exit status 1; `exclude` accepts it.
 onsuccess:
-    if found.closing():
+    if workflow.is_main_process and found.closing():
         raise WorkflowError(found.closing())
 
 
 onerror:
-    logger.error(found.closing())
+    if found.closing():
+        logger.error(found.closing())
 
 
 rule all:

@@ -53,7 +53,7 @@ def test_missing_dataset(tmp_path):
 def test_unequal_echo_lengths(tree, tmp_path):
     name = "sub-01/ses-01/func/sub-01_ses-01_task-images_run-01_echo-2_part-mag_bold.nii.gz"
     tree.image(name, shape=(*SHAPE[:3], SHAPE[3] - 1))
-    message = refused(tmp_path, "-n")
+    message = refused(tmp_path, "-n", strict="true")
     assert "echo-2" in message
     assert "volumes" in message
 
@@ -72,7 +72,7 @@ def test_missing_echo_time(tree, tmp_path):
     content = json.loads(path.read_text())
     del content["EchoTime"]
     path.write_text(json.dumps(content))
-    message = refused(tmp_path, "-n")
+    message = refused(tmp_path, "-n", strict="true")
     assert "EchoTime" in message
     assert "echo-2" in message
 
@@ -80,7 +80,7 @@ def test_missing_echo_time(tree, tmp_path):
 def test_phase_without_magnitude(tree, tmp_path):
     for path in (tmp_path / "raw").rglob("*run-01_echo-3_part-mag_bold.*"):
         path.unlink()
-    message = refused(tmp_path, "-n")
+    message = refused(tmp_path, "-n", strict="true")
     assert "echo-3_part-phase" in message
 
 
@@ -110,8 +110,8 @@ def test_ica_of_two_echoes_is_refused_and_the_middle_echo_used(tmp_path):
 def test_one_echo_has_no_combination(tmp_path):
     Tree(tmp_path / "raw").session("01", "01", shape=SHAPE, echoes={"1": 0.03}, parts=("",))
     done = reduced(tmp_path)
-    assert "nordic: magnitude only: no phase images (2 runs or sessions)" in done
-    assert "optcom, ica: one echo: nothing to combine (2 runs or sessions)" in done
+    assert "nordic: magnitude only: no phase images (2 runs or sessions: sub-01_ses-01" in done
+    assert "optcom, ica: one echo: nothing to combine (2 runs or sessions: sub-01" in done
     assert not {"decay", "optcom", "ica"} & set(job_counts(done))
 
 
@@ -128,15 +128,23 @@ def test_session_without_repeats_ends_with_betas(tree, tmp_path):
 
 
 def test_empty_image_at_run_time(tree, tmp_path):
-    name = "sub-01/ses-01/anat/sub-01_ses-01_T1w.nii.gz"
-    tree.image(name)
     done = snakemake("-n", cwd=tmp_path, bids_dir="raw", output_dir="out")
     assert done.returncode == 0  # a dry-run works from sidecars alone
-    done = snakemake("--cores", "1", "anatomy", cwd=tmp_path, bids_dir="raw", output_dir="out")
+    message = refused(tmp_path, "--cores", "1", "anatomy")
+    assert "ses-01_T1w.nii.gz: image: the file has no content (0 bytes)" in message
+    assert "datalad get" in message
+    assert not list((tmp_path / "out").rglob("*.nii.gz"))
+
+
+@pytest.mark.parametrize("where", ["raw", "raw/out", "raw/sub-01"])
+def test_output_inside_the_raw_data(tree, tmp_path, where):
+    done = snakemake("-n", cwd=tmp_path, bids_dir="raw", output_dir=where)
     assert done.returncode != 0
-    assert "ses-01_T1w.nii.gz is empty (0 bytes)" in done.stdout
-    assert "datalad get" in done.stdout
-    assert not list((tmp_path / "out/anatomical").rglob("*.nii.gz"))
+    assert f"`output_dir`: {where} lies in the raw dataset `bids_dir` (raw)" in done.stdout
+    assert "Traceback" not in done.stdout
+    allowed = snakemake("-n", cwd=tmp_path, bids_dir="raw", output_dir="raw/derivatives/mebold")
+    assert allowed.returncode == 0, allowed.stdout[-2000:]
+    assert not (tmp_path / "raw/derivatives").exists()
 
 
 def test_a_warp_that_cannot_be_read_without_guessing(tree, tmp_path):

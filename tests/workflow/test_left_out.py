@@ -93,7 +93,7 @@ def test_the_plan_is_the_same_from_every_door(tree, tmp_path):
     )
     assert said.stdout == (tmp_path / "out/plan.txt").read_text()
     assert "1 of 1 onsets are no numbers" in said.stdout
-    options = ["--config", "design.minimum_volumes=6", "sdc=dynamic"]
+    options = ["--config", "design={minimum_volumes: 6}", "sdc=dynamic"]
     again = subprocess.run(
         [*command[:4], *options],
         cwd=tmp_path, env=environment, text=True, capture_output=True, check=True,

@@ -17,7 +17,7 @@ def checkout(tmp_path):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(REPOSITORY / name, copy / name, ignore=ignored)
     shutil.copy(REPOSITORY / "Snakefile", copy / "Snakefile")
-    Tree(tmp_path / "raw").session("01", "01")
+    Tree(tmp_path / "raw", filled=True).session("01", "01")
     return copy
 
 
@@ -56,7 +56,7 @@ def test_dates_of_the_code_do_not_count_but_its_content_does(checkout):
 
 def test_new_session_is_noticed_and_the_old_one_kept(checkout):
     before = run(checkout, "-n")
-    Tree(checkout.parent / "raw").session("01", "02")
+    Tree(checkout.parent / "raw", filled=True).session("01", "02")
     after = run(checkout, "-n")
     assert job_counts(before.stdout)["hmc"] == 2
     assert job_counts(after.stdout)["hmc"] == 4

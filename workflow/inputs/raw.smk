@@ -1,18 +1,27 @@
 """Input functions: the raw images of a job, as the run table names them."""
 
-raw_magnitude = by(runs.images, "bold", "mag")
-raw_phase = by(runs.images, "bold", "phase")
-raw_sbref = by(runs.sbref)
-raw_norf = by(runs.images, "noRF", "mag", "phase")
-raw_t1w = by(runs.anatomy, "T1w")
+
+def raw(function, *arguments):
+    """Input function: raw images by the labels of a job; none that was not fetched."""
+    look_up = by(function, *arguments)
+
+    def of_wildcards(wildcards):
+        return runs.fetched(look_up(wildcards))
+
+    return of_wildcards
 
 
-def raw_t2w(wildcards):
-    return runs.anatomy(wildcards.sub, "T2w") or []
+raw_magnitude = raw(runs.images, "bold", "mag")
+raw_phase = raw(runs.images, "bold", "phase")
+raw_sbref = raw(runs.sbref)
+raw_norf = raw(runs.images, "noRF", "mag", "phase")
+raw_t1w = raw(runs.anatomy, "T1w")
+raw_t2w = raw(runs.anatomy, "T2w")
 
 
 def raw_fieldmaps(wildcards):
-    return [runs.path(row["path"]) for row in runs.fieldmap_rows(wildcards.folder)]
+    rows = runs.fieldmap_rows(wildcards.folder)
+    return runs.fetched([runs.path(row["path"]) for row in rows])
 
 
 def noise_map(wildcards):

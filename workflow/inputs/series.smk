@@ -4,7 +4,7 @@
 def echoes_of_level(wildcards):
     stem = wildcards.stem
     if wildcards.thermal == "standard":
-        return runs.images(stem, "bold")
+        return runs.fetched(runs.images(stem, "bold"))
     return [
         of_run(rules.nordic.output.magnitude, stem, echo=echo)
         for echo in runs.runs[stem].echo_entities

@@ -16,7 +16,7 @@ rule plan:
         "../../envs/core.yaml"
     params:
         plan=run_plan.to_dict("list"),
-        text=found.text(),
+        findings=found.found(),
         code=code("inventory_plan"),
     script:
         "../scripts/inventory_plan.py"

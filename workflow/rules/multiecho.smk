@@ -81,7 +81,7 @@ rule ica:
         mem_mb=memory(20, 3000),
         runtime=minutes(240),
     params:
-        run=by(parameters.of_run, "stem", "tr_out", "echo_times"),
+        run=by(parameters.of_run, "stem", "tr_out", "n_acquired", "echo_times"),
         settings=by(parameters.ica_settings),
         seed=config["seed"],
         code=code("ica_denoise"),

@@ -41,9 +41,9 @@ rule nordic_gfactor:
 
 rule nordic:
     input:
-        magnitude=by(runs.echo_images, "bold", "mag"),
-        phase=by(runs.echo_images, "bold", "phase"),
-        norf=by(runs.echo_images, "noRF", "mag", "phase"),
+        magnitude=raw(runs.echo_images, "bold", "mag"),
+        phase=raw(runs.echo_images, "bold", "phase"),
+        norf=raw(runs.echo_images, "noRF", "mag", "phase"),
         volumes=rules.hmc.output.volumes,
         noise_map=noise_map,
     output:

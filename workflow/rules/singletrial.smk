@@ -1,6 +1,6 @@
 """Single-trial fits of a session, all runs of a task together."""
 
-FIT_KEYS = ("stem", "session", "run", "tr_out", "single_echo")
+FIT_KEYS = ("stem", "session", "run", "tr_out", "n_acquired", "single_echo")
 
 
 rule singletrial:

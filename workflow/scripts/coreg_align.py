@@ -36,5 +36,6 @@ with job(snakemake) as log:
     about = sidecar.Sidecar(snakemake, packages=["antspyx", "numba", "numpy"])
     tables.write_json(out.info, about(Quality=quality, Warnings=found))
     text = doubts.caption(quality, found)
-    figure = registration(*moving, *anchor, matrix, mask=brain, subtitle=text)
+    title = f"Alignment of BOLD and {'T1w' if params.anatomy else 'the reference run'}"
+    figure = registration(*moving, *anchor, matrix, mask=brain, title=title, subtitle=text)
     save(figure, out.figure)

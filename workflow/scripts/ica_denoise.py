@@ -20,6 +20,7 @@ with job(snakemake) as log:
         mask=mask,
         affine=affine,
         tr=run["tr_out"],
+        n_acquired=run["n_acquired"],
         out_dir=report,
         prefix=run["stem"],
         t2star=t2star,

@@ -27,10 +27,9 @@ def test_interpolation_over_midnight():
     np.testing.assert_allclose(weights, [0.75, 0.25])
 
 
-@pytest.mark.parametrize("times", [[1.0, 1.0], [np.nan, 2.0]])
-def test_maps_without_order_in_time_are_refused(times):
+def test_maps_without_a_time_are_refused():
     with pytest.raises(MetadataError, match="check AcquisitionTime"):
-        session.time_weights(times, 0.5)
+        session.time_weights([np.nan, 2.0], 0.5)
 
 
 def test_only_the_maps_of_the_run_count():
@@ -83,3 +82,9 @@ def test_several_maps_need_magnitudes():
     fields, mean = session.on_first_grid({"b": empty})
     assert fields.shape == (4, 4, 4, 1)
     assert not mean.magnitude.any()
+
+
+def test_maps_of_one_time_share_its_weight():
+    np.testing.assert_allclose(session.time_weights([10.0, 10.0], 20.0), [0.5, 0.5])
+    weights = session.time_weights([30.0, 10.0, 10.0], 15.0)
+    np.testing.assert_allclose(weights, [0.25, 0.375, 0.375])

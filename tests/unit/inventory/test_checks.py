@@ -8,7 +8,7 @@ from bids_trees import SHAPE, Tree
 from mebold.errors import MetadataError
 from mebold.inventory import index
 from mebold.inventory.checks import check, findings
-from mebold.inventory.findings import summary, warning
+from mebold.inventory.findings import refused, summary, warning
 from mebold.inventory.table import frame, records
 
 
@@ -260,8 +260,23 @@ def test_phase_differences_need_two_ascending_echo_times(rows, first, second, me
     only(rows, "error", "phasediff.nii.gz: EchoTime1, EchoTime2", message)
 
 
-def test_a_phase_difference_needs_a_magnitude(rows):
+def test_echo_times_of_a_phase_difference_may_stand_in_its_magnitudes(rows):
+    pick(rows, "phasediff")[0].update(echo_time_1=None, echo_time_2=None)
+    for row, time in zip(pick(rows, "_magnitude"), (0.005, 0.00602), strict=True):
+        row["echo_time"] = time
+    assert check(frame(rows)) == []
+    pick(rows, "_magnitude2")[0]["echo_time"] = 0.004
+    only(rows, "error", "0.005 and 0.004 s are not two ascending echo times")
+
+
+def test_the_second_magnitude_alone_is_enough(rows):
     rows.remove(pick(rows, "magnitude1")[0])
+    assert check(frame(rows)) == []
+
+
+def test_a_phase_difference_needs_a_magnitude(rows):
+    for row in pick(rows, "_magnitude"):
+        rows.remove(row)
     only(rows, "error", "phasediff.nii.gz: magnitude1: the magnitude image is missing")
 
 
@@ -322,6 +337,15 @@ def test_alike_findings_are_one_line_of_the_summary():
     assert summary([*alike, other]) == (
         "warning: a: EchoTime: absent. Add it. (2 files: a, b)\n"
         "warning: a: Units: absent. Add it.\n"
+    )
+
+
+def test_of_many_files_three_are_named_but_refused_runs_all():
+    names = list("abcd")
+    many = summary([warning(name, "Units", "absent", "Add it") for name in names])
+    assert "(4 files: a, b, c and 1 more)" in many
+    assert "(4 files: a, b, c, d)" in summary(
+        [refused(name, "Units", "absent", "Add it") for name in names]
     )
 
 

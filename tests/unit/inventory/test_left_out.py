@@ -105,6 +105,10 @@ def test_an_exclusion_that_means_nothing_is_refused(tree, entry):
         left(tree, exclude=[entry])
 
 
+def test_an_exclusion_outside_of_a_selection_is_no_error(tree):
+    assert left(tree, exclude=["sub-03"], selected=True)[0] == {}
+
+
 def test_nothing_left_says_why(tree):
     with pytest.raises(MetadataError, match="Nothing is left to be done") as caught:
         left(tree, exclude=["ses-01"])

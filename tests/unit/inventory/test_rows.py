@@ -41,6 +41,7 @@ def test_readout_time_counts_the_lines_of_the_header(tmp_path, direction, lines)
 
 def test_no_readout_time_without_the_number_of_lines(describe):
     assert describe(EffectiveEchoSpacing=0.001)["total_readout_time"] is None
+    assert describe(EffectiveEchoSpacing=0.001)["readout_by"] == "EffectiveEchoSpacing"
 
 
 @pytest.mark.parametrize(

@@ -80,3 +80,12 @@ def test_fields_of_the_noise_map_are_checked():
     for wrong, named in (("{subject}.nii", "subject"), ("{stem.nii", "expected '}'")):
         with pytest.raises(ConfigError, match=rf"nordic.noise_map.*{named}.*folder, stem, echo"):
             completed({**BASE, "nordic": {"noise_map": wrong}})
+
+
+def test_an_output_that_cannot_be_written_is_refused(tmp_path, monkeypatch):
+    paths = {"bids_dir": "raw", "output_dir": str(tmp_path / "sealed/out")}
+    (tmp_path / "sealed").mkdir()
+    assert completed(paths)["output_dir"]
+    monkeypatch.setattr(configuration.os, "access", lambda *_: False)
+    with pytest.raises(ConfigError, match=r"nothing can be written to .*sealed is read-only"):
+        completed(paths)

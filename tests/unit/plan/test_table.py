@@ -574,3 +574,27 @@ def test_a_missing_sbref_of_one_echo_is_said(rows):
     said = "no SBRef of echo 1: robust mean of its series as the reference"
     assert decide(rows, "hmc") == (True, "")
     assert decide(rows, "hmc", config=CONFIG | {"hmc": {"reference_echo": 1}}) == (True, said)
+
+
+def test_what_only_the_header_can_tell_is_not_called_absent(rows):
+    for row in pick(rows, "_bold"):
+        row |= {"total_readout_time": None, "shape": None, "image_state": "missing"}
+        row["readout_by"] = "EffectiveEchoSpacing"
+    assert decide(rows, "fmap")[0] is True
+    for row in pick(rows, "_bold"):
+        row["readout_by"] = None
+    planned, reason = decide(rows, "fmap")
+    assert not planned
+    assert "no TotalReadoutTime or EffectiveEchoSpacing in the sidecar" in reason
+
+
+def test_one_subject_without_a_t1w_may_take_all_to_boldref_space(rows):
+    other = [row | {"subject": "02", "stem": row["stem"].replace("sub-01", "sub-02"),
+                    "group": row["group"] and row["group"].replace("sub-01", "sub-02")}
+             for row in copy.deepcopy(rows) if row["datatype"] == "func"]  # fmt: skip
+    choose = {c: CONFIG | {"output": {"without_T1w": c}} for c in ("boldref", "leave_out")}
+    assert decide(rows + other, "resample", config=choose["boldref"])[0] is True
+    stem = "sub-02_ses-01_task-images_run-01"
+    planned, reason = decide(rows + other, "hmc", stem=stem, config=choose["leave_out"])
+    assert not planned
+    assert "no T1w, and `output.without_T1w: leave_out`" in reason

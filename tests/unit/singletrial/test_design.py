@@ -64,11 +64,17 @@ def test_numeric_labels_become_text_without_decimals():
 
 @pytest.mark.parametrize(
     ("missing", "present"),
-    [("stim_name", "trial_type"), ("trial_type", "stim_name"), ("onset", "")],
+    [("stim_name", "trial_type"), ("onset", "")],
 )
 def test_an_absent_column_is_named_with_those_present(missing, present):
     with pytest.raises(MetadataError, match=f"no column '{missing}'.*present:.*{present}"):
         trials_from_events(_events().drop(columns=missing), n_volumes=60, **COMMON)
+
+
+def test_an_absent_blank_column_means_no_blanks():
+    events = _events().drop(columns="trial_type").dropna(subset="stim_name")
+    trials = trials_from_events(events, n_volumes=60, **COMMON)
+    assert len(trials) == len(events)
 
 
 @pytest.mark.parametrize(

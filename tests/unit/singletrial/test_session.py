@@ -66,6 +66,13 @@ def test_trials_after_the_end_are_reported(data):
     assert session.excluded[0]["run"] == "sub-01_task-x_run-01"
 
 
+def test_acquired_volumes_count_not_samples(data):
+    short = run("02") | {"n_acquired": 49}
+    session = prepare(data, [events(["a", "b"])] * 2, runs=[run("01"), short], **OPTIONS)
+    assert session.used == ["sub-01_task-x_run-01"]
+    assert "49 volumes acquired, fewer than 50" in session.left_out[0]["reason"]
+
+
 def test_no_run_left_and_mixed_intervals_are_refused(data):
     with pytest.raises(DataError, match="No run of"):
         prepare(

@@ -106,7 +106,7 @@ def run_weights(
     Raises
     ------
     MetadataError
-        When times repeat or are not finite.
+        When times are not finite.
     """
     times = [times_s[names.index(name)] for name in wanted]
     if len(wanted) == 1 or at_s is None or None in times:
@@ -130,8 +130,8 @@ def time_weights(times_s: Sequence[float], at_s: float) -> np.ndarray:
     Parameters
     ----------
     times_s : (n,) sequence of float
-        When each of two or more maps was acquired, in any order, no two alike; seconds since
-        midnight.
+        When each of two or more maps was acquired, in any order; seconds since midnight. Maps of
+        one time share its weight equally.
     at_s : float
         The moment; before the first and after the last map the nearest one is used. The session
         may run over midnight.
@@ -143,19 +143,20 @@ def time_weights(times_s: Sequence[float], at_s: float) -> np.ndarray:
     Raises
     ------
     MetadataError
-        When times repeat or are not finite.
+        When times are not finite.
     """
     after = elapsed(np.asarray(times_s, dtype=np.float64), at_s)
-    order = np.argsort(after, kind="stable")
-    known = after[order]
-    if not np.isfinite(after).all() or not np.all(np.diff(known) > 0):
+    if not np.isfinite(after).all():
         message = (
-            f"field maps need different, finite acquisition times to be interpolated to {at_s} s, "
+            f"field maps need finite acquisition times to be interpolated to {at_s} s, "
             f"got {list(times_s)} s: check AcquisitionTime in their sidecars."
         )
         raise MetadataError(message)
+    known, place, alike = np.unique(after, return_inverse=True, return_counts=True)
+    if known.size == 1:
+        return np.full(after.size, 1.0 / after.size)
     weights = np.zeros(known.size)
     right = int(np.clip(np.searchsorted(known, 0.0), 1, known.size - 1))
     share = np.clip(-known[right - 1] / (known[right] - known[right - 1]), 0.0, 1.0)
-    weights[order[right - 1]], weights[order[right]] = 1.0 - share, share
-    return weights
+    weights[right - 1], weights[right] = 1.0 - share, share
+    return (weights / alike)[place]

@@ -14,6 +14,7 @@ from mebold.inventory.table import ABSENT, records
 
 _MOST_SHOWN = 8
 _SEVERITIES = ("error", "refused", "warning")
+_MAGNITUDES = ("magnitude1", "magnitude2")
 _CONTENTLESS = {"empty": "0 bytes", "missing": "a link to what was not fetched"}
 
 
@@ -200,19 +201,25 @@ def _geometry(images: list[dict], runs: list[dict]) -> Iterator[Finding]:
 def _phasediff(images: dict[str, dict]) -> Iterator[Finding]:
     row, key = images["phasediff"], "EchoTime1, EchoTime2"
     first, second = row["echo_time_1"], row["echo_time_2"]
+    magnitudes = [images[name]["echo_time"] for name in _MAGNITUDES if name in images]
+    if None in (first, second) and len(magnitudes) == len(_MAGNITUDES):
+        first, second = magnitudes  # acquired at the same two echo times
     if first is None or second is None:
-        fix = "Add the two echo times of the phase difference in seconds"
+        fix = "Add the two echo times of the phase difference in seconds, here or in its magnitudes"
         yield error(row["path"], key, "a key is absent", fix)
     elif not 0 < first < second < LONGEST_ECHO_TIME_S:
         message = f"{first:g} and {second:g} s are not two ascending echo times"
         yield error(row["path"], key, message, "Correct them, in seconds")
-    if "magnitude1" not in images:
-        fix = "Add the magnitude1 image, or remove the fieldmap"
+    if not magnitudes:
+        fix = "Add the magnitude1 or the magnitude2 image, or remove the fieldmap"
         yield error(row["path"], "magnitude1", "the magnitude image is missing", fix)
 
 
 def _two_phases(images: dict[str, dict]) -> Iterator[Finding]:
     first, second = (images[name]["echo_time"] for name in ("phase1", "phase2"))
+    if not any(name in images for name in _MAGNITUDES):
+        fix = "Add the magnitude1 or the magnitude2 image, or remove the fieldmap"
+        yield error(images["phase1"]["path"], "magnitude1", "the magnitude image is missing", fix)
     if first is None or second is None:
         absent = images["phase1" if first is None else "phase2"]
         fix = "Add EchoTime in seconds to its sidecar"

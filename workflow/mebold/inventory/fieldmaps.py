@@ -167,7 +167,8 @@ def directions(images: Iterable[dict]) -> set[str]:
     return {
         image["phase_encoding_direction"]
         for image in images
-        if image["component"] == "mag" and image["total_readout_time"]
+        if image["component"] == "mag"
+        and (image["total_readout_time"] or (image["readout_by"] and not image["shape"]))
     } - {None}
 
 

@@ -9,12 +9,13 @@ _MOST_NAMED = 3
 
 @dataclass(frozen=True)
 class Finding:
-    """Something in the data set that stops the workflow, drops a run, or should be known.
+    """Something in the data set that leaves images out, or should be known.
 
     Attributes
     ----------
     severity : str
-        ``error`` stops the workflow, ``refused`` leaves one run out, ``warning`` changes nothing.
+        ``error`` leaves out what cannot be used because of it (see `left_out.examine`), or stops
+        with ``strict``; ``refused`` plans nothing for one run; ``warning`` changes nothing.
     path : str
         Dataset-relative path of the file.
     key : str
@@ -35,7 +36,7 @@ class Finding:
 
 
 def error(path: str, key: str, message: str, fix: str) -> Finding:
-    """Return a finding that stops the workflow."""
+    """Return a finding that leaves out what it concerns."""
     return Finding("error", path, key, message, fix)
 
 
@@ -52,7 +53,7 @@ def warning(path: str, key: str, message: str, fix: str) -> Finding:
 def summary(findings: Iterable[Finding], *, every: bool = False) -> str:
     """Return findings as lines, those that differ only in the file as one.
 
-    Three of the files are named, or `every` one.
+    Three of the files are named, or `every` one; of refused runs always every one.
     """
     alike: dict[tuple, list[Finding]] = {}
     for finding in findings:
@@ -60,8 +61,8 @@ def summary(findings: Iterable[Finding], *, every: bool = False) -> str:
         alike.setdefault(key, []).append(finding)
     lines = []
     for (severity, *_), group in alike.items():
-        names = [finding.path for finding in group]
-        more = f" ({len(group)} files: {named(names, every=every)})" if len(group) > 1 else ""
+        names = named([f.path for f in group], every=every or severity == "refused")
+        more = f" ({len(group)} files: {names})" if len(group) > 1 else ""
         lines.append(f"{severity}: {group[0]}{more}\n")
     return "".join(lines)
 

@@ -64,6 +64,7 @@ def examine(
     exclude: Iterable[str] | None = None,
     strict: bool = False,
     contents: bool = False,
+    selected: bool = False,
 ) -> Examined:
     """Check a run table, and leave out what is excluded or has a defect.
 
@@ -82,6 +83,9 @@ def examine(
         A defect stops everything.
     contents : bool
         Images without content (0 bytes, or a link to what was not fetched) count as defects.
+    selected : bool
+        The table holds a choice of subjects, sessions or tasks: an entry of `exclude` may then
+        meet nothing.
 
     Returns
     -------
@@ -92,12 +96,12 @@ def examine(
     MetadataError
         On a defect when `strict`, or when nothing is left.
     ConfigError
-        When an entry of `exclude` is no set of entities, or names no image.
+        When an entry of `exclude` is no set of entities, or names no image of a whole dataset.
     """
     left: dict[str, LeftOut] = {}
     found: dict[Finding, None] = {}
     if exclude:
-        table = _excluded(table, list(exclude), left)
+        table = _excluded(table, list(exclude), left, selected)
     while True:
         new = checks.findings(table, contents=contents)
         if strict:
@@ -119,7 +123,7 @@ def _useful(table: pd.DataFrame) -> bool:
     return bool(table["suffix"].isin(["bold", *_HEADS]).any())
 
 
-def _excluded(table: pd.DataFrame, entries: list[str], left: dict) -> pd.DataFrame:
+def _excluded(table: pd.DataFrame, entries: list[str], left: dict, selected: bool) -> pd.DataFrame:
     """Return the table without what the configuration excludes."""
     rows = records(table)
     parsed = [bids.parse(row["path"]) for row in rows]
@@ -127,7 +131,7 @@ def _excluded(table: pd.DataFrame, entries: list[str], left: dict) -> pd.DataFra
     for entry in entries:
         wanted = _entities(entry)
         hits = [r for r, own in zip(rows, parsed, strict=True) if wanted.items() <= own.items()]
-        if not hits:
+        if not hits and not selected:
             names = [*{r["stem"] for r in rows}, *{f"sub-{r['subject']}" for r in rows}]
             close = difflib.get_close_matches(entry, sorted(names), n=1, cutoff=0.7)
             hint = f" (did you mean {close[0]}?)" if close else ""
@@ -154,8 +158,8 @@ def _entities(entry: str) -> dict[str, str]:
             found["suffix"] = part
         else:
             message = (
-                f"Configuration key `exclude`: {entry!r} holds {part!r}, which is no entity of "
-                "a BIDS name. Accepted are such as sub-01, sub-01_ses-02, ses-02 or a run's name."
+                f"Configuration key `exclude`: {entry!r} holds {part!r}, which is no entity of a "
+                "BIDS name. Accepted are labels such as sub-01_ses-02 or ses-02, or names of runs."
             )
             raise ConfigError(message)
     return found

@@ -137,6 +137,9 @@ def _merged(chosen: list[FieldEstimate], start: float | None, folder: str) -> st
         return "mean (maps of another session)"
     if start is None or any(estimate.time is None for estimate in chosen):
         return "mean (no AcquisitionTime)"
+    times = [estimate.time for estimate in chosen]
+    if len(set(times)) < len(times):
+        return "interpolated in time, maps of equal AcquisitionTime averaged"
     return "interpolated in time"
 
 

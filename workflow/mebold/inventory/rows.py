@@ -176,7 +176,8 @@ def _readout_time(metadata: dict, shape: list | None, path: str) -> tuple:
     if shape and 0 <= axis < len(shape):
         n_lines = shape[axis]
     if spacing is None or n_lines is None:
-        return None, None
+        # The header will give the lines of an image that was not fetched.
+        return None, None if spacing is None else "EffectiveEchoSpacing"
     return spacing * (n_lines - 1), "EffectiveEchoSpacing"
 
 

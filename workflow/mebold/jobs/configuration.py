@@ -163,8 +163,7 @@ def _check_folders(bids_dir: str, output_dir: str) -> None:
     if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
         message = (
             f"Configuration key `output_dir`: nothing can be written to {output_dir}, because "
-            f"{place} is {'read-only' if place.is_dir() else 'no folder'}; give a folder that can "
-            "be written."
+            f"{place} is {'read-only' if place.is_dir() else 'no folder'}; give another folder."
         )
         raise ConfigError(message)
 

@@ -48,10 +48,13 @@ class Index:
     ) -> None:
         self.config = config
         self.runs: dict[str, Run] = {run.stem: run for run in collect(table) if "mag" in run.bold}
+        self._unfetched: set[str] = set()
         self._images: dict[str, dict] = {}  # path -> row of a functional image
         self._fieldmaps = defaultdict(list)  # folder -> rows
         self._anatomy = defaultdict(lambda: defaultdict(list))  # subject -> suffix -> rows
         for row in records(table):
+            if row["image_state"] == "missing":
+                self._unfetched.add(self.path(row["path"]))
             if row["datatype"] == "func":
                 self._images[row["path"]] = row
             elif row["datatype"] == "fmap":
@@ -59,9 +62,13 @@ class Index:
             elif row["datatype"] == "anat":
                 self._anatomy[f"sub-{row['subject']}"][row["suffix"]].append(row)
         self.planned: dict[str, set[str]] = defaultdict(set)
+        anatomy = {}
         for row in records(plan):
             if row["planned"]:
                 self.planned[row["stage"]].add(row["stem"])
+            if row["stage"] == "anat":
+                anatomy[row["stem"]] = (row["planned"], "")
+        self._space = output_space(config, anatomy)
         self._groups = defaultdict(list)
         self._folders = defaultdict(list)
         self._subjects = defaultdict(list)
@@ -88,7 +95,7 @@ class Index:
     @property
     def space(self) -> str:
         """Space of the output, as in the names of files: T1w, boldref or a template's label."""
-        return output_space(self.config, dict.fromkeys(self.planned["anat"], (True, "")))
+        return self._space
 
     @property
     def grid_kind(self) -> str:
@@ -171,6 +178,17 @@ class Index:
     def path(self, relative: str) -> str:
         """Path of a file of the dataset, from the working directory."""
         return str(Path(self.config["bids_dir"]) / relative)
+
+    def fetched(self, files: list[str] | str | None) -> list[str] | str:
+        """Files of the dataset without those that were not fetched: a dry-run needs none of them.
+
+        A run meets no other, because it leaves out what they belong to.
+        """
+        if isinstance(files, str) and files not in self._unfetched:
+            return files
+        return (
+            [] if isinstance(files, str) else [f for f in files or () if f not in self._unfetched]
+        )
 
     def images(self, stem: str, suffix: str, *components: str) -> list[str]:
         """Images of a run (see `Run.paths`), component after component, by ascending echo."""

@@ -44,9 +44,10 @@ class Parameters:
         stem : str
         *keys : str
             Of ``stem``, ``subject``, ``session``, ``task``, ``run``; ``tr``, ``tr_out``,
-            ``readout_s``, ``centre_s`` (s), ``echo_times``, ``slice_timing`` (lists, s);
-            ``slice_encoding_direction``, ``direction``, ``fieldmaps``; ``single_echo``,
-            ``hmc_echo``, ``reference_echo`` (positions from 0).
+            ``readout_s``, ``centre_s`` (s); ``n_acquired`` (volumes in the header, None if not
+            known); ``echo_times``, ``slice_timing`` (lists, s); ``slice_encoding_direction``,
+            ``direction``, ``fieldmaps``; ``single_echo``, ``hmc_echo``, ``reference_echo``
+            (positions from 0).
         """
         run, hmc = self._index.runs[stem], self._config["hmc"]
         row, wanted = run.first, self._config["output"]["repetition_time_s"]
@@ -54,6 +55,7 @@ class Parameters:
             "stem": stem,
             **{key: row[key] for key in ("subject", "session", "task", "run", "fieldmaps")},
             "tr": row["repetition_time"],
+            "n_acquired": row["n_volumes"],
             "tr_out": row["repetition_time"] if wanted == "keep" else float(wanted),
             "readout_s": row["total_readout_time"],
             "centre_s": _centre(row),

@@ -9,6 +9,10 @@ from collections.abc import Iterator
 
 from mebold.errors import MeboldError
 
+# Wildcards that name a run, a group of runs or a subject, the closest first; then its variants.
+_OWNERS = ("stem", "group", "pooled", "subtask", "folder", "ses", "sub")
+_LEVELS = ("echo", "thermal", "variant", "dataset", "glm")
+
 
 @contextlib.contextmanager
 def job(snakemake: object) -> Iterator[logging.Logger]:
@@ -39,11 +43,20 @@ def job(snakemake: object) -> Iterator[logging.Logger]:
         yield logger
     except MeboldError as error:
         logger.error("%s", error)  # noqa: TRY400 - the message is the whole point
-        sys.stderr.write(f"\nerror: {error}\n\n")
+        sys.stderr.write(f"\nerror in {whose(snakemake)}: {error}\n\n")
         raise SystemExit(1) from None
     except Exception:
         logger.exception("unexpected error")
+        sys.stderr.write(f"\nunexpected error in {whose(snakemake)}:\n")
         raise
+
+
+def whose(snakemake: object) -> str:
+    """Name the rule of a job and whose images it works on: ``rule hmc of sub-01_task-x_run-1``."""
+    labels = dict(snakemake.wildcards.items())
+    names = [labels[key] for key in _OWNERS if key in labels][:1]
+    names += [labels[key] for key in _LEVELS if labels.get(key)]
+    return f"rule {snakemake.rule}" + (f" of {', '.join(names)}" if names else "")
 
 
 def limit_threads(count: int) -> None:

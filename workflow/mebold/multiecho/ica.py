@@ -232,6 +232,7 @@ def denoise(
     orthogonalise: bool = False,
     t2star: np.ndarray | None = None,
     minimum_volumes: int = 30,
+    n_acquired: int | None = None,
     fit_method: str = "loglin",
     n_threads: int = 1,
     report: bool = True,
@@ -275,6 +276,8 @@ def denoise(
         the optcom variant.
     minimum_volumes : int
         Shorter runs are not decomposed.
+    n_acquired : int, optional
+        Volumes that the scanner acquired, where the series is resampled in time; T otherwise.
     fit_method : {"loglin", "curvefit"}
         T2* fit of tedana, unless `t2star` is given.
     report, keep_images : bool
@@ -318,8 +321,9 @@ def denoise(
         "n_accepted": 0,
         "n_rejected": 0,
     }
-    if echoes.shape[2] < minimum_volumes:
-        reason = f"{echoes.shape[2]} volumes, at least {minimum_volumes} are needed"
+    n_acquired = echoes.shape[2] if n_acquired is None else n_acquired
+    if n_acquired < minimum_volumes:
+        reason = f"{n_acquired} volumes acquired, at least {minimum_volumes} are needed"
         return _fallback(outcome, reason)
     if isinstance(order, int) and order >= echoes.shape[2]:
         return _fallback(outcome, f"{order} components asked of {echoes.shape[2]} volumes")

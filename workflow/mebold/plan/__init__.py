@@ -1,4 +1,4 @@
 """What runs, and why not.
 
-Read table (the entry), then stages, anatomy and distortion; text writes it down.
+Read study (the entry) and table, then stages, anatomy, distortion and trials; text writes it down.
 """

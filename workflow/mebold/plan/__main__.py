@@ -2,17 +2,21 @@
 
 import argparse
 import sys
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
-from mebold.errors import MeboldError
+import yaml
+
+from mebold.errors import ConfigError, MeboldError
 from mebold.files.tables import write_tsv
-from mebold.inventory.checks import check
-from mebold.inventory.findings import summary
 from mebold.inventory.index import index
 from mebold.inventory.selection import add_options
-from mebold.plan.table import make_plan
-from mebold.plan.text import format_plan
-from mebold.variants import VARIANTS
+from mebold.jobs import configuration
+from mebold.plan import study
+
+_SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "config.schema.yaml"
+_LABELS = ("participant", "session", "task")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,40 +32,92 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         Exit status: 0, or 2 after a message on the input; nothing is written then.
     """
-    options = vars(_parser().parse_args(arguments))
-    output, design = options.pop("output"), {"label_column": options.pop("label_column")}
+    options = _parser().parse_args(arguments)
     try:
-        table = index(options.pop("bids_dir"), **options)
-        notes = check(table)
-        plan = make_plan(table, config={"variants": list(VARIANTS), "design": design})
-        sys.stderr.write(summary(notes))
-        if output:
-            write_tsv(output, plan)
+        config = _configuration(options)
+        table = index(options.bids_dir, **configuration.selection(config))
+        found = study.decide(table, config)
+        if options.output:
+            write_tsv(options.output, found.plan)
     except MeboldError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
     except OSError as error:
         sys.stderr.write(f"error: {error.filename}: {error.strerror}\n")
         return 2
-    if output:
-        sys.stderr.write(f"Wrote {output}\n")
+    if options.output:
+        sys.stderr.write("".join(f"{line}\n" for line in found.notices()))
+        sys.stderr.write(f"Wrote {options.output}\n")
     else:
-        sys.stdout.write(format_plan(plan))
+        sys.stdout.write(found.text())
     return 0
+
+
+def _configuration(options: argparse.Namespace) -> dict:
+    """Return the complete configuration, as the workflow has it with the same options."""
+    if not _SCHEMA.is_file():
+        message = f"{_SCHEMA} is not there: the plan is made in a checkout of the project."
+        raise ConfigError(message)
+    config: dict = {}
+    for path in options.configfile:
+        _merge(config, _read(Path(path).read_text(), path))
+    for pair in options.config:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            message = f"--config {pair}: accepted is key=value, such as sdc=dynamic."
+            raise ConfigError(message)
+        _merge(config, {key: _yaml(value, pair)})
+    if options.label_column:
+        _merge(config, {"design": {"label_column": options.label_column}})
+    for entity in _LABELS:
+        if (chosen := getattr(options, f"{entity}_labels")) is not None:
+            config[f"{entity}_label"] = chosen
+    config["bids_dir"] = options.bids_dir
+    config.setdefault("output_dir", tempfile.gettempdir())  # nothing is written there
+    return configuration.complete(config, configuration.load_schema(_SCHEMA))
+
+
+def _read(text: str, name: str) -> dict:
+    found = _yaml(text, name)
+    if not isinstance(found, dict):
+        message = f"{name}: a configuration file holds `key: value` lines."
+        raise ConfigError(message)
+    return found
+
+
+def _yaml(text: str, name: str) -> object:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        message = f"{name}: no valid YAML ({error})."
+        raise ConfigError(message) from error
+
+
+def _merge(config: dict, more: dict) -> None:
+    """Put settings over others, section by section, as Snakemake does."""
+    for key, value in more.items():
+        if isinstance(value, dict) and isinstance(config.get(key), dict):
+            _merge(config[key], value)
+        else:
+            config[key] = value
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m mebold.plan",
         description="Say which stages of the workflow will run for each run of a raw BIDS dataset, "
-        "and why one does not.",
+        "and why one does not: what `snakemake -n` with the same settings says, too.",
     )
     add_options(parser)
     parser.add_argument("-o", "--output", help="TSV to write instead of printing")
     parser.add_argument(
-        "--label-column",
-        metavar="COLUMN",
-        help="column of events.tsv that names the image; without it the plan assumes repeats",
+        "--configfile", nargs="+", default=[], metavar="FILE", help="settings, as for snakemake"
+    )
+    parser.add_argument(
+        "--config", nargs="+", default=[], metavar="KEY=VALUE", help="settings, as for snakemake"
+    )
+    parser.add_argument(
+        "--label-column", metavar="COLUMN", help="short for --config design='{label_column: ...}'"
     )
     return parser
 

@@ -34,7 +34,8 @@ def _lacks_encoding(row: dict) -> str:
         ("phase_encoding_direction", "PhaseEncodingDirection"),
         ("total_readout_time", "TotalReadoutTime or EffectiveEchoSpacing"),
     ):
-        if row[column] is None:
+        unseen = column == "total_readout_time" and row["readout_by"] and not row["shape"]
+        if row[column] is None and not unseen:  # what the header tells is known when it is there
             return f"no {key} in the sidecar: no distortion correction"
     return ""
 

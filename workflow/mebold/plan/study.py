@@ -12,6 +12,8 @@ from mebold.plan.references import References
 from mebold.plan.table import make_plan
 from mebold.plan.text import format_plan, notices
 
+_SELECTIONS = ("participant_label", "session_label", "task_label")
+
 
 @dataclass
 class Study:
@@ -33,7 +35,11 @@ class Study:
 
     def text(self) -> str:
         """Return the plan for reading, with what is left out and what was found."""
-        return format_plan(self.plan, findings.summary(self._told(), every=True).splitlines())
+        return format_plan(self.plan, self.found())
+
+    def found(self) -> list[str]:
+        """Return what was found besides defects, a line each, every file named."""
+        return findings.summary(self._told(), every=True).splitlines()
 
     def notices(self) -> Iterator[str]:
         """Yield lines for the start of a run: left out, found, not possible."""
@@ -49,7 +55,7 @@ class Study:
             return ""
         return "\n".join(
             [
-                f"All else is done, but {len(defects)} with a defect left out (see plan.txt):",
+                f"Left out because of a defect: {len(defects)} (see plan.txt):",
                 *(f"- {item}" for item in defects),
                 "Repair them, or name them in the configuration key `exclude`.",
             ]
@@ -85,7 +91,13 @@ def decide(
         When nothing is left, or on a defect when ``strict``.
     """
     strict = bool(config.get("strict"))
-    examined = examine(table, exclude=config.get("exclude"), strict=strict, contents=contents)
+    examined = examine(
+        table,
+        exclude=config.get("exclude"),
+        strict=strict,
+        contents=contents,
+        selected=any(config.get(key) for key in _SELECTIONS),
+    )
     plan = make_plan(examined.table, config=config, left_out=examined.left_out, kept=kept)
     problems = plan.attrs["events"]
     if strict and problems:

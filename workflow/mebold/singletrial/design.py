@@ -39,7 +39,8 @@ def trials_from_events(
         Column whose value says which image was shown.
     blank_rule : mapping or None
         ``{column: [values]}``: a row in which any of these columns has one of its values shows no
-        image and is no trial. The value ``n/a`` matches a missing value.
+        image and is no trial; a column that is absent means no blanks. The value ``n/a`` matches
+        a missing value.
     tr : float
         Seconds between the samples of the series that will be fitted.
     n_volumes : int
@@ -68,7 +69,7 @@ def trials_from_events(
         If an onset or label is missing, an onset is farther from a volume than allowed, two trials
         fall on one volume, a trial starts after the end, or no trial remains.
     """
-    _require_columns(events, ["onset", label_column, *(blank_rule or {})])
+    _require_columns(events, ["onset", label_column])
     rows = events.loc[~_blank_rows(events, blank_rule)]
     onset = _onsets(rows)
     label = _labels(rows[label_column], onset, label_column)
@@ -165,6 +166,8 @@ def _blank_rows(events: pd.DataFrame, rule: Mapping[str, Sequence] | None) -> np
     """Mark the rows that show no image."""
     blank = np.zeros(len(events), dtype=bool)
     for column, values in (rule or {}).items():
+        if column not in events.columns:
+            continue
         listed = [values] if isinstance(values, str) else list(values)
         wanted = {_as_text(value) for value in listed}
         blank |= np.array([_as_text(cell) in wanted for cell in events[column]], dtype=bool)

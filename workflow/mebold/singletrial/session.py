@@ -65,13 +65,14 @@ def prepare(
     events : sequence of DataFrame
         One per run, as read from events.tsv.
     runs : sequence of mapping
-        With ``stem``, ``session``, ``run`` and ``tr_out`` (s).
+        With ``stem``, ``session``, ``run``, ``tr_out`` (s) and, where the series is resampled in
+        time, ``n_acquired`` (volumes of the scanner).
     label_column, blank
         See `mebold.singletrial.design.trials_from_events`.
     stimulus_duration_s : float
         Duration of the stimulus.
     minimum_volumes : int
-        Shorter runs are left out.
+        Runs with fewer acquired volumes are left out.
 
     Returns
     -------
@@ -92,8 +93,12 @@ def prepare(
     tr = intervals.pop()
     kept, left_out, trials, excluded = [], [], [], []
     for series, table, run in zip(data, events, runs, strict=True):
-        if series.shape[1] < minimum_volumes:
-            reason = f"{series.shape[1]} volumes, fewer than `design.minimum_volumes`"
+        acquired = run.get("n_acquired") or series.shape[1]
+        if acquired < minimum_volumes:
+            reason = (
+                f"{acquired} volumes acquired, fewer than {minimum_volumes} "
+                "(`design.minimum_volumes`)"
+            )
             left_out.append({"run": run["stem"], "reason": reason})
             continue
         try:
