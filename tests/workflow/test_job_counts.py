@@ -163,6 +163,25 @@ def test_a_changing_field_costs_one_job_per_run(tmp_path):
     assert medic == dynamic | {"total": static["total"] + 1}
 
 
+def test_confounds_take_the_motion_that_the_series_took(tmp_path):
+    dry_run(tmp_path, n_runs=1)
+    done = snakemake(
+        "-n", cwd=tmp_path, bids_dir="raw", output_dir="out", run_table="runs-1-1.tsv",
+        sdc="dynamic",
+    )  # fmt: skip
+    for rule in ("series", "confounds"):
+        inputs = done.stdout.partition(f"rule {rule}:")[2].partition("output:")[0]
+        assert "desc-dynamic_xfm.txt" in inputs, rule
+
+
+def test_no_distortion_correction_is_an_option(tmp_path):
+    plain = dry_run(tmp_path)
+    off = dry_run(tmp_path, sdc="none")
+    assert {k: plain[k] - off.get(k, 0) for k in plain if plain[k] != off.get(k, 0)} == {
+        "fmap": 1, "sdc": 2, "total": 3,
+    }  # fmt: skip
+
+
 def test_a_warp_costs_one_job_per_run_and_none_where_the_scanner_corrected(tmp_path):
     plain = dry_run(tmp_path)
     warp = np.zeros((4, 4, 4, 3), np.float32)

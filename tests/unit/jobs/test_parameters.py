@@ -93,3 +93,18 @@ def test_each_reference_takes_the_sbref_of_its_own_echo_or_none(tree):
     path = f"raw/sub-01/ses-01/func/{STEM}_echo-2_part-mag_sbref.nii.gz"
     assert runs.sbref(STEM, "echo") == []
     assert runs.sbref(STEM, "reference_echo") == [path]
+
+
+def test_slice_times_count_only_where_the_plan_corrects(tree):
+    table = index.index(tree.root)
+
+    def of(config, change=None):
+        rows = table.assign(**(change or {}))
+        runs = Index(rows, make_plan(rows, config=config), CONFIG)
+        return Parameters(runs).of_run(STEM, "slice_timing", "acquired_slice_timing")
+
+    times = [0.0, 0.6, 1.2]
+    assert of({}) == {"slice_timing": times, "acquired_slice_timing": times}
+    off = {"slice_timing": None, "acquired_slice_timing": times}
+    assert of({"slice_timing": {"method": "none"}}) == off
+    assert of({}, {"acquisition_type": "3D"}) == off

@@ -220,6 +220,10 @@ class Index:
         """Tell whether a run gets distortion correction."""
         return stem in self.planned["fmap"]
 
+    def corrects_timing(self, stem: str) -> bool:
+        """Tell whether a run gets slice-timing correction."""
+        return stem in self.planned["stc"]
+
     def has_changing_field(self, stem: str) -> bool:
         """Tell whether the field of a run is followed from volume to volume."""
         return stem in self.planned["sdc_dynamic"]

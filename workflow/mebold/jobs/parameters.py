@@ -44,7 +44,8 @@ class Parameters:
         stem : str
         *keys : str
             Of ``stem``, ``subject``, ``session``, ``task``, ``run``; ``tr``, ``tr_out``,
-            ``readout_s``, ``centre_s`` (s), ``echo_times``, ``slice_timing`` (lists, s);
+            ``readout_s``, ``centre_s`` (s), ``echo_times``, ``acquired_slice_timing``,
+            ``slice_timing`` (None where it is not corrected; lists, s);
             ``slice_encoding_direction``, ``direction``, ``fieldmaps``; ``single_echo``,
             ``hmc_echo``, ``reference_echo`` (positions from 0).
         """
@@ -58,7 +59,8 @@ class Parameters:
             "readout_s": row["total_readout_time"],
             "centre_s": _centre(row),
             "echo_times": run.echo_times,
-            "slice_timing": row["slice_timing"],
+            "slice_timing": row["slice_timing"] if self._index.corrects_timing(stem) else None,
+            "acquired_slice_timing": row["slice_timing"],
             "slice_encoding_direction": row["slice_encoding_direction"] or "k",
             "direction": row["phase_encoding_direction"],
             "single_echo": run.single_echo,

@@ -42,7 +42,7 @@ def make_plan(
         Keys of the configuration that decide; all may be absent: ``variants``,
         ``compare_sessions``, ``output.space``, ``design.label_column``, ``design.blank``,
         ``design.minimum_volumes``, ``nordic.noise_map``, ``hmc.echo``, ``hmc.reference_echo``,
-        ``sdc``, ``gradient_nonlinearity.warp``, ``anat``.
+        ``sdc``, ``slice_timing.method``, ``gradient_nonlinearity.warp``, ``anat``.
     kept : mapping, optional
         References of earlier runs of the workflow; see `mebold.plan.references`.
 
@@ -86,6 +86,11 @@ def make_plan(
     if (config.get("gradient_nonlinearity") or {}).get("warp"):
         run_stages.insert(run_stages.index("fmap") + 1, WARP)
         context.fieldmaps = _fieldmap_corrections(table)
+    timing = (config.get("slice_timing") or {}).get("method")
+    context.off = {
+        "stc": "switched off by `slice_timing.method`" if timing == "none" else "",
+        "fmap": "switched off by `sdc`" if config.get("sdc") == "none" else "",
+    }
     context.partners = partners(runs)
     rows = []
     groups: dict[str, list[Run]] = defaultdict(list)
