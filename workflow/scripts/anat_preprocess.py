@@ -1,9 +1,9 @@
 """Correct the bias field of a T1w image, find the brain and its tissue classes."""
 
 from mebold.anat import bias, brain_mask, tissue
-from mebold.figures.anat import segmentation
+from mebold.figures import anat as figures
 from mebold.figures.style import save
-from mebold.files import images
+from mebold.files import images, segmentation
 from mebold.jobs import sidecar
 from mebold.jobs.script import job
 
@@ -16,8 +16,9 @@ with job(snakemake):
     out = snakemake.output
     images.save(out.t1w, t1w, affine, metadata=about(SkullStripped=False, Units="arbitrary"))
     images.save(out.mask, brain, affine, dtype="uint8", metadata=about(Type="Brain"))
-    labels = {"1": "CSF", "2": "GM", "3": "WM"}
-    images.save(out.dseg, dseg, affine, dtype="uint8", metadata=about(LabelMap=labels))
-    for name, probability in zip(("csf", "gm", "wm"), probseg, strict=True):
-        images.save(getattr(out, name), probability, affine, metadata=about(Units="probability"))
-    save(segmentation(t1w, affine, dseg=dseg, brain_mask=brain), out.figure)
+    segmentation.save(out.dseg, dseg, affine, metadata=about())
+    for name, probability in zip(tissue.TISSUES, probseg, strict=True):
+        images.save(
+            getattr(out, name.lower()), probability, affine, metadata=about(Units="probability")
+        )
+    save(figures.segmentation(t1w, affine, dseg=dseg, brain_mask=brain), out.figure)

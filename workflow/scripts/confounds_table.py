@@ -5,7 +5,7 @@ from scipy import ndimage
 
 from mebold.confounds.compcor import CompCorOptions
 from mebold.confounds.table import confounds_table
-from mebold.files import images, series, tables, transforms
+from mebold.files import images, segmentation, series, tables, transforms
 from mebold.hmc import path
 from mebold.jobs.script import job
 from mebold.resample import slice_timing
@@ -20,8 +20,8 @@ with job(snakemake):
     # Eroded, so that partial volume with cortex does not make task signal a confound.
     masks = {
         "brain": brain[mask] & covered,
-        "csf": ndimage.binary_erosion(tissue == 1)[mask] & covered,
-        "wm": ndimage.binary_erosion(tissue == 3)[mask] & covered,
+        "csf": ndimage.binary_erosion(tissue == segmentation.CSF)[mask] & covered,
+        "wm": ndimage.binary_erosion(tissue == segmentation.WM)[mask] & covered,
     }
     volumes = tables.read_json(snakemake.input.volumes)
     centre = np.asarray(volumes["Centre"])

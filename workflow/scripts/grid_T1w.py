@@ -3,7 +3,7 @@
 from scipy import ndimage
 
 from mebold.anat import output_grid
-from mebold.files import images
+from mebold.files import images, segmentation
 from mebold.geometry import affines
 from mebold.jobs import sidecar
 from mebold.jobs.script import job
@@ -29,5 +29,4 @@ with job(snakemake):
     images.save(out.underlay, image, grid, metadata=about(SkullStripped=False))
     images.save(out.mask, mask, grid, dtype="uint8", metadata=about(Type="Brain"))
     images.save(out.series_mask, dilated, grid, dtype="uint8", metadata=about(Type="Brain"))
-    labels = {"1": "CSF", "2": "GM", "3": "WM"}
-    images.save(out.dseg, tissue, grid, dtype="uint8", metadata=about(LabelMap=labels))
+    segmentation.save(out.dseg, tissue, grid, metadata=about())

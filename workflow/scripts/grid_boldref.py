@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from mebold.files import images, transforms
+from mebold.files import images, segmentation, transforms
 from mebold.geometry import affines, grids, interpolation
 from mebold.jobs import sidecar
 from mebold.jobs.script import job
@@ -40,5 +40,4 @@ with job(snakemake):
     images.save(out.underlay, image.reshape(shape), grid, metadata=about(SkullStripped=False))
     images.save(out.mask, mask, grid, dtype="uint8", metadata=about(Type="Brain"))
     images.save(out.series_mask, dilated, grid, dtype="uint8", metadata=about(Type="Brain"))
-    labels = {"1": "CSF", "2": "GM", "3": "WM"} if files.get("xfm") else {}
-    images.save(out.dseg, tissue, grid, dtype="uint8", metadata=about(LabelMap=labels))
+    segmentation.save(out.dseg, tissue, grid, metadata=about())

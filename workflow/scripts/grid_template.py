@@ -4,7 +4,7 @@ import numpy as np
 from scipy import ndimage
 
 from mebold.anat import mni, output_grid
-from mebold.files import images, transforms
+from mebold.files import images, segmentation, transforms
 from mebold.geometry import affines, displacement
 from mebold.jobs import sidecar
 from mebold.jobs.script import job
@@ -40,8 +40,7 @@ with job(snakemake):
     images.save(out.underlay, image, grid, metadata=about(SkullStripped=False))
     images.save(out.mask, mask, grid, dtype="uint8", metadata=about(Type="Brain"))
     images.save(out.series_mask, dilated, grid, dtype="uint8", metadata=about(Type="Brain"))
-    labels = {"1": "CSF", "2": "GM", "3": "WM"}
-    images.save(out.dseg, tissue, grid, dtype="uint8", metadata=about(LabelMap=labels))
+    segmentation.save(out.dseg, tissue, grid, metadata=about())
     transforms.save_displacement(
         out.displacement, to_t1w.reshape(*shape, 3), grid, metadata=about(Units="mm")
     )

@@ -7,8 +7,10 @@ from mebold.errors import DataError
 from mebold.geometry import grids
 from mebold.registration.ants import from_ants, load_ants, to_ants
 
-#: Order of the tissue classes, along the first axis of probabilities and as labels 1, 2, 3.
-TISSUES = ("CSF", "GM", "WM")
+#: Order of the tissue classes, along the first axis of probabilities and as labels 1, 2, 3: that of
+#: the table of tissues in BIDS.
+TISSUES = ("GM", "WM", "CSF")
+_DARKEST_FIRST = ("CSF", "GM", "WM")
 
 
 def tissue_segmentation(
@@ -28,7 +30,7 @@ def tissue_segmentation(
     Returns
     -------
     dseg : (x, y, z) int8 array
-        0 outside, 1 CSF, 2 GM, 3 WM (see `TISSUES`).
+        0 outside, 1 GM, 2 WM, 3 CSF (see `TISSUES`).
     probseg : (3, x, y, z) float32 array
         Probability of each class, in the order of `TISSUES`; 0 outside the mask.
 
@@ -64,7 +66,8 @@ def tissue_segmentation(
     )
     posteriors = np.stack([from_ants(p)[0] for p in result["probabilityimages"]])
     means = [np.average(cropped, weights=p + 1e-12) for p in posteriors]
-    posteriors = posteriors[np.argsort(means)]
+    found = dict(zip(_DARKEST_FIRST, posteriors[np.argsort(means)], strict=True))
+    posteriors = np.stack([found[name] for name in TISSUES])
     probseg = np.zeros((3, *clean.shape), dtype=np.float32)
     total = np.maximum(posteriors.sum(axis=0), 1e-6)
     probseg[(slice(None), *box)] = np.clip(posteriors / total, 0.0, 1.0) * mask[box]
