@@ -148,6 +148,14 @@ def test_later_sessions_cost_only_the_primary_variant(tmp_path):
     assert total == 29
 
 
+def test_echoes_are_written_on_request_once_per_level(tmp_path):
+    plain = dry_run(tmp_path)
+    echoes = dry_run(tmp_path, write_echoes="true")
+    assert echoes == plain | {"bold_echo": 6, "total": plain["total"] + 6}
+    both = dry_run(tmp_path, write_echoes="true", write_bold="[standardSingle,standardIca]")
+    assert both["bold_echo"] == 12
+
+
 def test_options_of_nordic_change_its_jobs(tmp_path):
     own = dry_run(tmp_path, nordic="{share_gfactor: false, write: [magnitude, phase]}")
     assert "nordic_gfactor" not in own

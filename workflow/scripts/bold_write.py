@@ -4,8 +4,9 @@ from mebold.compare import quality
 from mebold.confounds import drifts
 from mebold.figures.multiecho import tsnr
 from mebold.figures.style import save
-from mebold.files import images, series, tables
+from mebold.files import images, series, tables, transforms
 from mebold.files.metadata import bold_metadata
+from mebold.geometry import affines, interpolation
 from mebold.jobs import sidecar
 from mebold.jobs.script import job
 from mebold.multiecho import ica_outcome
@@ -33,6 +34,13 @@ with job(snakemake):
         tr=run["tr_out"],
         metadata=about(**metadata),
     )
+    boldref, own = images.load(snakemake.input.boldref)
+    points = affines.grid_points(mask.shape, affine)
+    if snakemake.input.displacement:
+        points += transforms.load_displacement(snakemake.input.displacement)[0].reshape(-1, 3)
+    pull = {"matrix": transforms.load_xfm(snakemake.input.xfm)}
+    reference = interpolation.resample_volume(boldref, own, points, **pull).reshape(mask.shape)
+    images.save(out.boldref, reference, affine, metadata=about(SkullStripped=False))
     covered = series.unmask(data.std(axis=1) > 0, mask, fill=False)
     images.save(out.mask, covered, affine, dtype="uint8", metadata=about(Type="Brain"))
     degree = drifts.degree(data.shape[1], tr=run["tr_out"])

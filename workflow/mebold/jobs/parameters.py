@@ -75,6 +75,11 @@ class Parameters:
         time = run.echo_times[run.echo_entities.index(echo)]
         return self.of_run(stem, *keys) | {"echo_time": time}
 
+    def as_single_echo(self, stem: str, echo: str, *keys: str) -> dict:
+        """Return acquisition parameters of a run whose ``single_echo`` is the one that is named."""
+        position = self._index.runs[stem].echo_entities.index(echo)
+        return self.of_run(stem, *keys) | {"single_echo": position}
+
     def of_group(self, group: str, *keys: str) -> list[dict]:
         """Return acquisition parameters of the runs of a single-trial group."""
         return [self.of_run(stem, *keys) for stem in self._index.glm_stems(group)]
