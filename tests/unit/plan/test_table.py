@@ -8,7 +8,7 @@ from bids_trees import SHAPE, Tree
 
 from mebold.errors import MetadataError
 from mebold.inventory import checks, index
-from mebold.inventory.pairing import OTHERS_ONLY
+from mebold.inventory.fieldmaps import OTHERS_ONLY
 from mebold.inventory.table import frame, records
 from mebold.plan.references import References
 from mebold.plan.stages import GROUP_STAGES, RUN_STAGES, STAGES
