@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from mebold.anat import epi_mask
 from mebold.figures.sdc import changing_field
 from mebold.figures.style import save
 from mebold.files import images, tables, transforms
@@ -55,10 +54,14 @@ with job(snakemake) as log:
     else:
         reference = track.robust_mean(raw, affine, fwhm_mm=smoothing["fwhm_mm"])
         reference_affine = affine
+    brain = mask
+    if bridge is not None:
+        back = {"matrix": np.linalg.inv(bridge), "order": 0}
+        brain = grids.onto(mask, boldref_affine, reference.shape, reference_affine, **back) > 0
     anew = track.track(
         without_change(raw, change, affine, **epi), reference, affine,
         reference_affine=reference_affine, **smoothing, n_threads=snakemake.threads,
-        mask=mask if bridge is None else epi_mask.epi_mask(reference, reference_affine),
+        mask=brain,
     )  # fmt: skip
     if anew.doubtful.any():
         log.warning("motion is doubtful in volumes %s", np.flatnonzero(anew.doubtful).tolist())
