@@ -21,11 +21,14 @@ def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("boldref")
     spec = make_spec("tiny", sessions=("01",))
     dataset.write_dataset(folder / "raw", spec, truth=folder / "truth")
+    for echo in (1, 3):  # the reference of motion is then a mean, that of alignment an SBRef
+        for image in (folder / "raw").rglob(f"*_echo-{echo}_*sbref*"):
+            image.unlink()
     for anatomy in (folder / "raw").glob("sub-*/ses-*/anat"):
         shutil.rmtree(anatomy)
     done = snakemake(
         "--cores", "2", cwd=folder, bids_dir="raw", output_dir="out",
-        compare_sessions="none", output="{repetition_time_s: 1.0}",
+        compare_sessions="none", write_echoes="true", output="{repetition_time_s: 1.0}",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-5000:]
     return folder
@@ -69,3 +72,29 @@ def test_series_betas_and_ceilings_lie_on_the_grid_of_the_reference(finished):
     )
     assert "global_signal" in confounds
     assert "csf" not in confounds
+
+
+def test_echoes_and_the_reference_image_lie_beside_the_series(finished):
+    folder = finished / "out/tedana/sub-01/ses-01/func"
+    bold, affine = images.load(folder / f"{STEM}_run-02_space-boldref_desc-optcom_bold.nii.gz")
+    inside = bold.std(axis=3) > 0
+    means = []
+    for echo in (1, 2, 3):
+        path = folder / f"{STEM}_run-02_echo-{echo}_space-boldref_desc-preproc_bold.nii.gz"
+        data, own = images.load(path)
+        np.testing.assert_array_equal(own, affine)
+        assert data.shape == bold.shape
+        assert tables.read_json(tables.sidecar(path))["EchoTime"] > 0
+        means.append(data[inside].mean())
+    assert means == sorted(means, reverse=True)
+    boldref = images.load(folder / f"{STEM}_run-02_space-boldref_desc-preproc_boldref.nii.gz")[0]
+    assert np.corrcoef(boldref[inside], bold.mean(axis=3)[inside])[0, 1] > 0.8
+
+
+def test_motion_is_told_from_the_reference_image_where_its_own_is_another(finished):
+    path = finished / f"out/preproc/sub-01/ses-01/func/{STEM}_run-02_desc-native_motion.json"
+    bridge = np.asarray(tables.read_json(path)["BoldrefToMotionReference"])
+    assert bridge.shape == (4, 4)
+    assert not np.array_equal(bridge, np.eye(4))
+    plan = (finished / "out/plan.txt").read_text()
+    assert "no SBRef of echo 1: robust mean of its series as the reference" in plan

@@ -148,6 +148,14 @@ def test_later_sessions_cost_only_the_primary_variant(tmp_path):
     assert total == 29
 
 
+def test_echoes_are_written_on_request_once_per_level(tmp_path):
+    plain = dry_run(tmp_path)
+    echoes = dry_run(tmp_path, write_echoes="true")
+    assert echoes == plain | {"bold_echo": 6, "total": plain["total"] + 6}
+    both = dry_run(tmp_path, write_echoes="true", write_bold="[standardSingle,standardIca]")
+    assert both["bold_echo"] == 12
+
+
 def test_options_of_nordic_change_its_jobs(tmp_path):
     own = dry_run(tmp_path, nordic="{share_gfactor: false, write: [magnitude, phase]}")
     assert "nordic_gfactor" not in own
@@ -161,6 +169,25 @@ def test_a_changing_field_costs_one_job_per_run(tmp_path):
     medic = dry_run(tmp_path, sdc="medic")  # no fieldmap is read
     del dynamic["fmap"]
     assert medic == dynamic | {"total": static["total"] + 1}
+
+
+def test_confounds_take_the_motion_that_the_series_took(tmp_path):
+    dry_run(tmp_path, n_runs=1)
+    done = snakemake(
+        "-n", cwd=tmp_path, bids_dir="raw", output_dir="out", run_table="runs-1-1.tsv",
+        sdc="dynamic",
+    )  # fmt: skip
+    for rule in ("series", "confounds"):
+        inputs = done.stdout.partition(f"rule {rule}:")[2].partition("output:")[0]
+        assert "desc-dynamic_xfm.txt" in inputs, rule
+
+
+def test_no_distortion_correction_is_an_option(tmp_path):
+    plain = dry_run(tmp_path)
+    off = dry_run(tmp_path, sdc="none")
+    assert {k: plain[k] - off.get(k, 0) for k in plain if plain[k] != off.get(k, 0)} == {
+        "fmap": 1, "sdc": 2, "total": 3,
+    }  # fmt: skip
 
 
 def test_a_warp_costs_one_job_per_run_and_none_where_the_scanner_corrected(tmp_path):

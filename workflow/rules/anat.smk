@@ -8,6 +8,7 @@ rule anat:
         t1w="<out>/anatomical/{sub}/anat/{sub}_desc-preproc_T1w.nii.gz",
         mask="<out>/anatomical/{sub}/anat/{sub}_desc-brain_mask.nii.gz",
         dseg="<out>/anatomical/{sub}/anat/{sub}_dseg.nii.gz",
+        labels="<out>/anatomical/{sub}/anat/{sub}_dseg.tsv",
         csf="<out>/anatomical/{sub}/anat/{sub}_label-CSF_probseg.nii.gz",
         gm="<out>/anatomical/{sub}/anat/{sub}_label-GM_probseg.nii.gz",
         wm="<out>/anatomical/{sub}/anat/{sub}_label-WM_probseg.nii.gz",

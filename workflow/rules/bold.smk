@@ -8,9 +8,13 @@ rule bold_single:
         store=series_of_variant,
         samples=samples_of_variant,
         mask=of_subject(rules.grid.output.series_mask),
+        boldref=run_boldref,
+        xfm=rules.coreg_run.output.xfm,
+        displacement=grid_displacement,
     output:
         bold="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-preproc_bold.nii.gz",
         mask="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-brain_mask.nii.gz",
+        boldref="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-preproc_boldref.nii.gz",
         figure=report(
             "<out>/{dataset}/{folder}/figures/{stem}_space-<space>_desc-tsnr_bold.png",
             caption="../report/tsnr.rst",
@@ -41,6 +45,7 @@ use rule bold_single as bold_optcom with:
     output:
         bold="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-optcom_bold.nii.gz",
         mask="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-brain_mask.nii.gz",
+        boldref="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-preproc_boldref.nii.gz",
         figure=report(
             "<out>/{dataset}/{folder}/figures/{stem}_space-<space>_desc-tsnr_bold.png",
             caption="../report/tsnr.rst",
@@ -57,10 +62,14 @@ use rule bold_single as bold_ica with:
         store=series_of_variant,
         samples=samples_of_variant,
         mask=of_subject(rules.grid.output.series_mask),
+        boldref=run_boldref,
+        xfm=rules.coreg_run.output.xfm,
+        displacement=grid_displacement,
         outcome=ica_outcome,
     output:
         bold="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-denoised_bold.nii.gz",
         mask="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-brain_mask.nii.gz",
+        boldref="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-preproc_boldref.nii.gz",
         figure=report(
             "<out>/{dataset}/{folder}/figures/{stem}_space-<space>_desc-tsnr_bold.png",
             caption="../report/tsnr.rst",
@@ -70,3 +79,28 @@ use rule bold_single as bold_ica with:
         ),
     wildcard_constraints:
         dataset="preproc-(standard|nordic)Ica",
+
+
+rule bold_echo:
+    input:
+        store=store_of_level,
+        samples=samples_of_variant,
+        mask=of_subject(rules.grid.output.series_mask),
+    output:
+        bold="<out>/{dataset}/{folder}/func/{stem}{echo}_space-<space>_desc-preproc_bold.nii.gz",
+    log:
+        "<logs>/bold/{dataset}/{folder}/{stem}{echo}.log",
+    wildcard_constraints:
+        echo="_echo-[A-Za-z0-9]+",
+    conda:
+        "../../envs/core.yaml"
+    resources:
+        mem_mb=memory(3, 1500),
+        runtime=minutes(20),
+    params:
+        run=by(parameters.as_single_echo, *BOLD_KEYS),
+        sources=by(parameters.raw_of_run),
+        reference=spatial_reference,
+        code=code("bold_echo"),
+    script:
+        "../scripts/bold_echo.py"

@@ -4,7 +4,7 @@
 rule confounds:
     input:
         store=series_of_variant,
-        motion=rules.hmc.output.motion,
+        motion=run_motion,
         volumes=rules.hmc.output.volumes,
         boldref=rules.hmc.output.boldref,
         mask=of_subject(rules.grid.output.series_mask),

@@ -11,6 +11,7 @@ rule grid:
         mask="<out>/anatomical/{sub}/anat/{sub}_space-T1w_res-bold_desc-brain_mask.nii.gz",
         series_mask="<out>/anatomical/{sub}/anat/{sub}_space-T1w_res-bold_desc-dilated_mask.nii.gz",
         dseg="<out>/anatomical/{sub}/anat/{sub}_space-T1w_res-bold_dseg.nii.gz",
+        labels="<out>/anatomical/{sub}/anat/{sub}_space-T1w_res-bold_dseg.tsv",
     log:
         "<logs>/grid/{sub}.log",
     conda:

@@ -11,6 +11,7 @@ rule grid:
         mask="<out>/preproc/{sub}/func/{sub}_space-boldref_desc-brain_mask.nii.gz",
         series_mask="<out>/preproc/{sub}/func/{sub}_space-boldref_desc-dilated_mask.nii.gz",
         dseg="<out>/preproc/{sub}/func/{sub}_space-boldref_dseg.nii.gz",
+        labels="<out>/preproc/{sub}/func/{sub}_space-boldref_dseg.tsv",
     log:
         "<logs>/grid/{sub}.log",
     conda:

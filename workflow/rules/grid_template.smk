@@ -47,6 +47,7 @@ rule grid:
         mask="<out>/anatomical/{sub}/anat/{sub}_space-<space>_res-bold_desc-brain_mask.nii.gz",
         series_mask="<out>/anatomical/{sub}/anat/{sub}_space-<space>_res-bold_desc-dilated_mask.nii.gz",
         dseg="<out>/anatomical/{sub}/anat/{sub}_space-<space>_res-bold_dseg.nii.gz",
+        labels="<out>/anatomical/{sub}/anat/{sub}_space-<space>_res-bold_dseg.tsv",
         displacement="<out>/anatomical/{sub}/anat/{sub}_from-T1w_to-<space>_mode-image_desc-grid_xfm.nii.gz",
     log:
         "<logs>/grid/{sub}.log",

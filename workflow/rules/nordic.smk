@@ -9,7 +9,7 @@ PHASE = {
     if part == "phase"
 }
 ECHO_KEYS = (
-    *("stem", "task", "tr", "slice_timing", "slice_encoding_direction"),
+    *("stem", "task", "tr", "acquired_slice_timing", "slice_encoding_direction"),
     *("direction", "readout_s"),
 )
 

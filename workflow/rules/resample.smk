@@ -30,11 +30,11 @@ rule series:
         "../../envs/core.yaml"
     threads: 2
     resources:
-        mem_mb=memory(8 if config["sdc"] == "static" else 12, 1000),
+        mem_mb=memory(8 if config["sdc"] in ("static", "none") else 12, 1000),
         runtime=minutes(30),
     params:
         run=by(parameters.of_run, *SERIES_KEYS),
-        method=config["slice_timing"]["method"],
+        method=config["slice_timing"]["method"].replace("none", "cubic"),
         least_coverage=config["output"]["least_coverage"],
         jacobian=config["output"]["jacobian"],
         code=code("resample_series"),

@@ -1,9 +1,10 @@
 """Correct the bias field of a T1w image, find the brain and its tissue classes."""
 
-from mebold.anat import bias, brain_mask, labels, tissue
-from mebold.figures.anat import segmentation
+from mebold.anat import bias, brain_mask, tissue
+from mebold.anat.labels import TISSUES
+from mebold.figures import anat as figures
 from mebold.figures.style import save
-from mebold.files import images
+from mebold.files import images, segmentation
 from mebold.jobs import sidecar
 from mebold.jobs.script import job
 
@@ -16,7 +17,8 @@ with job(snakemake):
     out = snakemake.output
     images.save(out.t1w, t1w, affine, metadata=about(SkullStripped=False, Units="arbitrary"))
     images.save(out.mask, brain, affine, dtype="uint8", metadata=about(Type="Brain"))
-    images.save(out.dseg, dseg, affine, dtype="uint8", metadata=about(LabelMap=labels.LABEL_MAP))
-    for name, probability in zip(("csf", "gm", "wm"), probseg, strict=True):
-        images.save(getattr(out, name), probability, affine, metadata=about(Units="probability"))
-    save(segmentation(t1w, affine, dseg=dseg, brain_mask=brain), out.figure)
+    segmentation.save(out.dseg, dseg, affine, metadata=about())
+    for name, probability in zip(TISSUES, probseg, strict=True):
+        path = getattr(out, name.lower())
+        images.save(path, probability, affine, metadata=about(Units="probability"))
+    save(figures.segmentation(t1w, affine, dseg=dseg, brain_mask=brain), out.figure)

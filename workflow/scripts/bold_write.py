@@ -4,8 +4,9 @@ from mebold.compare import quality
 from mebold.confounds import drifts
 from mebold.figures.multiecho import tsnr
 from mebold.figures.style import save
-from mebold.files import images, series, stream, tables
+from mebold.files import images, series, stream, tables, transforms
 from mebold.files.metadata import bold_metadata
+from mebold.geometry import affines, interpolation
 from mebold.jobs import sidecar
 from mebold.jobs.script import job
 from mebold.multiecho import ica_outcome
@@ -26,6 +27,12 @@ with job(snakemake):
     metadata |= tables.read_json(snakemake.input.samples)
     out = snakemake.output
     stream.save(out.bold, data, mask, affine, tr=run["tr_out"], metadata=about(**metadata))
+    points = affines.grid_points(mask.shape, affine)
+    if snakemake.input.displacement:
+        points += transforms.load_displacement(snakemake.input.displacement)[0].reshape(-1, 3)
+    pull = {"matrix": transforms.load_xfm(snakemake.input.xfm)}
+    seen = interpolation.resample_volume(*images.load(snakemake.input.boldref), points, **pull)
+    images.save(out.boldref, seen.reshape(mask.shape), affine, metadata=about(SkullStripped=False))
     covered = series.unmask(data.std(axis=1) > 0, mask, fill=False)
     images.save(out.mask, covered, affine, dtype="uint8", metadata=about(Type="Brain"))
     degree = drifts.degree(data.shape[1], tr=run["tr_out"])

@@ -1,7 +1,6 @@
 """Make the output grid of a subject from its reference image; masks from a T1w if any."""
 
 from mebold.anat import boldref_grid
-from mebold.anat.labels import LABEL_MAP
 from mebold.files import images, transforms
 from mebold.geometry import affines
 from mebold.jobs import grid, sidecar
@@ -27,5 +26,4 @@ with job(snakemake):
         Resolution=f"Field of view of the reference image, {sizes} mm.",
     )
     written = {"dilation": snakemake.params.dilation, "about": about}
-    written["label_map"] = LABEL_MAP if anatomy else {}
     grid.save(snakemake.output, image, mask, tissue, affine, **written)

@@ -22,7 +22,7 @@ with job(snakemake) as log:
     series, widths = series[..., :n_volumes], rigid.smoothing(affine, settings)
     other = images.load(files.bold[run["reference_echo"]])[0][..., :n_volumes]
     mean = track.robust_mean(other, affine, fwhm_mm=widths["fwhm_mm"])
-    boldref, grid = images.load_volume(files.sbref[0]) if files.sbref else (mean, affine)
+    boldref, grid = images.load_volume(files.sbref) if files.sbref else (mean, affine)
     mask, to_series, quality = epi_mask.epi_mask(boldref, grid), np.eye(4), {}
     if files.sbref:
         coil = bias.receive_bias(boldref, grid)

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mebold.anat.labels import TISSUES
 from mebold.errors import DataError
-from mebold.files import atomic, images, tables, transforms
+from mebold.files import atomic, images, segmentation, tables, transforms
 from mebold.geometry import affines
 
 AFFINE = affines.rigid_matrix([5, -3, 2, 0.1, -0.2, 0.3], [0, 0, 0]) @ np.diag([2.0, 2.0, 3.0, 1])
@@ -113,3 +114,36 @@ def test_a_series_is_refused_where_one_volume_is_needed(tmp_path):
     images.save(tmp_path / "a.nii", np.ones((4, 5, 6, 2)), AFFINE)
     with pytest.raises(DataError, match=r"a.nii has the shape 4 x 5 x 6 x 2: one volume is needed"):
         images.load_volume(tmp_path / "a.nii")
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("sub-1_desc-preproc_T1w.nii.gz", 1),
+        ("sub-1_task-x_desc-hmc_boldref.nii.gz", 1),
+        ("sub-1_task-x_space-T1w_desc-optcom_bold.nii.gz", 2),
+        ("sub-1_space-boldref_dseg.nii.gz", 2),
+        ("sub-1_space-MNI152NLin2009aSym_res-bold_dseg.nii.gz", 4),
+        ("sub-1_from-T1w_to-MNI152NLin2009aSym_mode-image_xfm.nii.gz", 4),
+        ("sub-1_from-MNI152NLin2009aSym_to-T1w_mode-image_xfm.nii.gz", 2),
+        ("sub-1_space-OASIS_dseg.nii.gz", 5),
+    ],
+)
+def test_header_forms_say_what_the_image_is_aligned_to(tmp_path, name, code):
+    images.save(tmp_path / name, np.zeros((2, 2, 2)), AFFINE)
+    header = nib.load(tmp_path / name).header
+    assert (int(header["sform_code"]), int(header["qform_code"])) == (code, code)
+    series_name = tmp_path / name.replace("1", "2", 1)
+    images.save_volumes(series_name, [np.zeros((2, 2, 2))] * 2, AFFINE, shape=(2, 2, 2, 2))
+    assert int(nib.load(series_name).header["sform_code"]) == code
+
+
+def test_tissues_have_the_labels_of_bids_in_image_sidecar_and_table(tmp_path):
+    path = tmp_path / "sub-1_dseg.nii.gz"
+    segmentation.save(path, np.arange(8).reshape(2, 2, 2) % 4, AFFINE, metadata={"a": 1})
+    about = json.loads((tmp_path / "sub-1_dseg.json").read_text())
+    assert about == {"a": 1, "LabelMap": {"1": "GM", "2": "WM", "3": "CSF"}}
+    table = tables.read_tsv(tmp_path / "sub-1_dseg.tsv")
+    assert list(table.columns) == ["index", "name", "abbreviation"]
+    assert table["abbreviation"].tolist() == list(TISSUES)
+    assert nib.load(path).get_data_dtype() == np.uint8

@@ -60,7 +60,7 @@ def test_labels_are_lists_of_strings(value):
         ({"hmc": {"fwhm_mm": "x"}}, r"`hmc.fwhm_mm`: 'x' is not of type 'number'"),
         ({"variants": ["nordicOptcon"]}, r"`variants.0`: 'nordicOptcon' is not one of"),
         ({"variants": ["nordicOptcom", "nordicIca"]}, r"standardSingle is not among `variants`"),
-        ({"sdc": "topup"}, r"`sdc`: 'topup' .* \['static', 'dynamic', 'medic'\]"),
+        ({"sdc": "topup"}, r"`sdc`: 'topup' .* \['static', 'dynamic', 'medic', 'none'\]"),
         ({"visual_roi": {"source": "nordicIca"}, "variants": ["standardSingle"]}, "visual_roi"),
     ],
 )

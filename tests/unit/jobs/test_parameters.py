@@ -91,4 +91,19 @@ def test_a_job_gets_just_the_keys_that_it_asks_for(tree):
 def test_the_reference_image_is_the_sbref_of_its_own_echo_or_none(tree, echo, there):
     path = f"sub-01/ses-01/func/{STEM}_echo-{echo}_part-mag_sbref.nii.gz"
     tree.image(path, {"EchoTime": {"1": 0.011, "2": 0.02882}[echo]})
-    assert indexed(tree).sbref(STEM) == ([f"raw/{path}"] if there else [])
+    assert indexed(tree).sbref(STEM) == (f"raw/{path}" if there else [])
+
+
+def test_slice_times_count_only_where_the_plan_corrects(tree):
+    table = index.index(tree.root)
+
+    def of(config, change=None):
+        rows = table.assign(**(change or {}))
+        runs = Index(rows, make_plan(rows, config=config), CONFIG)
+        return Parameters(runs).of_run(STEM, "slice_timing", "acquired_slice_timing")
+
+    times = [0.0, 0.6, 1.2]
+    assert of({}) == {"slice_timing": times, "acquired_slice_timing": times}
+    off = {"slice_timing": None, "acquired_slice_timing": times}
+    assert of({"slice_timing": {"method": "none"}}) == off
+    assert of({}, {"acquisition_type": "3D"}) == off

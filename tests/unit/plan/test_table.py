@@ -8,7 +8,7 @@ from bids_trees import SHAPE, Tree
 
 from mebold.errors import MetadataError
 from mebold.inventory import checks, index
-from mebold.inventory.pairing import OTHERS_ONLY
+from mebold.inventory.fieldmaps import OTHERS_ONLY
 from mebold.inventory.table import frame, records
 from mebold.plan.references import References
 from mebold.plan.stages import GROUP_STAGES, RUN_STAGES, STAGES
@@ -340,6 +340,16 @@ def test_anatomy_alone_is_a_plan_of_one_line(rows):
     plan = make_plan(frame([row for row in rows if row["datatype"] == "anat"]), config=CONFIG)
     assert plan["stage"].tolist() == ["anat"]
     assert format_plan(plan) == "sub-01: anatomy yes\n  no BOLD run\n"
+
+
+@pytest.mark.parametrize(
+    ("stage", "key"), [("stc", {"slice_timing": {"method": "none"}}), ("fmap", {"sdc": "none"})]
+)
+def test_a_stage_that_is_switched_off_is_not_planned_and_not_told_loudly(rows, stage, key):
+    name = "sdc" if stage == "fmap" else "slice_timing.method"
+    assert decide(rows, stage, config=CONFIG | key) == (False, f"switched off by `{name}`")
+    assert decide(rows, "resample", config=CONFIG | key) == (True, "")
+    assert notices(make_plan(frame(rows), config=CONFIG | key)) == []
 
 
 def test_no_slice_times(rows):

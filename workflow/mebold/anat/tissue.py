@@ -3,9 +3,13 @@
 import numpy as np
 
 from mebold.anat.bias import check_shape, cleaned
+from mebold.anat.labels import TISSUES
 from mebold.errors import DataError
 from mebold.geometry import grids
 from mebold.registration.ants import from_ants, load_ants, to_ants
+
+# Order of the classes by their intensity in a T1w image.
+_DARKEST_FIRST = ("CSF", "GM", "WM")
 
 
 def tissue_segmentation(
@@ -25,9 +29,9 @@ def tissue_segmentation(
     Returns
     -------
     dseg : (x, y, z) int8 array
-        0 outside, 1 CSF, 2 GM, 3 WM (see `mebold.anat.labels`).
+        0 outside, 1 GM, 2 WM, 3 CSF (see `mebold.anat.labels`).
     probseg : (3, x, y, z) float32 array
-        Probability of CSF, GM and WM; 0 outside the mask.
+        Probability of GM, WM and CSF; 0 outside the mask.
 
     Raises
     ------
@@ -61,7 +65,8 @@ def tissue_segmentation(
     )
     posteriors = np.stack([from_ants(p)[0] for p in result["probabilityimages"]])
     means = [np.average(cropped, weights=p + 1e-12) for p in posteriors]
-    posteriors = posteriors[np.argsort(means)]
+    found = dict(zip(_DARKEST_FIRST, posteriors[np.argsort(means)], strict=True))
+    posteriors = np.stack([found[name] for name in TISSUES])
     probseg = np.zeros((3, *clean.shape), dtype=np.float32)
     total = np.maximum(posteriors.sum(axis=0), 1e-6)
     probseg[(slice(None), *box)] = np.clip(posteriors / total, 0.0, 1.0) * mask[box]

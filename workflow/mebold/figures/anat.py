@@ -31,7 +31,7 @@ def segmentation(
     affine : (4, 4) array
         Grid of all three images.
     dseg : (x, y, z) array
-        1 CSF, 2 grey matter, 3 white matter.
+        1 grey matter, 2 white matter, 3 CSF.
     brain_mask : (x, y, z) array
     n_slices : int
     title : str
@@ -44,14 +44,14 @@ def segmentation(
     for name, volume in (("the tissue image", dseg), ("the T1w image", t1w)):
         same_grid(name, volume, brain_mask)
     outlines = [
-        Contour(dseg == 3, affine, SKY, 0.6),
-        Contour(dseg == 1, affine, PURPLE, 0.5),
+        Contour(dseg == 2, affine, SKY, 0.6),
+        Contour(dseg == 3, affine, PURPLE, 0.5),
         Contour(brain_mask, affine, ORANGE, 0.9),
     ]
     voxel_ml = abs(np.linalg.det(np.asarray(affine)[:3, :3])) / 1000
     volumes = ", ".join(
         f"{name} {np.sum(dseg == value) * voxel_ml:.0f} ml"
-        for value, name in ((1, "CSF"), (2, "grey"), (3, "white"))
+        for value, name in ((3, "CSF"), (1, "grey"), (2, "white"))
     )
     figure, _ = row_figure(
         three_views(

@@ -66,7 +66,7 @@ _IGNORED = (
     ),
     ("*_boldmap.*", "maps about a series: noise level, removed components, residual", ("nordic",)),
     ("*_desc-nordic_bold.json", "parameters of the thermal noise removal", ("nordic",)),
-    ("*_boldref.*", "reference images of BOLD runs", ("preproc",)),
+    ("*_boldref.*", "reference images of BOLD runs", ("preproc", "tedana")),
     ("*_space-boldref_*", "grid, masks and maps of the output space", ("preproc",)),
     ("*_xfm.*", "transforms in ITK's text format", ("preproc",)),
     (

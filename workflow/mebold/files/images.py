@@ -1,5 +1,6 @@
 """NIfTI images in and out: volumes, masks, series, and the sidecar beside each."""
 
+import re
 from pathlib import Path
 
 import nibabel as nib
@@ -104,6 +105,8 @@ def save(
 ) -> None:
     """Write an image with both header forms (sform and qform), and its sidecar.
 
+    The code of the forms follows from the space that the name of the file tells.
+
     Parameters
     ----------
     path : path-like
@@ -132,7 +135,7 @@ def save(
         if not np.all((data >= limits.min) & (data <= limits.max)):
             message = f"{path}: values do not fit {np.dtype(dtype)} or are not finite."
             raise DataError(message)
-    header = new_header(data.shape, affine, dtype, tr)
+    header = new_header(path, data.shape, affine, dtype, tr)
     header["intent_code"] = intent
     image = nib.Nifti1Image(data.astype(dtype, copy=False), affine, header)
     with atomic(path) as partial, open_to_write(partial) as stream:
@@ -142,20 +145,34 @@ def save(
 
 
 def new_header(
-    shape: tuple[int, ...], affine: np.ndarray, dtype: type, tr: float | None
+    path: str | Path, shape: tuple[int, ...], affine: np.ndarray, dtype: type, tr: float | None
 ) -> nib.Nifti1Header:
     """Return the header of a single-file image, with both forms of the affine."""
+    code = _space_code(Path(path).name)
     header = nib.Nifti1Header()
     header.set_data_dtype(dtype)
     header.set_data_shape(shape)
     header.set_xyzt_units("mm", "sec" if len(shape) > 3 else None)
-    header.set_sform(affine, code=1)
-    header.set_qform(affine, code=1)
+    header.set_sform(affine, code=code)
+    header.set_qform(affine, code=code)
     if tr is not None:
         header["pixdim"][4] = tr
     header.set_slope_inter(1, 0)
     header.set_data_offset(header.single_vox_offset)
     return header
+
+
+def _space_code(name: str) -> int:
+    """Return the NIfTI code of the space that a name tells (``space-``, of a transform ``to-``).
+
+    1 is the scanner's own, 2 aligned with another image of the subject, 4 MNI, 5 another template.
+    """
+    label = next(iter(re.findall(r"_(?:space|to)-([A-Za-z0-9]+)_", name)), None)
+    if label is None:
+        return 1
+    if label in ("T1w", "boldref"):
+        return 2
+    return 4 if label.startswith("MNI") else 5
 
 
 def open_to_write(path: Path) -> nib.openers.Opener:

@@ -59,7 +59,7 @@ def echo_metadata(run: dict) -> dict:
         "TaskName": run["task"],
         "RepetitionTime": run["tr"],
         "EchoTime": run["echo_time"],
-        "SliceTiming": run["slice_timing"],
+        "SliceTiming": run["acquired_slice_timing"],
         "SliceEncodingDirection": run["slice_encoding_direction"],
         "PhaseEncodingDirection": run["direction"],
         "TotalReadoutTime": run["readout_s"],

@@ -72,7 +72,7 @@ def save_volumes(
     """
     count = 0
     with atomic(path) as partial, images.open_to_write(partial) as stream:
-        images.new_header(shape, affine, np.float32, tr).write_to(stream)
+        images.new_header(path, shape, affine, np.float32, tr).write_to(stream)
         for count, volume in enumerate(volumes, start=1):
             if volume.shape != tuple(shape[:3]):
                 message = f"{path}: volume {count} has shape {volume.shape}, needed is {shape[:3]}."

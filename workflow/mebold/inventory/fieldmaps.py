@@ -21,6 +21,8 @@ _FAMILIES = {
 }
 #: Kinds from which a field in Hz is made, best first.
 USABLE = ("phasediff", "phases", "fieldmap", "pepolar")
+#: What the table says of a run whose session has fieldmaps, all of which name other runs.
+OTHERS_ONLY = "fieldmaps of the session name other runs only"
 
 
 @dataclass

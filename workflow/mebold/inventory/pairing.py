@@ -5,10 +5,7 @@ from collections.abc import Iterable
 
 from mebold.clock import earliest, elapsed
 from mebold.files import bids
-from mebold.inventory.fieldmaps import USABLE, FieldEstimate, estimates, opposed_image
-
-#: What the table says of a run whose session has fieldmaps, all of which name other runs.
-OTHERS_ONLY = "fieldmaps of the session name other runs only"
+from mebold.inventory.fieldmaps import OTHERS_ONLY, USABLE, FieldEstimate, estimates, opposed_image
 
 
 def _complete_pairs(found: list[FieldEstimate], targets: list[set], rows: list[dict]) -> None:

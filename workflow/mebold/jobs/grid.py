@@ -1,11 +1,11 @@
 """The files of an output grid, the same in every space."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 
-from mebold.anat import labels, output_grid
-from mebold.files import images
+from mebold.anat import output_grid
+from mebold.files import images, segmentation
 
 
 def save(
@@ -17,7 +17,6 @@ def save(
     *,
     dilation: int,
     about: Callable[..., dict],
-    label_map: Mapping[str, str] = labels.LABEL_MAP,
 ) -> None:
     """Write underlay, brain mask, the dilated mask of the series, and tissue classes.
 
@@ -37,12 +36,10 @@ def save(
         Steps by which the mask of the series is larger than the brain.
     about : callable
         Takes keys, returns the sidecar of one file; see `mebold.jobs.sidecar.Sidecar`.
-    label_map : mapping
-        Labels that `tissue` may hold.
     """
     wider = output_grid.dilated(mask, dilation)
     brain = {"dtype": "uint8", "metadata": about(Type="Brain")}
     images.save(out.underlay, image, affine, metadata=about(SkullStripped=False))
     images.save(out.mask, mask, affine, **brain)
     images.save(out.series_mask, wider, affine, **brain)
-    images.save(out.dseg, tissue, affine, dtype="uint8", metadata=about(LabelMap=label_map))
+    segmentation.save(out.dseg, tissue, affine, metadata=about())

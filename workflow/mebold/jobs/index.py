@@ -202,11 +202,11 @@ class Index:
         found = [run.paths(suffix, part)[position : position + 1] for part in components]
         return [self.path(file) for files in found for file in files]
 
-    def sbref(self, stem: str) -> list[str]:
-        """SBRef of the echo of the reference image, if there is one."""
+    def sbref(self, stem: str) -> str | list:
+        """SBRef of the echo of the reference image, or []."""
         run = self.runs[stem]
         row = run.sbref_at(run.echo_position(self.config["hmc"]["reference_echo"]))
-        return [self.path(row["path"])] if row else []
+        return self.path(row["path"]) if row else []
 
     def anatomy(self, sub: str, kind: str) -> str | None:
         """Anatomical image of a subject that is used, ``T1w`` or ``T2w``, or None."""
@@ -237,6 +237,10 @@ class Index:
     def has_field(self, stem: str) -> bool:
         """Tell whether a run gets distortion correction."""
         return stem in self.planned["fmap"]
+
+    def corrects_timing(self, stem: str) -> bool:
+        """Tell whether a run gets slice-timing correction."""
+        return stem in self.planned["stc"]
 
     def has_changing_field(self, stem: str) -> bool:
         """Tell whether the field of a run is followed from volume to volume."""

@@ -45,9 +45,9 @@ class Parameters:
         *keys : str
             Of ``stem``, ``subject``, ``session``, ``task``, ``run``; ``tr``, ``tr_out``,
             ``readout_s``, ``centre_s`` (s); ``n_acquired`` (volumes in the header, None if not
-            known); ``echo_times``, ``slice_timing`` (lists, s); ``slice_encoding_direction``,
-            ``direction``, ``fieldmaps``; ``single_echo``, ``hmc_echo``, ``reference_echo``
-            (positions from 0).
+            known); ``echo_times``, ``acquired_slice_timing``, ``slice_timing`` (None where it is
+            not corrected; lists, s); ``slice_encoding_direction``, ``direction``, ``fieldmaps``;
+            ``single_echo``, ``hmc_echo``, ``reference_echo`` (positions from 0).
         """
         run, hmc = self._index.runs[stem], self._config["hmc"]
         row, wanted = run.first, self._config["output"]["repetition_time_s"]
@@ -60,7 +60,8 @@ class Parameters:
             "readout_s": row["total_readout_time"],
             "centre_s": _centre(row),
             "echo_times": run.echo_times,
-            "slice_timing": row["slice_timing"],
+            "slice_timing": row["slice_timing"] if self._index.corrects_timing(stem) else None,
+            "acquired_slice_timing": row["slice_timing"],
             "slice_encoding_direction": row["slice_encoding_direction"] or "k",
             "direction": row["phase_encoding_direction"],
             "single_echo": run.single_echo,
@@ -74,6 +75,11 @@ class Parameters:
         run = self._index.runs[stem]
         time = run.echo_times[run.echo_entities.index(echo)]
         return self.of_run(stem, *keys) | {"echo_time": time}
+
+    def as_single_echo(self, stem: str, echo: str, *keys: str) -> dict:
+        """Return acquisition parameters of a run whose ``single_echo`` is the one that is named."""
+        position = self._index.runs[stem].echo_entities.index(echo)
+        return self.of_run(stem, *keys) | {"single_echo": position}
 
     def of_group(self, group: str, *keys: str) -> list[dict]:
         """Return acquisition parameters of the runs of a single-trial group."""

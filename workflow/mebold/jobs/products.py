@@ -40,6 +40,19 @@ class Products:
         asked = [v for v in self._config["write_bold"] if possible(v, self._stages[stem])]
         return list(dict.fromkeys([self.primary(stem), *asked]))
 
+    def written_echoes(self, stem: str) -> list[tuple[str, str]]:
+        """Return dataset and echo (``_echo-1``) of each echo that is written as NIfTI.
+
+        Once per level of thermal noise, in the dataset of the first variant that is written of it.
+        """
+        echoes = self._index.runs[stem].echo_entities
+        if not self._config["write_echoes"] or len(echoes) == 1:
+            return []
+        levels: dict[str, str] = {}
+        for variant in self.written_bold(stem):
+            levels.setdefault(VARIANTS[variant][0], datasets(variant)[0])
+        return [(name, echo) for name in levels.values() for echo in echoes]
+
     def dataset_names(self) -> list[str]:
         """Return the derivative datasets that the planned jobs write into."""
         index = self._index

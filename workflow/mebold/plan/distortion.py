@@ -1,8 +1,7 @@
 """Plan of the distortion correction: which runs get a field, one that changes, or a warp."""
 
 from mebold.errors import MetadataError
-from mebold.inventory.fieldmaps import USABLE
-from mebold.inventory.pairing import OTHERS_ONLY
+from mebold.inventory.fieldmaps import OTHERS_ONLY, USABLE
 from mebold.inventory.runs import Run
 from mebold.plan.anatomy import Decision
 

@@ -44,6 +44,7 @@ class Context:
     fieldmaps: dict[tuple, set] = field(default_factory=dict)
     labelled: set[str] = field(default_factory=set)
     partners: dict[str, str] = field(default_factory=dict)
+    off: dict[str, str] = field(default_factory=dict)
     lacking: set[str] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
     done: dict[str, Decision] = field(default_factory=dict)
@@ -73,9 +74,11 @@ def _nordic(run: Run, context: Context) -> Decision:
     return True, "; ".join(notes)
 
 
-def _stc(run: Run, context: Context) -> Decision:  # noqa: ARG001
+def _stc(run: Run, context: Context) -> Decision:
     if run.refusal:
         return False, run.refusal
+    if context.off["stc"]:
+        return False, context.off["stc"]
     if run.first["acquisition_type"] == "3D":
         return False, "3D acquisition: no slice times"
     if not run.first["slice_timing"]:
@@ -194,7 +197,11 @@ def _unfit(context: Context, problem: str) -> Decision:
 
 
 RULES = {
-    "fmap": lambda run, context: (medic_decision if context.medic else field_decision)(run),
+    "fmap": lambda run, context: (
+        (False, context.off["fmap"])
+        if context.off["fmap"]
+        else (medic_decision if context.medic else field_decision)(run)
+    ),
     WARP: _warp,
     DYNAMIC: lambda run, context: (
         context.done["fmap"] if context.medic else change_decision(run, context.done["fmap"])

@@ -46,8 +46,8 @@ def make_plan(
         Keys of the configuration that decide; all may be absent: ``variants``,
         ``compare_sessions``, ``output.space``, ``design.label_column``, ``design.blank``,
         ``design.minimum_volumes``, ``nordic.noise_map``, ``hmc.reference_echo``, ``sdc``,
-        ``gradient_nonlinearity.warp``, ``ica.minimum_volumes``, ``output.repetition_time_s``,
-        ``output.without_T1w``, ``anat``.
+        ``slice_timing.method``, ``gradient_nonlinearity.warp``, ``ica.minimum_volumes``,
+        ``output.repetition_time_s``, ``output.without_T1w``, ``anat``.
     left_out : iterable of LeftOut, optional
         What is not in the table; gets a row each, of the stage ``left_out``.
     kept : mapping, optional
@@ -95,6 +95,11 @@ def make_plan(
     if (config.get("gradient_nonlinearity") or {}).get("warp"):
         run_stages.insert(run_stages.index("fmap") + 1, WARP)
         context.fieldmaps = _fieldmap_corrections(table)
+    timing = (config.get("slice_timing") or {}).get("method")
+    context.off = {
+        "stc": "switched off by `slice_timing.method`" if timing == "none" else "",
+        "fmap": "switched off by `sdc`" if config.get("sdc") == "none" else "",
+    }
     context.partners = partners(runs)
     rows = []
     groups: dict[str, list[Run]] = defaultdict(list)

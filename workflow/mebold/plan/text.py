@@ -9,7 +9,12 @@ from mebold.inventory.table import ABSENT
 from mebold.plan.stages import GROUP_STAGES, LEFT_OUT, WARP
 
 # Reasons that the configuration gives or that follow from another one.
-_CHOSEN = ("no variant asks for it", "compare_sessions", "fewer than two variants")
+_CHOSEN = (
+    "no variant asks for it",
+    "compare_sessions",
+    "fewer than two variants",
+    "switched off by",
+)
 # Stages whose notes are told although they run.
 _LOUD = ("nordic", WARP, "singletrial", "ica")
 _MARK = {True: "yes", False: "-"}

@@ -1,0 +1,26 @@
+"""Write one preprocessed echo of a run as NIfTI."""
+
+from mebold.files import images, series, tables
+from mebold.files.metadata import bold_metadata
+from mebold.jobs import sidecar
+from mebold.jobs.script import job
+
+with job(snakemake):
+    run = snakemake.params.run
+    mask, affine = images.load_mask(snakemake.input.mask)
+    data = series.open_variant(snakemake.input.store, echo=run["single_echo"])
+    about = sidecar.Sidecar(
+        snakemake,
+        sources=snakemake.params.sources,
+        packages=["nibabel", "numpy", "numba"],
+        SpatialReference=snakemake.params.reference,
+    )
+    metadata = bold_metadata(run, echoes="single") | tables.read_json(snakemake.input.samples)
+    images.save_volumes(
+        snakemake.output.bold,
+        series.volumes(data, mask),
+        affine,
+        shape=(*mask.shape, data.shape[1]),
+        tr=run["tr_out"],
+        metadata=about(**metadata),
+    )
