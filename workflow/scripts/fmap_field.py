@@ -15,7 +15,8 @@ with job(snakemake) as log:
         read = load if row["suffix"] == "epi" else load_volume
         image = estimate.Image({**row, "path": path}, *read(path))
         images.setdefault(row["fieldmap"], []).append(image)
-    options = {key: settings[key] for key in ("smoothing_mm", "pepolar_stiffness")}
+    names = ("curvature", "steepest_hz_mm", "pepolar_stiffness")
+    options = {key: settings[key] for key in names}
     maps = {
         name: estimate.estimate(own, phase_range=phase_range, **options)
         for name, own in images.items()

@@ -11,7 +11,8 @@ from mebold.fmap.estimate import Image
 from mebold.geometry import affines
 
 AFFINE = np.diag([3.0, 3.0, 3.0, 1.0])
-OPTIONS = {"phase_range": (-4096.0, 4096.0), "smoothing_mm": 0.0, "pepolar_stiffness": 0.02}
+OPTIONS = {"phase_range": (-4096.0, 4096.0), "pepolar_stiffness": 0.02}
+OPTIONS |= {"curvature": 2.0, "steepest_hz_mm": 30.0}
 
 
 def row(suffix, **keys):

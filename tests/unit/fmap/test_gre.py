@@ -9,6 +9,8 @@ from mebold.geometry import affines
 SHAPE = (24, 28, 20)
 AFFINE = affines.rigid_matrix([0, 0, 0, 0.1, -0.05, 0.2], np.zeros(3)) @ np.diag([-3.0, 3, 3, 1])
 DELTA_S = 1.02e-3
+FIELD = {"curvature": 2.0, "steepest_hz_mm": 30.0}
+AS_MEASURED = {"curvature": np.inf, "steepest_hz_mm": 30.0}
 
 
 @pytest.fixture
@@ -124,9 +126,7 @@ def test_an_image_without_phase_is_refused(values):
 def test_phasediff_recovers_the_field_under_noise(ball, rng):
     mask, field, magnitude = ball
     phase = noisy_phase(field, magnitude, mask, rng)
-    hz = gre.phasediff_to_hz(
-        phase, magnitude, mask, delta_te_s=DELTA_S, affine=AFFINE, fwhm_mm=7.0, dilate_mm=0.0
-    )
+    hz = gre.phasediff_to_hz(phase, magnitude, mask, delta_te_s=DELTA_S, affine=AFFINE, **FIELD)
     raw = np.angle(np.exp(1j * phase)) / (2 * np.pi * DELTA_S)
     assert hz.dtype == np.float32
     assert np.sqrt(np.mean((hz - field)[mask] ** 2)) < 2.5
@@ -138,9 +138,7 @@ def test_dim_voxels_count_by_their_magnitude(ball, rng):
     dim = mask & (rng.random(SHAPE) < 0.3)
     magnitude = np.where(dim, 0.02 * magnitude, magnitude)
     phase = noisy_phase(field, magnitude, mask, rng)
-    hz = gre.phasediff_to_hz(
-        phase, magnitude, mask, delta_te_s=DELTA_S, affine=AFFINE, fwhm_mm=7.0, dilate_mm=0.0
-    )
+    hz = gre.phasediff_to_hz(phase, magnitude, mask, delta_te_s=DELTA_S, affine=AFFINE, **FIELD)
     assert np.sqrt(np.mean((hz - field)[mask] ** 2)) < 3.0
 
 
@@ -149,15 +147,13 @@ def test_wraps_are_removed(ball, rng):
     delta = 8e-3  # wraps beyond 62.5 Hz
     phase = noisy_phase(field, magnitude, mask, rng, snr=100.0, delta_s=delta)
     assert np.mean(np.abs(field[mask]) > 62.5) > 0.01
-    hz = gre.phasediff_to_hz(
-        phase, magnitude, mask, delta_te_s=delta, affine=AFFINE, fwhm_mm=0.0, dilate_mm=0.0
-    )
+    hz = gre.phasediff_to_hz(phase, magnitude, mask, delta_te_s=delta, affine=AFFINE, **AS_MEASURED)
     assert np.abs(hz - field)[mask].max() < 10.0
 
 
 def test_a_turn_added_everywhere_changes_nothing(ball):
     mask, field, magnitude = ball
-    options = {"delta_te_s": DELTA_S, "affine": AFFINE, "fwhm_mm": 5.0, "dilate_mm": 0.0}
+    options = {"delta_te_s": DELTA_S, "affine": AFFINE, **FIELD}
     phase = 2 * np.pi * field * DELTA_S
     a = gre.phasediff_to_hz(phase, magnitude, mask, **options)
     b = gre.phasediff_to_hz(phase + 2 * np.pi, magnitude, mask, **options)
@@ -178,7 +174,7 @@ def test_two_phases_cancel_the_common_offset_and_set_the_sign(ball):
     mask, field, magnitude = ball
     offset = 5.0 * np.cos(np.indices(SHAPE)[0] / 4.0)
     phases = [np.angle(np.exp(1j * (offset + 2 * np.pi * field * te))) for te in (5e-3, 6.02e-3)]
-    options = {"affine": AFFINE, "fwhm_mm": 0.0, "dilate_mm": 0.0}
+    options = {"affine": AFFINE, **AS_MEASURED}
     hz = gre.twophase_to_hz(*phases, magnitude, mask, te1_s=5e-3, te2_s=6.02e-3, **options)
     np.testing.assert_allclose(hz[mask], field[mask], atol=1e-2)
     with pytest.raises(MetadataError, match="EchoTime2 > EchoTime1"):
@@ -215,9 +211,7 @@ def test_not_finite_phase_in_the_mask_is_filled(ball):
     mask, field, magnitude = ball
     phase = 2 * np.pi * field * DELTA_S
     phase[11:13, 13:15, 9:11] = np.nan
-    hz = gre.phasediff_to_hz(
-        phase, magnitude, mask, delta_te_s=DELTA_S, affine=AFFINE, fwhm_mm=5.0, dilate_mm=0.0
-    )
+    hz = gre.phasediff_to_hz(phase, magnitude, mask, delta_te_s=DELTA_S, affine=AFFINE, **FIELD)
     np.testing.assert_allclose(hz[12, 14, 10], field[12, 14, 10], atol=4.0)
 
 
@@ -225,14 +219,12 @@ def test_not_finite_phase_in_the_mask_is_filled(ball):
 def test_wrong_echo_times_are_refused(ball, delta):
     mask, field, magnitude = ball
     with pytest.raises(MetadataError, match="must be given in seconds"):
-        gre.phasediff_to_hz(
-            field, magnitude, mask, delta_te_s=delta, affine=AFFINE, fwhm_mm=5.0, dilate_mm=0.0
-        )
+        gre.phasediff_to_hz(field, magnitude, mask, delta_te_s=delta, affine=AFFINE, **FIELD)
 
 
 def test_images_without_signal_or_of_other_size_are_refused(ball):
     mask, field, magnitude = ball
-    options = {"delta_te_s": DELTA_S, "affine": AFFINE, "fwhm_mm": 5.0, "dilate_mm": 0.0}
+    options = {"delta_te_s": DELTA_S, "affine": AFFINE, **FIELD}
     with pytest.raises(DataError, match="positive magnitude"):
         gre.phasediff_to_hz(field, np.zeros(SHAPE), mask, **options)
     with pytest.raises(GridMismatchError, match="differ in size"):
@@ -272,7 +264,7 @@ def test_a_block_of_brain_without_air_is_all_object(real_data):
     assert mask.mean() > 0.6  # the outline of a brain that is searched for covers 2 %
     wide = {"value_range": (-0.0036744, 0.0036744)}
     first, second = (phase_to_radians(phases[..., echo], **wide) for echo in (0, 1))
-    options = {"te1_s": 0.004, "te2_s": 0.008, "fwhm_mm": 0.0, "dilate_mm": 0.0}
+    options = {"te1_s": 0.004, "te2_s": 0.008, **AS_MEASURED}
     hz = gre.twophase_to_hz(first, second, magnitudes[..., 0], mask, affine=affine, **options)
     raw = np.angle(np.exp(1j * (second.astype(float) - first))) / (2 * np.pi * 0.004)
     turns = np.round((hz - raw)[mask] * 0.004)
@@ -294,7 +286,6 @@ def test_bottle_field_is_within_the_published_percentiles(real_data):
         mask,
         delta_te_s=2.46e-3,
         affine=affine,
-        fwhm_mm=4.0,
-        dilate_mm=0.0,
+        **FIELD,
     )
     np.testing.assert_allclose(np.percentile(hz[mask], [5, 50, 95]), [-22, 11, 52], atol=6)

@@ -11,7 +11,6 @@ from mebold.fmap.session import Map
 from mebold.geometry.phase_encoding import opposite
 from mebold.hmc import track
 
-_DILATION_MM = 3.0  # phase beyond the object's edge is still measured, with low weight
 _SAME_MM = 0.01  # affines that differ by less in any element are one grid
 
 
@@ -39,7 +38,8 @@ def estimate(
     images: Sequence[Image],
     *,
     phase_range: tuple[float, float] | None,
-    smoothing_mm: float,
+    curvature: float,
+    steepest_hz_mm: float,
     pepolar_stiffness: float,
 ) -> Map:
     """Make the field of one fieldmap.
@@ -50,8 +50,8 @@ def estimate(
         All of one fieldmap, on one grid.
     phase_range : (low, high), optional
         Stored values of -pi and +pi; detected among the known ranges when not given.
-    smoothing_mm : float
-        FWHM of the weighted smoothing of a field made from phase.
+    curvature, steepest_hz_mm : float
+        Of a field made from phase; see `gre.phasediff_to_hz`.
     pepolar_stiffness : float
         See `pepolar.estimate`.
 
@@ -86,7 +86,7 @@ def estimate(
         )
         raise MetadataError(message)
     mask = gre.magnitude_mask(magnitude, affine)
-    options = {"affine": affine, "fwhm_mm": smoothing_mm, "dilate_mm": _DILATION_MM}
+    options = {"affine": affine, "curvature": curvature, "steepest_hz_mm": steepest_hz_mm}
 
     def radians(suffix: str) -> np.ndarray:
         row, data, _ = by_suffix[suffix]

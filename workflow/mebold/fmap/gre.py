@@ -11,11 +11,16 @@ from scipy import ndimage
 
 from mebold.anat.epi_mask import epi_mask
 from mebold.errors import DataError, GridMismatchError, MetadataError
-from mebold.geometry import affines, masks
+from mebold.fmap import bending, measured
+from mebold.geometry import affines, grids
 from mebold.geometry.masks import foreground_mask
 
 logger = logging.getLogger(__name__)
 
+#: Phase with more noise (rad, one SD) is not used. Noise alone has 1.1 at its median magnitude, and
+#: stays below this in one voxel of 10^5.
+LARGEST_NOISE_RAD = 0.3
+_CONTINUED_MM = 4.0
 _LEAST_SHARE = 0.1
 _FWHM_TO_SIGMA = 1.0 / np.sqrt(8.0 * np.log(2.0))
 _PROTON_HZ_PER_TESLA = 42.577478518e6
@@ -55,18 +60,19 @@ def field_to_hz(field: np.ndarray, *, units: str | None) -> np.ndarray:
 def phasediff_to_hz(
     phase_rad: np.ndarray,
     magnitude: np.ndarray,
-    mask: np.ndarray,
+    core: np.ndarray,
     *,
     delta_te_s: float,
     affine: np.ndarray,
-    fwhm_mm: float,
-    dilate_mm: float,
+    curvature: float,
+    steepest_hz_mm: float,
 ) -> np.ndarray:
     """Turn a phase difference into a field map.
 
-    The phase is unwrapped in the dilated mask, whole turns are removed so that the median in the
-    mask lies within half a turn of zero, and the result is smoothed with weights magnitude squared
-    (the inverse of the phase variance) and continued outside the mask.
+    Phase is used wherever it is more than noise and where steps of the field join it to the core,
+    however far beyond a brain mask. It is unwrapped there, whole turns are removed so that the
+    median in the core lies within half a turn of zero, and the result is smoothed as much as its
+    noise asks for and continued where nothing was measured (`bending.fit`).
 
     Parameters
     ----------
@@ -74,16 +80,16 @@ def phasediff_to_hz(
         Later minus earlier echo, radians, wrapped or not; NaN where not measured.
     magnitude : (x, y, z) array
         Of the same scan, any scale.
-    mask : (x, y, z) bool array
-        The object. Noise outside must not be part of it.
+    core : (x, y, z) bool array
+        Mostly brain. It may lack parts of it; noise and air should not be part of it.
     delta_te_s : float
         Difference of the echo times in seconds, positive.
     affine : (4, 4) array
         Voxel to world, mm.
-    fwhm_mm : float
-        Width of the smoothing kernel.
-    dilate_mm : float
-        How far beyond the mask measured phase is still used (its weight is low there).
+    curvature : float
+        Typical Laplacian of a field in a cube of 3 mm, Hz/mm^2; see `bending.fit`.
+    steepest_hz_mm : float
+        Neighbours that differ by more than this per mm (and noise) are different tissue.
 
     Returns
     -------
@@ -97,7 +103,7 @@ def phasediff_to_hz(
     GridMismatchError
         When the arrays differ in shape.
     DataError
-        When the mask is empty or the magnitude is zero in it.
+        When the core is empty or the magnitude is zero in it.
     """
     if not np.isfinite(delta_te_s) or delta_te_s <= 0 or delta_te_s > 0.1:
         message = (
@@ -107,27 +113,39 @@ def phasediff_to_hz(
         )
         raise MetadataError(message)
     magnitude = np.abs(np.nan_to_num(np.asarray(magnitude, dtype=np.float32)))
-    _check_shapes(phase=phase_rad, magnitude=magnitude, mask=mask)
-    mask = np.asarray(mask, dtype=bool)
-    region = masks.dilated(mask, affine, dilate_mm) & (magnitude > 0) & np.isfinite(phase_rad)
-    if not (region & mask).any():
+    _check_shapes(phase=phase_rad, magnitude=magnitude, mask=core)
+    core = np.asarray(core, dtype=bool)
+    hz_per_rad = 1.0 / (2.0 * np.pi * delta_te_s)
+    finite = np.isfinite(phase_rad) & (magnitude > 0)
+    scale = measured.noise_per_magnitude(phase_rad, magnitude, core)
+    noise = scale / np.where(finite, magnitude, 1.0)
+    usable = finite & (noise < LARGEST_NOISE_RAD)
+    if not (usable & core).any():
         message = "no voxel of the fieldmap mask has both a phase and a positive magnitude."
         raise DataError(message)
-    field = unwrap(phase_rad, region, core=mask) / (2.0 * np.pi * delta_te_s)
-    return regularise(field, magnitude**2, region, affine=affine, fwhm_mm=fwhm_mm)
+    region = measured.connected(
+        phase_rad, noise, measured.touching(usable, core), core, affine,
+        steepest_rad_mm=steepest_hz_mm / hz_per_rad,
+    )  # fmt: skip
+    field = unwrap(phase_rad, region, core=core) * hz_per_rad
+    logger.info(
+        "phase noise of %.2f Hz in the median, %.0f %% of the mask and %.2f of its volume measured",
+        float(np.median(noise[region])) * hz_per_rad,
+        100.0 * np.count_nonzero(region & core) / np.count_nonzero(core),
+        np.count_nonzero(region) / np.count_nonzero(core),
+    )
+    start = continued(field, magnitude**2, region, affine=affine)
+    options = {"affine": affine, "curvature": curvature}
+    return bending.fit(field, noise * hz_per_rad, region, start, **options)
 
 
 def twophase_to_hz(
     phase1_rad: np.ndarray,
     phase2_rad: np.ndarray,
-    magnitude: np.ndarray,
-    mask: np.ndarray,
-    *,
+    *args: np.ndarray,
     te1_s: float,
     te2_s: float,
-    affine: np.ndarray,
-    fwhm_mm: float,
-    dilate_mm: float,
+    **options: object,
 ) -> np.ndarray:
     """Turn two phase images into a field map.
 
@@ -135,8 +153,8 @@ def twophase_to_hz(
     ----------
     phase1_rad, phase2_rad : (x, y, z) array
         Radians at the echo times `te1_s` and `te2_s`. An offset common to both cancels.
-    magnitude, mask, affine, fwhm_mm, dilate_mm
-        See `phasediff_to_hz`.
+    *args, **options
+        Magnitude, core and the others of `phasediff_to_hz`.
     te1_s, te2_s : float
         Seconds; the order decides the sign, `te2_s` must be the later one.
 
@@ -145,18 +163,10 @@ def twophase_to_hz(
     (x, y, z) float32 array
         Hz in every voxel.
     """
-    _check_shapes(phase1=phase1_rad, phase2=phase2_rad, mask=mask)
+    _check_shapes(phase1=phase1_rad, phase2=phase2_rad)
     first = np.exp(-1j * np.asarray(phase1_rad, dtype=np.float64))
     difference = np.angle(np.exp(1j * np.asarray(phase2_rad, dtype=np.float64)) * first)
-    return phasediff_to_hz(
-        difference,
-        magnitude,
-        mask,
-        delta_te_s=te2_s - te1_s,
-        affine=affine,
-        fwhm_mm=fwhm_mm,
-        dilate_mm=dilate_mm,
-    )
+    return phasediff_to_hz(difference, *args, delta_te_s=te2_s - te1_s, **options)
 
 
 def unwrap(phase_rad: np.ndarray, region: np.ndarray, *, core: np.ndarray) -> np.ndarray:
@@ -182,13 +192,14 @@ def unwrap(phase_rad: np.ndarray, region: np.ndarray, *, core: np.ndarray) -> np
     ----------
     Herraez et al. 2002, Applied Optics 41:7437, as in scikit-image.
     """
-    from skimage.restoration import unwrap_phase
-
     wrapped = np.angle(np.exp(1j * np.nan_to_num(np.asarray(phase_rad, dtype=np.float64))))
-    box = ndimage.find_objects(region.astype(np.uint8))[0]
-    masked = np.ma.masked_array(wrapped[box], mask=~region[box])
-    out = np.zeros(wrapped.shape)
-    out[box] = np.where(region[box], np.ma.getdata(unwrap_phase(masked, rng=0)), 0.0)
+    out = np.where(region, wrapped, 0.0)
+    if measured.has_jumps(wrapped, region):  # half of the time of a map of 1.5 mm
+        from skimage.restoration import unwrap_phase
+
+        box = ndimage.find_objects(region.astype(np.uint8))[0]
+        masked = np.ma.masked_array(wrapped[box], mask=~region[box])
+        out[box] = np.where(region[box], np.ma.getdata(unwrap_phase(masked, rng=0)), 0.0)
     labels, count = ndimage.label(region)
     main = int(np.argmax(np.bincount(labels[region])))
     inside = (labels == main) & core
@@ -205,6 +216,37 @@ def unwrap(phase_rad: np.ndarray, region: np.ndarray, *, core: np.ndarray) -> np
 def _whole_turns(phase: float) -> float:
     """Return the multiple of 2 pi nearest to a phase."""
     return float(np.round(phase / (2.0 * np.pi)) * 2.0 * np.pi)
+
+
+def continued(
+    field: np.ndarray, weight: np.ndarray, mask: np.ndarray, *, affine: np.ndarray
+) -> np.ndarray:
+    """Return a field that is defined everywhere, coarse beyond the mask, (x, y, z) float32.
+
+    Parameters are those of `regularise`, which runs on means of blocks of some mm: wide averages
+    need no fine grid.
+    """
+    sizes = affines.voxel_sizes(affine)
+    stride = np.maximum(1, np.floor(_CONTINUED_MM / sizes + 1e-3).astype(int))
+    if not (stride > 1).any():
+        return regularise(field, weight, mask, affine=affine, fwhm_mm=0.0)
+    w = _block_sums(np.where(mask, weight, 0.0), stride)
+    top = _block_sums(np.where(mask, weight * field, 0.0), stride)
+    coarse = np.array(affine, dtype=np.float64)
+    coarse[:3, :3] *= stride
+    coarse[:3, 3] = affines.apply(affine, (stride - 1) / 2)
+    means = top / np.where(w > 0, w, 1.0)
+    wide = regularise(means, w, w > 0, affine=coarse, fwhm_mm=0.0)
+    fine = grids.onto(wide, coarse, field.shape, affine, mode="nearest")
+    return np.where(mask, field, fine).astype(np.float32)
+
+
+def _block_sums(values: np.ndarray, stride: np.ndarray) -> np.ndarray:
+    """Return the sums of blocks of voxels; the last ones are padded with zeros."""
+    padding = [(0, int(-n % k)) for n, k in zip(values.shape, stride, strict=True)]
+    padded = np.pad(values, padding)
+    pairs = [part for n, k in zip(padded.shape, stride, strict=True) for part in (n // k, int(k))]
+    return padded.reshape(pairs).sum(axis=(1, 3, 5), dtype=np.float64)
 
 
 def regularise(
