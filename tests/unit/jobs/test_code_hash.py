@@ -94,7 +94,7 @@ def changed_by(edited: str, monkeypatch) -> set[str]:
         ("figures/multiecho.py", {"bold_write", "decay_fit"}),
         ("figures/compare.py", {"compare_subjects"}),
         ("files/datasets.py", {"inventory_datasets"}),
-        ("plan/text.py", set()),  # the text is a parameter
+        ("plan/text.py", {"inventory_plan"}),
         ("jobs/grid.py", {"grid_T1w", "grid_boldref", "grid_template"}),
         ("singletrial/hrf.tsv", {"singletrial_fit", "compare_quality"}),
         ("nordic/noise_map.py", {"nordic_denoise", "nordic_gfactor"}),
