@@ -164,7 +164,7 @@ def test_decay_maps_have_units_and_meet_their_definitions(finished):
 
 def test_runs_without_ica_are_told_everywhere(finished):
     out = finished / "out"
-    reason = "190 volumes, at least 500 are needed"
+    reason = "190 volumes acquired, at least 500 are needed"
     bold = "sub-01/ses-01/func/sub-01_ses-01_task-images_run-02_space-T1w_desc-denoised_bold.json"
     metadata = json.loads((out / "preproc-standardIca" / bold).read_text())
     assert metadata["IcaStatus"] == "fallback"

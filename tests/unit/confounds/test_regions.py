@@ -7,8 +7,8 @@ from mebold.confounds import regions
 
 def test_tissue_is_eroded_and_cut_to_what_the_series_covers(rng):
     shape = (9, 9, 9)
-    dseg = np.full(shape, 2.0)
-    dseg[1:4, 1:4, 1:4], dseg[5:8, 5:8, 5:8] = 1.0, 3.0
+    dseg = np.full(shape, 1.0)
+    dseg[1:4, 1:4, 1:4], dseg[5:8, 5:8, 5:8] = 3.0, 2.0
     mask = np.ones(shape, bool)
     mask[0] = False
     brain = mask.copy()

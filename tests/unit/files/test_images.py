@@ -9,7 +9,7 @@ import pytest
 
 from mebold.anat.labels import TISSUES
 from mebold.errors import DataError
-from mebold.files import atomic, images, segmentation, tables, transforms
+from mebold.files import atomic, images, segmentation, stream, tables, transforms
 from mebold.geometry import affines
 
 AFFINE = affines.rigid_matrix([5, -3, 2, 0.1, -0.2, 0.3], [0, 0, 0]) @ np.diag([2.0, 2.0, 3.0, 1])
@@ -134,7 +134,7 @@ def test_header_forms_say_what_the_image_is_aligned_to(tmp_path, name, code):
     header = nib.load(tmp_path / name).header
     assert (int(header["sform_code"]), int(header["qform_code"])) == (code, code)
     series_name = tmp_path / name.replace("1", "2", 1)
-    images.save_volumes(series_name, [np.zeros((2, 2, 2))] * 2, AFFINE, shape=(2, 2, 2, 2))
+    stream.save_volumes(series_name, [np.zeros((2, 2, 2))] * 2, AFFINE, shape=(2, 2, 2, 2))
     assert int(nib.load(series_name).header["sform_code"]) == code
 
 

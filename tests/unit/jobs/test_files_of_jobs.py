@@ -25,7 +25,7 @@ def test_a_grid_is_written_with_a_wider_mask_of_the_series(tmp_path, rng):
     assert read["series_mask"].sum() == 7
     np.testing.assert_array_equal(read["dseg"], 3 * mask)
     assert tables.read_json(tmp_path / "dseg.json") == {
-        "LabelMap": {"1": "CSF", "2": "GM", "3": "WM"}
+        "LabelMap": {"1": "GM", "2": "WM", "3": "CSF"}
     }
     assert tables.read_json(tmp_path / "underlay.json") == {"SkullStripped": False}
     for name in ("mask", "series_mask"):

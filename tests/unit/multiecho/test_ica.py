@@ -269,18 +269,18 @@ def test_products_of_a_run_without_ica_say_so(run, tmp_path):
     fine = {"run": "b", "status": "ok", "reason": "", "n_components": 9, "n_rejected": 4}
     assert ica_outcome.metadata(short) == {
         "IcaStatus": "fallback",
-        "Description": "The optimal combination, because ICA was not used: 20 volumes, at least "
-        "30 are needed.",
+        "Description": "The optimal combination, because ICA was not used: 20 volumes acquired, "
+        "at least 30 are needed.",
     }
     assert ica_outcome.metadata(fine)["IcaComponentsRejected"] == 4
     found = ica_outcome.fallbacks([fine, short])
-    assert found == [{"run": PREFIX, "reason": "20 volumes, at least 30 are needed"}]
+    assert found == [{"run": PREFIX, "reason": "20 volumes acquired, at least 30 are needed"}]
 
 
 def test_short_runs_are_outcomes(run, tmp_path):
     data, mask, bold = run
     short = denoise((data[..., :20], mask, bold), tmp_path / "a")
-    assert short.outcome["reason"] == "20 volumes, at least 30 are needed"
+    assert short.outcome["reason"] == "20 volumes acquired, at least 30 are needed"
     wide = denoise(run, tmp_path / "b", order=N_TIMES)
     assert wide.outcome["reason"] == "80 components asked of 80 volumes"
 
