@@ -13,7 +13,8 @@ def raw(function, *arguments):
 
 raw_magnitude = raw(runs.images, "bold", "mag")
 raw_phase = raw(runs.images, "bold", "phase")
-raw_sbref = raw(runs.sbref)
+raw_sbref = raw(runs.sbref, "reference_echo")
+raw_motion_sbref = raw(runs.sbref, "echo")
 raw_norf = raw(runs.images, "noRF", "mag", "phase")
 raw_t1w = raw(runs.anatomy, "T1w")
 raw_t2w = raw(runs.anatomy, "T2w")

@@ -19,7 +19,9 @@ rule fmap:
         runtime=minutes(20),
     params:
         rows=by(parameters.of_fieldmaps),
-        settings=chosen("fmap", "phase_range", "curvature", "steepest_hz_mm", "pepolar_stiffness"),
+        settings=chosen(
+            "fmap", "phase_range", "curvature", "steepest_hz_mm", "pepolar_stiffness"
+        ),
         code=code("fmap_field"),
     script:
         "../scripts/fmap_field.py"

@@ -10,6 +10,7 @@ rule hmc:
     input:
         bold=raw_magnitude,
         sbref=raw_sbref,
+        motion_sbref=raw_motion_sbref,
     output:
         boldref="<out>/preproc/{folder}/func/{stem}_desc-hmc_boldref.nii.gz",
         mask="<out>/preproc/{folder}/func/{stem}_desc-brain_mask.nii.gz",

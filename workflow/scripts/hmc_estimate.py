@@ -6,7 +6,7 @@ from mebold.anat import bias, epi_mask
 from mebold.figures.hmc import motion_traces
 from mebold.figures.style import save
 from mebold.files import images, tables, transforms
-from mebold.hmc import offset, record, reference, track
+from mebold.hmc import record, reference, track
 from mebold.jobs import sidecar
 from mebold.jobs.script import job
 from mebold.nordic import noise_volumes
@@ -20,19 +20,30 @@ with job(snakemake) as log:
     log.info("noise volumes at the end: %d (%s)", noise, origin)
     n_volumes = series.shape[3] - noise
     series, widths = series[..., :n_volumes], rigid.smoothing(affine, settings)
-    other = images.load(files.bold[run["reference_echo"]])[0][..., :n_volumes]
-    mean = track.robust_mean(other, affine, fwhm_mm=widths["fwhm_mm"])
-    boldref, grid = images.load_volume(files.sbref) if files.sbref else (mean, affine)
-    mask, to_series, quality = epi_mask.epi_mask(boldref, grid), np.eye(4), {}
+    same_echo = run["hmc_echo"] == run["reference_echo"] or files.motion_sbref
+    other = series
+    if not (files.sbref and same_echo):
+        other = images.load(files.bold[run["reference_echo"]])[0][..., :n_volumes]
+    known = {"widths": widths, "n_threads": snakemake.threads}
     if files.sbref:
-        coil = bias.receive_bias(boldref, grid)
-        link = offset.to_reference(mean, affine, boldref, grid, bias=coil, mask=mask, **widths)
+        boldref, grid = images.load_volume(files.sbref)
+        known["mask"] = mask = epi_mask.epi_mask(boldref, grid)
+        sbref = images.load_volume(files.motion_sbref)[0] if files.motion_sbref else boldref
+        coil = bias.receive_bias(sbref, grid)
+        motion, link = reference.motion_from_sbref(
+            series, other, affine, sbref, grid, bias=coil, **known
+        )
         to_series, quality = link.matrix, link.quality
+    else:
+        boldref, grid = track.robust_mean(other, affine, fwhm_mm=widths["fwhm_mm"]), affine
+        known["mask"] = mask = epi_mask.epi_mask(boldref, grid)
+        to_series, quality = np.eye(4), {}
+        motion = reference.motion_from(
+            series, affine, to_series=to_series, mask_affine=grid, **known
+        )
     found = doubts.of(quality, params.limits, doubts.COREG)
     for doubt in found:
         log.warning("reference image and series: %s", doubt)
-    known = {"to_series": to_series, "mask": mask, "mask_affine": grid, "widths": widths}
-    motion = reference.motion_from(series, affine, **known, n_threads=snakemake.threads)
     centre = record.centre_of(mask, grid)
     table, flags = record.motion_record(motion, centre, outlier_mm=settings["outlier_mm"])
     about = sidecar.Sidecar(snakemake, packages=["antspyx", "nibabel", "numba", "numpy"])

@@ -7,8 +7,8 @@ from scipy import ndimage
 from mebold.anat import mni
 from mebold.geometry import affines, grids
 from mebold.hmc.offset import in_contrast_of, to_reference
-from mebold.hmc.reference import motion_from
-from mebold.hmc.track import robust_mean
+from mebold.hmc.reference import motion_from_sbref
+from mebold.hmc.track import track
 from mebold.registration.rigid import register
 
 # T1 and T2* in s at 7T, and proton density: Rooney 2007, Peters 2007.
@@ -115,10 +115,9 @@ def test_motion_is_told_from_the_reference_image(scanner):
     poses = [POSE @ affines.rigid_matrix(step, np.zeros(3)) for step in steps]
     series = np.stack([take(pose, relaxed=False) for pose in poses], axis=-1).astype(np.float32)
     reference = take(np.eye(4), relaxed=True)
-    mean = robust_mean(series, affine, fwhm_mm=SMOOTHING["fwhm_mm"])
-    link = to_reference(mean, affine, reference, affine, bias=bias, mask=brain, **SMOOTHING)
-    known = {"mask": brain, "mask_affine": affine, "widths": SMOOTHING}
-    motion = motion_from(series, affine, to_series=link.matrix, **known)
+    known = {"bias": bias, "mask": brain, "widths": SMOOTHING}
+    motion, fit = motion_from_sbref(series, series, affine, reference, affine, **known)
+    assert fit.correlation < 0.99
     points = affines.grid_points(SHAPE, affine, brain)
     errors = [
         affines.apply(m, points) - affines.apply(pose, points)
@@ -127,3 +126,15 @@ def test_motion_is_told_from_the_reference_image(scanner):
     common = np.mean(errors, axis=(0, 1))
     assert np.linalg.norm(common) < 0.13  # least squares against the reference: above 0.3
     assert np.median(np.linalg.norm(errors - common, axis=-1)) < 0.12
+
+
+def test_an_sbref_of_the_same_contrast_is_compared_directly(scanner):
+    take, bias, brain, affine = scanner
+    poses = [np.eye(4), POSE, POSE @ POSE]
+    series = np.stack([take(pose, relaxed=True) for pose in poses], axis=-1).astype(np.float32)
+    known = {"bias": bias, "mask": brain, "widths": SMOOTHING}
+    sbref = take(np.eye(4), relaxed=True).astype(np.float32)
+    motion, fit = motion_from_sbref(series, series, affine, sbref, affine, **known)
+    plain = track(series, sbref, affine, mask=brain, **SMOOTHING)
+    np.testing.assert_array_equal(motion.matrices, plain.matrices)
+    assert fit.correlation > 0.99

@@ -87,11 +87,12 @@ def test_a_job_gets_just_the_keys_that_it_asks_for(tree):
         parameters.of_run(STEM, "echo")
 
 
-@pytest.mark.parametrize(("echo", "there"), [("1", False), ("2", True)])
-def test_the_reference_image_is_the_sbref_of_its_own_echo_or_none(tree, echo, there):
+@pytest.mark.parametrize(("echo", "use"), [("1", "echo"), ("2", "reference_echo")])
+def test_each_use_takes_the_sbref_of_its_own_echo_or_none(tree, echo, use):
     path = f"sub-01/ses-01/func/{STEM}_echo-{echo}_part-mag_sbref.nii.gz"
     tree.image(path, {"EchoTime": {"1": 0.011, "2": 0.02882}[echo]})
-    assert indexed(tree).sbref(STEM) == (f"raw/{path}" if there else [])
+    for key in ("echo", "reference_echo"):
+        assert indexed(tree).sbref(STEM, key) == (f"raw/{path}" if key == use else [])
 
 
 def test_slice_times_count_only_where_the_plan_corrects(tree):

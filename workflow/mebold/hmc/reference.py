@@ -1,8 +1,9 @@
 """Motion of a run, told from its reference image.
 
 The reference image is the SBRef of its echo, else the robust mean of that echo's series; an SBRef
-of another echo never takes its place, because its contrast differs. Volumes are fitted to the mean
-of their own series, and that mean once to the reference image (`offset`).
+of another echo never takes its place, because its contrast differs. Where the SBRef of the echo
+that motion is measured on has the contrast of its series, volumes are fitted to it. Otherwise they
+are fitted to the mean of their own series, and that mean once to the SBRef (`offset`).
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,14 @@ from dataclasses import replace
 import numpy as np
 
 from mebold.geometry import grids
+from mebold.hmc import offset
 from mebold.hmc.track import Motion, robust_mean, track
+from mebold.registration.gauss_newton import Fit
+from mebold.registration.rigid import register
+
+#: Correlation of an SBRef with the mean of its series from which on least squares may compare them:
+#: 0.998 where both have one contrast, 0.96 where the series is saturated (simulated heads).
+_SAME_CONTRAST = 0.99
 
 
 def motion_from(
@@ -57,3 +65,54 @@ def motion_from(
     own = grids.onto(mask, mask_affine, mean.shape, affine, **pull) > 0
     within = track(series, mean, affine, mask=own, **widths, n_threads=n_threads)
     return replace(within, matrices=within.matrices @ to_series)
+
+
+def motion_from_sbref(
+    series: np.ndarray,
+    alike: np.ndarray,
+    affine: np.ndarray,
+    sbref: np.ndarray,
+    sbref_affine: np.ndarray,
+    *,
+    bias: np.ndarray,
+    mask: np.ndarray,
+    widths: Mapping[str, float],
+    n_threads: int = 1,
+) -> tuple[Motion, Fit]:
+    """Estimate the motion of a series, told from a single-band reference.
+
+    Parameters
+    ----------
+    series : (x, y, z, t) array
+        Raw magnitudes of the echo that motion is measured on.
+    alike : (x, y, z, t) array
+        Those of the echo of the SBRef: `series` itself, or another echo of the run.
+    affine : (4, 4) array
+        Voxel to world of both series, mm.
+    sbref, bias : (x', y', z') array
+        SBRef, and the receive bias on its grid; see `mebold.hmc.offset.to_reference`.
+    sbref_affine : (4, 4) array
+        Its voxel to world, mm.
+    mask : (x', y', z') bool array
+        Brain on the SBRef.
+    widths, n_threads
+        As in `motion_from`.
+
+    Returns
+    -------
+    motion : Motion
+        Point maps from the SBRef to each volume.
+    fit : Fit
+        Of the mean of `alike` to the SBRef.
+    """
+    mean = robust_mean(alike, affine, fwhm_mm=widths["fwhm_mm"], n_threads=n_threads)
+    grid = {"moving_affine": affine, "reference_affine": sbref_affine, "mask": mask}
+    fit = register(mean, sbref, **grid, **widths)
+    if fit.correlation >= _SAME_CONTRAST and alike is series:
+        options = {"reference_affine": sbref_affine, "mask": mask, "n_threads": n_threads}
+        return track(series, sbref, affine, **options, **widths), fit
+    if fit.correlation < _SAME_CONTRAST:
+        fit = offset.to_reference(mean, affine, sbref, sbref_affine, bias=bias, mask=mask, **widths)
+    known = {"mask": mask, "mask_affine": sbref_affine, "widths": widths, "n_threads": n_threads}
+    own = mean if alike is series else None
+    return motion_from(series, affine, to_series=fit.matrix, mean=own, **known), fit

@@ -202,10 +202,10 @@ class Index:
         found = [run.paths(suffix, part)[position : position + 1] for part in components]
         return [self.path(file) for files in found for file in files]
 
-    def sbref(self, stem: str) -> str | list:
-        """SBRef of the echo of the reference image, or []."""
+    def sbref(self, stem: str, use: str) -> str | list:
+        """SBRef of the echo that a key of `hmc` names, ``echo`` or ``reference_echo``, or []."""
         run = self.runs[stem]
-        row = run.sbref_at(run.echo_position(self.config["hmc"]["reference_echo"]))
+        row = run.sbref_at(run.echo_position(self.config["hmc"][use]))
         return self.path(row["path"]) if row else []
 
     def anatomy(self, sub: str, kind: str) -> str | None:
