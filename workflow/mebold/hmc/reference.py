@@ -6,8 +6,9 @@ that motion is measured on has the contrast of its series, volumes are fitted to
 are fitted to the mean of their own series, and that mean once to the SBRef (`offset`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,76 @@ from mebold.registration.rigid import register
 #: Correlation of an SBRef with the mean of its series from which on least squares may compare them:
 #: 0.998 where both have one contrast, 0.96 where the series is saturated (simulated heads).
 _SAME_CONTRAST = 0.99
+
+
+class Referred(NamedTuple):
+    """Reference image of a run, and the motion told from it.
+
+    Attributes
+    ----------
+    image : (x, y, z) array
+        Reference image.
+    affine : (4, 4) array
+        Its voxel to world, mm.
+    mask : (x, y, z) bool array
+        Brain on it.
+    motion : Motion
+        Point maps from the reference image to each volume.
+    to_series : (4, 4) array
+        Point map from the reference image to the mean of the series, world mm.
+    quality : dict
+        Of that map; empty where the reference image is itself such a mean.
+    """
+
+    image: np.ndarray
+    affine: np.ndarray
+    mask: np.ndarray
+    motion: Motion
+    to_series: np.ndarray
+    quality: dict
+
+
+def refer(
+    series: np.ndarray,
+    other: np.ndarray,
+    affine: np.ndarray,
+    *,
+    sbref: tuple[np.ndarray, np.ndarray] | None,
+    motion_sbref: tuple[np.ndarray, np.ndarray] | None,
+    brain_of: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    bias_of: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    widths: Mapping[str, float],
+    n_threads: int = 1,
+) -> Referred:
+    """Choose the reference image of a run and estimate its motion.
+
+    Parameters
+    ----------
+    series, other : (x, y, z, t) array
+        Raw magnitudes of the echo that motion is measured on and of that of the reference image;
+        not looked at, and may be `series` again, where both echoes have an SBRef.
+    affine : (4, 4) array
+        Voxel to world of both, mm.
+    sbref, motion_sbref : (volume (x, y, z), affine (4, 4)) or None
+        SBRef of the echo of the reference image, and of that which motion is measured on.
+    brain_of, bias_of : callable
+        Given an image and its affine, return its brain mask and its receive bias.
+    widths, n_threads
+        As in `motion_from`.
+    """
+    known = {"widths": widths, "n_threads": n_threads}
+    if sbref is None:
+        image = robust_mean(other, affine, fwhm_mm=widths["fwhm_mm"])
+        mask, still = brain_of(image, affine), np.eye(4)
+        motion = motion_from(
+            series, affine, to_series=still, mask=mask, mask_affine=affine, **known
+        )
+        return Referred(image, affine, mask, motion, still, {})
+    mask, seen = brain_of(*sbref), motion_sbref or sbref
+    alike = series if motion_sbref else other
+    known |= {"mask": mask, "bias": bias_of(*seen)}
+    motion, fit = motion_from_sbref(series, alike, affine, *seen, **known)
+    return Referred(*sbref, mask, motion, fit.matrix, fit.quality)
 
 
 def motion_from(
