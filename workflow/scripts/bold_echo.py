@@ -1,6 +1,6 @@
 """Write one preprocessed echo of a run as NIfTI."""
 
-from mebold.files import images, series, tables
+from mebold.files import images, series, stream, tables
 from mebold.files.metadata import bold_metadata
 from mebold.jobs import sidecar
 from mebold.jobs.script import job
@@ -16,11 +16,5 @@ with job(snakemake):
         SpatialReference=snakemake.params.reference,
     )
     metadata = bold_metadata(run, echoes="single") | tables.read_json(snakemake.input.samples)
-    images.save_volumes(
-        snakemake.output.bold,
-        series.volumes(data, mask),
-        affine,
-        shape=(*mask.shape, data.shape[1]),
-        tr=run["tr_out"],
-        metadata=about(**metadata),
-    )
+    out = snakemake.output.bold
+    stream.save(out, data, mask, affine, tr=run["tr_out"], metadata=about(**metadata))
