@@ -93,8 +93,8 @@ def test_echoes_and_the_reference_image_lie_beside_the_series(finished):
 
 def test_motion_is_told_from_the_reference_image_where_its_own_is_another(finished):
     path = finished / f"out/preproc/sub-01/ses-01/func/{STEM}_run-02_desc-native_motion.json"
-    bridge = np.asarray(tables.read_json(path)["BoldrefToMotionReference"])
+    bridge = np.asarray(tables.read_json(path)["BoldrefToSeries"])
     assert bridge.shape == (4, 4)
     assert not np.array_equal(bridge, np.eye(4))
     plan = (finished / "out/plan.txt").read_text()
-    assert "no SBRef of echo 1: robust mean of its series as the reference" in plan
+    assert "no SBRef of echo 1: motion is measured against the mean of its series" in plan

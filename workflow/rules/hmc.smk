@@ -2,8 +2,6 @@
 
 # Keys of `hmc` that every registration of EPI images uses.
 SMOOTHING = ("fwhm_mm", "fwhm_voxels", "coarse_mm")
-# Keys of `coreg` that tell a doubtful alignment.
-COREG_LIMITS = ("least_correlation", "least_mutual_information", "least_dice")
 
 
 rule hmc:
@@ -36,7 +34,7 @@ rule hmc:
     params:
         run=by(parameters.of_run, "stem", "tr", "hmc_echo", "reference_echo"),
         settings=chosen("hmc", "outlier_mm", *SMOOTHING),
-        limits=chosen("coreg", *COREG_LIMITS),
+        limits=chosen("coreg", "least_correlation"),
         noise_volumes=config["nordic"]["noise_volumes"],
         code=code("hmc_estimate"),
     script:

@@ -28,7 +28,7 @@ with job(snakemake) as log:
     boldref, grid, mask, motion, to_series, quality = reference.refer(
         *echoes, affine, **sbrefs, **known
     )
-    found = doubts.of(quality, params.limits, doubts.COREG)
+    found = doubts.of(quality, params.limits, doubts.SBREF)
     for doubt in found:
         log.warning("reference image and series: %s", doubt)
     centre = record.centre_of(mask, grid)

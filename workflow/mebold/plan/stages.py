@@ -41,6 +41,7 @@ class Context:
     space: str
     medic: bool = False
     reference_echo: int = 2
+    motion_echo: int = 1
     fieldmaps: dict[tuple, set] = field(default_factory=dict)
     labelled: set[str] = field(default_factory=set)
     partners: dict[str, str] = field(default_factory=dict)
@@ -96,10 +97,14 @@ def _hmc(run: Run, context: Context) -> Decision:
         return False, "one volume: no motion"
     if "mag" not in run.bold or not any(row["echo_index"] for row in run.sbref.get("mag", [])):
         return True, "no SBRef: robust mean as the reference"
-    position = run.echo_position(context.reference_echo)
-    if run.sbref_at(position) is None:
-        echo = position + 1
-        return True, f"no SBRef of echo {echo}: robust mean of its series as the reference"
+    notes = (
+        (context.reference_echo, "robust mean of its series as the reference"),
+        (context.motion_echo, "motion is measured against the mean of its series"),
+    )
+    for number, instead in notes:
+        position = run.echo_position(number)
+        if run.sbref_at(position) is None:
+            return True, f"no SBRef of echo {position + 1}: {instead}"
     return True, ""
 
 

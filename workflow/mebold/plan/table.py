@@ -45,8 +45,8 @@ def make_plan(
     config : dict, optional
         Keys of the configuration that decide; all may be absent: ``variants``,
         ``compare_sessions``, ``output.space``, ``design.label_column``, ``design.blank``,
-        ``design.minimum_volumes``, ``nordic.noise_map``, ``hmc.reference_echo``, ``sdc``,
-        ``slice_timing.method``, ``gradient_nonlinearity.warp``, ``ica.minimum_volumes``,
+        ``design.minimum_volumes``, ``nordic.noise_map``, ``hmc.echo``, ``hmc.reference_echo``,
+        ``sdc``, ``slice_timing.method``, ``gradient_nonlinearity.warp``, ``ica.minimum_volumes``,
         ``output.repetition_time_s``, ``output.without_T1w``, ``anat``.
     left_out : iterable of LeftOut, optional
         What is not in the table; gets a row each, of the stage ``left_out``.
@@ -89,7 +89,9 @@ def make_plan(
     context.labelled, context.lacking = _labels(runs, context.label_column)
     run_stages = [*RUN_STAGES]
     context.medic = config.get("sdc") == "medic"
-    context.reference_echo = (config.get("hmc") or {}).get("reference_echo", 2)
+    hmc = config.get("hmc") or {}
+    context.reference_echo = hmc.get("reference_echo", context.reference_echo)
+    context.motion_echo = hmc.get("echo", context.motion_echo)
     if config.get("sdc") in ("dynamic", "medic"):
         run_stages.insert(run_stages.index("fmap") + 1, DYNAMIC)
     if (config.get("gradient_nonlinearity") or {}).get("warp"):

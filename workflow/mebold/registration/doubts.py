@@ -47,6 +47,9 @@ COREG = (
     ),
 )
 
+#: Of the mean of a series with its single-band reference.
+SBREF = COREG[:1]
+
 #: Of the alignment of a T1w image with a template.
 TEMPLATE = (
     Floor(
