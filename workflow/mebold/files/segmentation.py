@@ -13,7 +13,6 @@ LABELS = {
     2: ("White Matter", "WM"),
     3: ("Cerebrospinal Fluid", "CSF"),
 }
-GM, WM, CSF = LABELS
 
 
 def save(path: str | Path, dseg: np.ndarray, affine: np.ndarray, *, metadata: dict) -> None:
