@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mebold.errors import DataError, GridMismatchError, MetadataError
-from mebold.fmap import gre, pepolar, phase
+from mebold.fmap import direct, gre, pepolar, phase
 from mebold.fmap.session import Map
 from mebold.geometry.phase_encoding import opposite
 from mebold.hmc import track
@@ -77,7 +77,8 @@ def estimate(
     by_suffix = {image.row["suffix"]: image for image in images}
     magnitude = _magnitude(images)
     if kind == "fieldmap":
-        return Map(_direct(by_suffix["fieldmap"], magnitude), magnitude, affine)
+        phase_options = {"curvature": curvature, "steepest_hz_mm": steepest_hz_mm}
+        return Map(_direct(by_suffix["fieldmap"], magnitude, **phase_options), magnitude, affine)
     if kind not in ("phasediff", "phases"):
         message = (
             f"{images[0].row['path']}: no field can be made from a fieldmap of the kind {kind!r}; "
@@ -159,17 +160,21 @@ def _magnitude(images: Sequence[Image]) -> np.ndarray:
     return np.mean(volumes, axis=0) if volumes else np.zeros(images[0].data.shape, np.float32)
 
 
-def _direct(image: Image, magnitude: np.ndarray) -> np.ndarray:
-    """Return a field in Hz from one that was stored; voxels that are not finite are filled in."""
+def _direct(image: Image, magnitude: np.ndarray, **options: float) -> np.ndarray:
+    """Return a field in Hz from one that was stored, smoothed where a magnitude shows the noise."""
     finite = np.isfinite(image.data)
     if not finite.any() or np.ptp(image.data[finite]) == 0:
         message = f"{image.row['path']} holds one value only, or none: there is no field in it."
         raise DataError(message)
-    field = gre.field_to_hz(image.data, units=image.row["units"])
+    units, times = image.row["units"], (image.row["echo_time_1"], image.row["echo_time_2"])
+    if magnitude.any():
+        delta = None if None in times or times[0] == times[1] else abs(times[1] - times[0])
+        known = {"units": units, "delta_te_s": delta, "affine": image.affine}
+        return direct.to_hz(image.data, magnitude, **known, **options)
+    field = gre.field_to_hz(image.data, units=units)
     if finite.all():
         return field
-    weight = np.where(finite, np.maximum(magnitude**2, 1e-6 * np.mean(magnitude**2) + 1e-12), 0.0)
-    return gre.regularise(field, weight, finite, affine=image.affine, fwhm_mm=0.0)
+    return gre.regularise(field, finite, finite, affine=image.affine, fwhm_mm=0.0)
 
 
 def echo_times(kind: str, rows: Mapping[str, Mapping]) -> tuple[float, float]:
