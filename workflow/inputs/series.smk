@@ -45,6 +45,11 @@ def samples_of_variant(wildcards):
     return of_run(rules.series.output.samples, wildcards.stem, thermal=thermal)
 
 
+def coverage_of_variant(wildcards):
+    thermal, _ = VARIANTS[variant_of(wildcards.dataset)]
+    return of_run(rules.series.output.coverage, wildcards.stem, thermal=thermal)
+
+
 def group_series(wildcards):
     stems = runs.glm_stems(wildcards.group)
     return [variant_series(stem, variant_of(wildcards.glm)) for stem in stems]

@@ -7,13 +7,17 @@ rule bold_single:
     input:
         store=series_of_variant,
         samples=samples_of_variant,
+        coverage=coverage_of_variant,
         mask=of_subject(rules.grid.output.series_mask),
+        brain=of_subject(rules.grid.output.mask),
         boldref=run_boldref,
         xfm=rules.coreg_run.output.xfm,
         displacement=grid_displacement,
     output:
         bold="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-preproc_bold.nii.gz",
         mask="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-brain_mask.nii.gz",
+        series_mask="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-dilated_mask.nii.gz",
+        coverage="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-coverage_boldmap.nii.gz",
         boldref="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-preproc_boldref.nii.gz",
         figure=report(
             "<out>/{dataset}/{folder}/figures/{stem}_space-<space>_desc-tsnr_bold.png",
@@ -45,6 +49,8 @@ use rule bold_single as bold_optcom with:
     output:
         bold="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-optcom_bold.nii.gz",
         mask="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-brain_mask.nii.gz",
+        series_mask="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-dilated_mask.nii.gz",
+        coverage="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-coverage_boldmap.nii.gz",
         boldref="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-preproc_boldref.nii.gz",
         figure=report(
             "<out>/{dataset}/{folder}/figures/{stem}_space-<space>_desc-tsnr_bold.png",
@@ -61,7 +67,9 @@ use rule bold_single as bold_ica with:
     input:
         store=series_of_variant,
         samples=samples_of_variant,
+        coverage=coverage_of_variant,
         mask=of_subject(rules.grid.output.series_mask),
+        brain=of_subject(rules.grid.output.mask),
         boldref=run_boldref,
         xfm=rules.coreg_run.output.xfm,
         displacement=grid_displacement,
@@ -69,6 +77,8 @@ use rule bold_single as bold_ica with:
     output:
         bold="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-denoised_bold.nii.gz",
         mask="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-brain_mask.nii.gz",
+        series_mask="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-dilated_mask.nii.gz",
+        coverage="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-coverage_boldmap.nii.gz",
         boldref="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-preproc_boldref.nii.gz",
         figure=report(
             "<out>/{dataset}/{folder}/figures/{stem}_space-<space>_desc-tsnr_bold.png",

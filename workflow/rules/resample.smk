@@ -21,6 +21,7 @@ rule series:
     output:
         store=temp("<work>/series/{folder}/{stem}_desc-{thermal}_series.npy"),
         summary="<work>/series/{folder}/{stem}_desc-{thermal}_summary.npz",
+        coverage="<work>/series/{folder}/{stem}_desc-{thermal}_coverage.npy",
         samples="<work>/series/{folder}/{stem}_desc-{thermal}_samples.json",
     log:
         "<logs>/series/{folder}/{stem}_{thermal}.log",

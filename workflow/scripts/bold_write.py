@@ -1,5 +1,7 @@
 """Write a variant's series as the BOLD image that users read."""
 
+import numpy as np
+
 from mebold.compare import quality
 from mebold.confounds import drifts
 from mebold.figures.multiecho import tsnr
@@ -7,7 +9,7 @@ from mebold.figures.style import save
 from mebold.files import images, series, stream, tables, transforms
 from mebold.files.metadata import bold_metadata
 from mebold.geometry import affines, interpolation
-from mebold.jobs import sidecar
+from mebold.jobs import coverage, sidecar
 from mebold.jobs.script import job
 from mebold.multiecho import ica_outcome
 
@@ -33,9 +35,10 @@ with job(snakemake):
     pull = {"matrix": transforms.load_xfm(snakemake.input.xfm)}
     seen = interpolation.resample_volume(*images.load(snakemake.input.boldref), points, **pull)
     images.save(out.boldref, seen.reshape(mask.shape), affine, metadata=about(SkullStripped=False))
-    covered = series.unmask(data.std(axis=1) > 0, mask, fill=False)
-    images.save(out.mask, covered, affine, dtype="uint8", metadata=about(Type="Brain"))
+    share, brain = np.load(snakemake.input.coverage), images.load_mask(snakemake.input.brain)[0]
+    known = {"mask": mask, "brain": brain, "affine": affine, "about": about}
+    measured = coverage.save(out, data, share, **known)
     degree = drifts.degree(data.shape[1], tr=run["tr_out"])
     ratio = series.unmask(quality.tsnr(data, degree=degree), mask)
     title = f"Temporal signal-to-noise ratio, {run['stem']}"
-    save(tsnr(ratio, affine, mask=mask, title=title), out.figure)
+    save(tsnr(ratio, affine, mask=measured, title=title), out.figure)

@@ -57,6 +57,14 @@ def test_metrics_follow_their_definitions():
         assert result.values[name] == pytest.approx(value, rel=1e-4), name
 
 
+def test_voxels_that_a_run_never_saw_have_no_tsnr():
+    tsnr = np.full((5, 40), 30.0)
+    tsnr[1, np.flatnonzero(ROI)[2:]] = 0.0  # most of the ROI lies outside in one run
+    values = evaluate(betas(), tsnr=tsnr).values
+    assert values["tsnr_median_roi"] == 30.0  # 24 with zeros counted
+    assert values["tsnr_median_brain"] == 30.0
+
+
 def test_chunks_do_not_change_the_result():
     data = betas()
     whole, parts = evaluate(data), evaluate(data, chunk_voxels=7)

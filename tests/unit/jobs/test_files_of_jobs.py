@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mebold.files import images, series, tables
-from mebold.jobs import echoes, grid, session
+from mebold.jobs import coverage, echoes, grid, session
 
 AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
 
@@ -28,8 +28,25 @@ def test_a_grid_is_written_with_a_wider_mask_of_the_series(tmp_path, rng):
         "LabelMap": {"1": "GM", "2": "WM", "3": "CSF"}
     }
     assert tables.read_json(tmp_path / "underlay.json") == {"SkullStripped": False}
-    for name in ("mask", "series_mask"):
-        assert tables.read_json(tmp_path / f"{name}.json") == {"Type": "Brain"}
+    assert tables.read_json(tmp_path / "mask.json") == {"Type": "Brain"}
+    assert tables.read_json(tmp_path / "series_mask.json")["Type"] == "ROI"
+
+
+def test_masks_of_a_run_hold_what_it_has_data_of(tmp_path, rng):
+    names = ("mask", "series_mask", "coverage")
+    out = SimpleNamespace(**{name: tmp_path / f"{name}.nii.gz" for name in names})
+    mask, brain = np.zeros((2, 5, 4, 4), bool)
+    mask[1:4, 1, 1], brain[1:3, 1, 1] = True, True
+    data = rng.normal(size=(3, 10))
+    data[0] = 0.0  # a brain voxel that the run never saw, or too seldom
+    known = {"mask": mask, "brain": brain, "affine": AFFINE, "about": dict}
+    measured = coverage.save(out, data, np.array([0.5, 0.9, 1.0]), **known)
+    assert np.argwhere(measured).tolist() == [[2, 1, 1]]
+    np.testing.assert_array_equal(images.load_mask(out.mask)[0], measured)
+    assert np.argwhere(images.load_mask(out.series_mask)[0])[:, 0].tolist() == [2, 3]
+    assert images.load(out.coverage)[0][1:4, 1, 1] == pytest.approx([0.5, 0.9, 1.0])
+    assert tables.read_json(tmp_path / "mask.json")["Type"] == "Brain"
+    assert tables.read_json(tmp_path / "series_mask.json")["Type"] == "ROI"
 
 
 @pytest.mark.parametrize(("wanted", "top"), [("auto", 4096), ([0, 4095], 4095)])

@@ -41,10 +41,13 @@ def placement(rng):
 
 
 def run_it(echoes, placement, **options):
-    options = {"run": RUN, "method": "cubic", **options}
-    return resample_run(
-        echoes, placement, store=lambda shape: np.full(shape, np.nan, np.float32), **options
+    options = {"run": RUN, "method": "cubic", "least_coverage": 0.8, **options}
+    options["store"] = lambda shape: np.full(shape, np.nan, np.float32)
+    data, covered, about = resample_run(echoes, placement, **options)
+    assert about["VoxelsPartlyOutside"] == np.count_nonzero(
+        (covered >= options["least_coverage"]) & (covered < 1)
     )
+    return data, about
 
 
 def coordinates(placement, motion, change=None):
@@ -103,19 +106,40 @@ def test_edge_samples_are_named(placement, rng):
     assert about["SmallestCoverage"] == 1.0
 
 
-def test_voxels_outside_in_some_samples_are_left_out_and_counted(placement, rng):
+def moved_from(placement, first, last):
+    """Return the placement with volumes first..last-1 of the run eight voxels off."""
     motion = placement.motion.copy()
-    motion[3:, :3, 3] += placement.affine[:3, 0] * 8.0  # most of the run lies eight voxels off
-    moved = Placement(**{**vars(placement), "motion": motion})
+    motion[first:last, :3, 3] += placement.affine[:3, 0] * 8.0
+    return replace(placement, motion=motion)
+
+
+def test_voxels_outside_in_most_samples_are_left_out_and_counted(placement, rng):
     echo = rng.uniform(500, 900, (*SHAPE, 8))
+    moved = moved_from(placement, 3, 8)
     data, about = run_it([echo], moved)
     silent = (data[0] == 0).all(axis=1)
     assert 0 < about["VoxelsOutside"] == silent.sum()
-    assert about["VoxelsPartlyOutside"] == 0
     assert (data[0, ~silent] > 0).all()
     _, kept = run_it([echo], moved, least_coverage=0.2)
-    assert kept["VoxelsPartlyOutside"] == about["VoxelsOutside"]
+    assert kept["VoxelsPartlyOutside"] == about["VoxelsOutside"] + about["VoxelsPartlyOutside"]
     assert 0.2 <= kept["SmallestCoverage"] < 1.0
+
+
+@pytest.mark.parametrize("per_volume", [False, True], ids=["static field", "field per volume"])
+def test_one_jump_loses_no_voxel(placement, rng, per_volume):
+    """Samples outside are bridged by a line in time, and all others stay as they are."""
+    echo = np.tile(rng.uniform(500, 900, SHAPE)[..., None], 8) + 30.0 * np.arange(8)
+    if per_volume:
+        placement = replace(placement, change_hz=np.zeros((*SHAPE, 8), np.float32))
+    still, nothing = run_it([echo], placement)
+    assert nothing["BridgedSamples"] == []
+    data, about = run_it([echo], moved_from(placement, 4, 5))
+    assert about["VoxelsOutside"] == 0
+    assert 0 < about["VoxelsPartlyOutside"] < 900
+    assert set(about["BridgedSamples"]) <= {6, 7, 8, 9, 10}
+    others = np.setdiff1d(np.arange(16), [6, 7, 8, 9, 10])
+    np.testing.assert_array_equal(data[..., others], still[..., others])
+    assert (data > 400).all()  # zeros would be the largest signal change of all
 
 
 def test_without_slice_timing_and_field_nothing_but_motion_is_applied(placement, rng):

@@ -254,8 +254,11 @@ def _add_run_metrics(
     per_run = {}
     if tsnr is not None:
         maps = np.atleast_2d(tsnr)
-        per_run["tsnr_median_roi"] = np.median(maps[:, inside], axis=1)
-        per_run["tsnr_median_brain"] = np.median(maps[:, used], axis=1)
+        # 0 is no tSNR: the voxel has no data in that run.
+        maps = np.where(maps > 0, maps, np.nan)
+        for name, voxels in (("tsnr_median_roi", inside), ("tsnr_median_brain", used)):
+            seen = [run[voxels & np.isfinite(run)] for run in maps]
+            per_run[name] = np.array([np.median(run) if run.size else np.nan for run in seen])
     if fwhm is not None:
         per_run["smoothness_fwhm"] = np.atleast_1d(np.asarray(fwhm, float))
     for name, value in per_run.items():

@@ -65,6 +65,11 @@ _IGNORED = (
         ("glmsingle", "comparison"),
     ),
     ("*_boldmap.*", "maps about a series: noise level, removed components, residual", ("nordic",)),
+    (
+        "*_desc-coverage_boldmap.*",
+        "share of the samples inside the field of view",
+        ("preproc-", "tedana"),
+    ),
     ("*_desc-nordic_bold.json", "parameters of the thermal noise removal", ("nordic",)),
     ("*_boldref.*", "reference images of BOLD runs", ("preproc", "tedana")),
     ("*_space-boldref_*", "grid, masks and maps of the output space", ("preproc",)),

@@ -41,5 +41,6 @@ def save(
     brain = {"dtype": "uint8", "metadata": about(Type="Brain")}
     images.save(out.underlay, image, affine, metadata=about(SkullStripped=False))
     images.save(out.mask, mask, affine, **brain)
-    images.save(out.series_mask, wider, affine, **brain)
+    described = about(Type="ROI", Description=f"The brain mask grown by {dilation} voxels.")
+    images.save(out.series_mask, wider, affine, dtype="uint8", metadata=described)
     segmentation.save(out.dseg, tissue, affine, metadata=about())

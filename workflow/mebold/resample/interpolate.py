@@ -176,14 +176,47 @@ def coverage(
         1 where the point is inside in every volume.
     """
     mapping = PointMap(affine, points, motion, to_boldref, field_hz, direction, readout_s, warp_mm)
-    n_volumes = max(1, 0 if motion is None else len(motion), len(mapping.shifts))
     count = np.zeros(mapping.n_points, np.int32)
-    rimmed = tuple(n + 2 * RIM for n in shape[:3])
+    n_volumes = _n_volumes(mapping)
     for t in range(n_volumes):
-        bspline_sampling.count_inside(
-            mapping.base, mapping.matrix(t), mapping.along, mapping.shift(t), rimmed, count
-        )
+        _count_inside(mapping, shape, t, count)
     return count.astype(np.float32) / np.float32(n_volumes)
+
+
+def inside(
+    shape: tuple[int, ...], affine: np.ndarray, points: np.ndarray, **chain: object
+) -> np.ndarray:
+    """Tell in which volumes each point lies inside the field of view.
+
+    Parameters
+    ----------
+    shape, affine, points, **chain
+        As in `coverage`.
+
+    Returns
+    -------
+    ndarray, shape (V, t), bool
+    """
+    names = ("motion", "to_boldref", "field_hz", "direction", "readout_s", "warp_mm")
+    mapping = PointMap(affine, points, *(chain.get(name) for name in names))
+    counts = np.zeros((_n_volumes(mapping), mapping.n_points), np.int32)
+    for t, count in enumerate(counts):
+        _count_inside(mapping, shape, t, count)
+    return counts.T > 0
+
+
+def _n_volumes(mapping: PointMap) -> int:
+    """Return the number of volumes that a map differs between, at least one."""
+    motion = 0 if mapping.motion is None else len(mapping.motion)
+    return max(1, motion, len(mapping.shifts))
+
+
+def _count_inside(mapping: PointMap, shape: tuple[int, ...], t: int, count: np.ndarray) -> None:
+    """Add 1 to count (V,) where a point lies in the field of view of volume t."""
+    rimmed = tuple(n + 2 * RIM for n in shape[:3])
+    bspline_sampling.count_inside(
+        mapping.base, mapping.matrix(t), mapping.along, mapping.shift(t), rimmed, count
+    )
 
 
 def field_at_points(

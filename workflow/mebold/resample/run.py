@@ -7,7 +7,10 @@ import numpy as np
 
 from mebold.geometry import affines, displacement, interpolation, phase_encoding
 from mebold.hmc import path
-from mebold.resample import interpolate, slice_clock, slice_timing
+from mebold.resample import gaps, interpolate, slice_clock, slice_timing
+
+#: What the composed map holds for every point.
+_PER_POINT = ("field_hz", "warp_mm")
 
 
 @dataclass(frozen=True)
@@ -113,9 +116,9 @@ def resample_run(
     run: dict,
     method: str,
     store,
-    least_coverage: float = 1.0,
+    least_coverage: float,
     n_threads: int = 1,
-) -> tuple[np.ndarray, dict]:
+) -> tuple[np.ndarray, np.ndarray, dict]:
     """Bring all echoes of a run onto the output grid: once in time, once in space.
 
     Parameters
@@ -131,18 +134,21 @@ def resample_run(
     store : callable
         Given the shape (E, V, T), returns the float32 array to fill.
     least_coverage : float
-        Voxels inside the field of view in a smaller share of the samples are 0 throughout: a
-        series with gaps would pass for signal.
+        Voxels inside the field of view in a smaller share of the samples are 0 throughout: most
+        of their series would be made up. In the others, samples outside are bridged (`gaps`).
     n_threads : int
 
     Returns
     -------
     data : (E, V, T) float32 array
         What `store` returned.
+    covered : (V,) float32 array
+        Share of the samples in which each voxel lies inside the field of view.
     about : dict
         ``EdgeSamples``: output samples (from 0) that rest on repeated first or last volumes;
         ``VoxelsOutside``: voxels set to 0; ``VoxelsPartlyOutside``: voxels kept although they are
-        outside in some samples; ``SmallestCoverage``: smallest share of the kept voxels;
+        outside in some samples; ``BridgedSamples``: the samples in which one of these is;
+        ``SmallestCoverage``: smallest share of the kept voxels; ``LeastCoverage``: the limit;
         ``IntensityCorrectedForDistortion`` and ``NonlinearGradientCorrection``: true, and only
         there when that was done.
     """
@@ -176,15 +182,21 @@ def resample_run(
     covered = interpolate.coverage(shape, *where, **chain)
     kept = covered >= least_coverage
     data[:, ~kept] = 0.0
+    partly = np.flatnonzero(kept & (covered < 1.0))
+    own = {k: v[partly] for k, v in chain.items() if k in _PER_POINT and v is not None}
+    there = interpolate.inside(shape, where[0], where[1][partly], **(chain | own))
+    data[:, partly] = gaps.bridge(data[:, partly], there)
     edges = slice_timing.edge_samples(offsets, n_volumes=len(placement.motion), **timing)
     about = {
         "EdgeSamples": np.flatnonzero(edges).tolist(),
         "VoxelsOutside": int((~kept).sum()),
-        "VoxelsPartlyOutside": int((covered[kept] < 1.0).sum()),
+        "VoxelsPartlyOutside": len(partly),
+        "BridgedSamples": np.flatnonzero(~there.all(axis=0)).tolist(),
         "SmallestCoverage": float(covered[kept].min()) if kept.any() else None,
+        "LeastCoverage": least_coverage,
     }
     if placement.jacobian is not None:
         about["IntensityCorrectedForDistortion"] = True
     if placement.warp_mm is not None:
         about["NonlinearGradientCorrection"] = True
-    return data, about
+    return data, covered, about

@@ -1,0 +1,54 @@
+"""What a run saw of the output grid: its masks, and how long it saw each voxel."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from mebold.files import images, series
+
+_BRAIN = "Brain voxels in which the run has data."
+_DILATED = "All voxels of the series in which the run has data: brain, grown by a rim."
+_SHARE = "Share of the samples in which the voxel was inside the field of view."
+
+
+def save(
+    out: object,
+    data: np.ndarray,
+    share: np.ndarray,
+    *,
+    mask: np.ndarray,
+    brain: np.ndarray,
+    affine: np.ndarray,
+    about: Callable[..., dict],
+) -> np.ndarray:
+    """Write the masks of a run and the coverage of its voxels.
+
+    Parameters
+    ----------
+    out : object
+        Paths by the names ``mask``, ``series_mask`` and ``coverage``.
+    data : (V, T) array
+        Series in the voxels of `mask`, in C order; constant where there are no data.
+    share : (V,) array
+        From `mebold.resample.run.resample_run`.
+    mask, brain : (x, y, z) bool array
+        Voxels of the series, and those of the brain.
+    affine : (4, 4) array
+        Voxel to world of both, mm.
+    about : callable
+        Takes keys, returns the sidecar of one file; see `mebold.jobs.sidecar.Sidecar`.
+
+    Returns
+    -------
+    (x, y, z) bool array
+        Brain voxels with data.
+    """
+    covered = series.unmask(data.std(axis=1) > 0, mask, fill=False)
+    measured = covered & brain
+    whole = {"dtype": "uint8"}
+    described = about(Type="Brain", Description=_BRAIN)
+    images.save(out.mask, measured, affine, **whole, metadata=described)
+    described = about(Type="ROI", Description=_DILATED)
+    images.save(out.series_mask, covered, affine, **whole, metadata=described)
+    series.save_map(out.coverage, share, mask, affine, metadata=about(Description=_SHARE))
+    return measured
