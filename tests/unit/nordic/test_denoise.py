@@ -8,6 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from mebold.errors import ConfigError, DataError, GridMismatchError
 from mebold.nordic.denoise import nordic, shared_gfactor
@@ -289,6 +290,28 @@ def test_simulated_threshold_is_seeded(truth, denoised):
     ]
     assert found[0] == found[1] != found[2]
     assert found[0] == pytest.approx(denoised.threshold, rel=0.01)
+
+
+def test_fluctuations_beside_a_background_of_zeros_stay_as_those_inside():
+    """Patches at the edge of a head have fewer rows, and less noise, than those within."""
+    rng, n = np.random.default_rng(0), 50
+    x, y, z = np.meshgrid(*(np.linspace(-1.2, 1.2, k) for k in (32, 32, 18)), indexing="ij")
+    radius = np.sqrt(x**2 + y**2 + z**2)
+    head = radius < 1
+    maps = rng.normal(size=(4, *head.shape))
+    maps = np.stack([ndimage.gaussian_filter(m, 2.5) for m in maps])
+    courses = rng.normal(size=(4, n))
+    change = 5.0 * np.tensordot(maps / maps.std(), courses, axes=(0, 0))
+    noise = 20.0 * (rng.normal(size=change.shape) + 1j * rng.normal(size=change.shape))
+    data = (1000.0 + change + noise) * np.exp(2j * np.pi * x)[..., None] * head[..., None]
+    result = nordic(np.abs(data), np.angle(data))
+    found = (complex_of(result) * np.exp(-2j * np.pi * x)[..., None]).real
+    kept = []
+    for part in (radius < 0.6, head & (radius > 0.85)):
+        true = change[part] - change[part].mean(axis=1, keepdims=True)
+        kept.append((true * found[part]).sum() / (true**2).sum())
+    assert kept[0] > 0.5
+    assert kept[1] > 0.85 * kept[0]  # 0.7 with the threshold of a full patch
 
 
 def test_values_that_are_not_finite_become_zero(truth):

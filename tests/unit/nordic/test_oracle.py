@@ -11,6 +11,7 @@ import pytest
 
 from mebold.nordic.denoise import nordic
 from mebold.nordic.patches import automatic_kernel
+from mebold.nordic.rank import noise_edge
 
 SHAPE = (17, 18, 8)
 SIGMA = 20.0
@@ -160,7 +161,9 @@ def plain_nordic(magnitude, phase, threshold, kernel, s):
 
     def denoise(patch):
         left, singular, right = np.linalg.svd(patch, full_matrices=False)
-        kept = (singular >= threshold).sum()
+        filled = (patch != 0).any(axis=1).sum()
+        share = 1.0 if s.compat or not filled else noise_edge(filled, n) / noise_edge(len(patch), n)
+        kept = (singular >= threshold * share).sum()
         if s.method == "mppca":
             empty = (patch.sum(1) == 0).sum()
             kept = first_noise_component(singular, empty, *patch.shape)[0]
@@ -191,6 +194,7 @@ CASES = {
     "short": {"n": 5},
     "long": {"n": 40, "gfactor_volumes": 30},
     "empty border": {"empty": 2},
+    "empty border, its own threshold": {"empty": 2, "compat": False},
     "empty patches": {"shape": (14, 34, 7), "empty": 10, "compat": False},
     "Marchenko-Pastur": {"method": "mppca"},
     "Marchenko-Pastur, empty patches": {"shape": (14, 24, 7), "empty": 6, "method": "mppca"},

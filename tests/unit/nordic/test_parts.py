@@ -99,7 +99,9 @@ def test_projector_keeps_the_largest_components(kept, real):
     edges = np.concatenate([[2 * singular[0]], singular, [0]])
     threshold = (edges[kept] + edges[kept + 1]) / 2
     gram = (data.conj().T @ data).T[None]
-    result = decompose(np.ascontiguousarray(gram), np.array([40]), Rule(10, 40, threshold))
+    result = decompose(
+        np.ascontiguousarray(gram), np.array([40]), Rule(10, 40, threshold, by_filled_rows=True)
+    )
     expected = (left[:, :kept] * singular[:kept]) @ right[:kept]
     np.testing.assert_allclose(data @ result.projectors[0], expected, atol=1e-5)
     assert result.components_removed[0] == 10 - kept

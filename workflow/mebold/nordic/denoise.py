@@ -83,13 +83,15 @@ def nordic(
         Noise map to use instead of an estimate, convention of `NordicResult.gfactor`; 0 and
         values that are not finite are replaced by the median.
     threshold : float or None
-        On the singular values of data divided by the g-factor; None computes it.
+        On the singular values of data divided by the g-factor, for a patch without empty voxels
+        (fewer rows have less noise, and a lower one); None computes it.
     phase_range : (low, high), "radians" or None
         Phase values at -pi and +pi; None takes smallest and largest value of the series.
     compat : bool
         Reproduce known faults of the reference program: last row along x lost, sign flips with
         temporal_phase 0 and 3, g-factor values below 1 replaced when there are empty patches,
-        empty voxels filled with noise, noise level from one volume only.
+        empty voxels filled with noise, the threshold of a full patch in partly empty ones, noise
+        level from one volume only.
     seed : int
         Of `threshold_draws` and of the noise in empty voxels.
     n_threads : int
@@ -158,7 +160,7 @@ def nordic(
             edge = noise_edge(rows, n_volumes, draws=threshold_draws, seed=seed)
             threshold = factor_error * level * math.sqrt(len(run.parts)) * edge
         run.divide(seed)
-        maps = run.denoise(axes, Rule(n_volumes, rows, threshold))
+        maps = run.denoise(axes, Rule(n_volumes, rows, threshold, by_filled_rows=not compat))
         run.restore(with_phase=with_phase)
     threshold = math.nan if threshold is None else float(threshold)
     trim = trim_noise_volumes

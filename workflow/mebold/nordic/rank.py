@@ -17,6 +17,7 @@ from mebold.nordic.grams import Tridiagonal
 _TRACY_WIDOM_MEAN = -1.2065335745820
 
 
+@functools.lru_cache(maxsize=4096)
 def noise_edge(rows: int, columns: int, *, draws: int = 0, seed: int = 0) -> float:
     """Mean of the largest singular value of a real standard normal matrix.
 
@@ -117,11 +118,15 @@ class Rule:
     threshold : float or None
         Components with a smaller singular value are removed; None takes the
         Marchenko-Pastur rule.
+    by_filled_rows : bool
+        The threshold is that of a patch without empty voxels; beside a background of zeros it is
+        lowered to the edge of the noise in the rows that a patch really has.
     """
 
     columns: int
     rows: int
     threshold: float | None
+    by_filled_rows: bool
 
     def n_kept(self, eigenvalues: np.ndarray, filled_rows: np.ndarray) -> np.ndarray:
         """Count the components that stay, from (patches, n) descending eigenvalues."""
@@ -129,7 +134,11 @@ class Rule:
             return marchenko_pastur(eigenvalues, filled_rows, self.columns)[0]
         if self.threshold <= 0:
             return np.full(len(eigenvalues), self.columns)
-        return (eigenvalues >= self.threshold**2).sum(axis=1)
+        limits = np.full(len(eigenvalues), self.threshold)
+        if self.by_filled_rows:
+            whole = noise_edge(self.rows, self.columns)
+            limits *= [noise_edge(int(rows), self.columns) / whole for rows in filled_rows]
+        return (eigenvalues >= limits[:, None] ** 2).sum(axis=1)
 
 
 @dataclass
