@@ -28,6 +28,7 @@ pathvars:
     benchmarks=str(Path(config["output_dir"], "work", "benchmarks")),
     space=runs.space,
     anchor=runs.anchor,
+    template=str(runs.template),
 
 
 include: "workflow/inputs/raw.smk"
@@ -43,6 +44,13 @@ include: "workflow/rules/sdc_dynamic.smk"
 include: "workflow/rules/gradunwarp.smk"
 include: "workflow/rules/nordic.smk"
 include: "workflow/rules/coreg.smk"
+
+
+if runs.template:
+
+    include: "workflow/rules/template.smk"
+
+
 include: f"workflow/rules/grid_{runs.grid_kind}.smk"
 include: "workflow/rules/resample.smk"
 include: "workflow/rules/multiecho.smk"
@@ -50,6 +58,13 @@ include: "workflow/rules/bold.smk"
 include: "workflow/rules/confounds.smk"
 include: "workflow/rules/singletrial.smk"
 include: "workflow/rules/noiseceiling.smk"
+
+
+if runs.template and runs.grid_kind == "T1w":
+
+    include: "workflow/rules/template_maps.smk"
+
+
 include: "workflow/rules/compare.smk"
 include: "workflow/rules/rois.smk"
 

@@ -51,8 +51,9 @@ try:
             transforms.check_displacement(config["gradient_nonlinearity"]["warp"])
         for notice in found.notices():
             logger.warning(notice)
-    spatial_reference = metadata.spatial_reference_of(
-        runs.space, config["template"]["image"]
+    spatial_reference, template_reference = (
+        metadata.spatial_reference_of(space, config["template"]["image"])
+        for space in (runs.space, runs.template)
     )
 except MeboldError as error:
     raise WorkflowError(str(error)) from None

@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 from snakemake_runner import job_counts, snakemake
 
+from mebold.anat import mni
 from mebold.files import images, tables
+from mebold.geometry import grids
 from mebold.phantom import check, dataset
 from mebold.phantom.spec import make_spec
 
@@ -25,7 +27,8 @@ CONFIG = {
     "write_bold": '["standardSingle","standardIca"]',
     "compare": "{n_bootstrap: 200}",
     "ica": "{minimum_volumes: 500}",
-    "output": "{repetition_time_s: 1.0}",
+    "output": "{repetition_time_s: 1.0, maps_space: MNI152NLin2009aSym}",
+    "template": "{registration_mm: 4}",
 }
 FIT = "glmsingle-tedana/sub-01/ses-01/func/sub-01_ses-01_task-images"
 
@@ -61,7 +64,12 @@ def test_second_run_does_nothing(finished):
 @pytest.mark.parametrize(
     ("key", "value", "kept", "again"),
     [
-        ("output", "{repetition_time_s: 1.5}", {"hmc", "nordic", "sdc", "coreg_run"}, {"series"}),
+        (
+            "output",
+            "{repetition_time_s: 1.5, maps_space: MNI152NLin2009aSym}",
+            {"hmc", "nordic", "sdc", "coreg_run"},
+            {"series"},
+        ),
         ("coreg", "{least_dice: 0.5}", {"hmc", "nordic", "sdc", "anat"}, {"coreg_run"}),
         ("hmc", "{outlier_mm: 0.9}", {"fmap", "anat"}, {"hmc"}),
     ],
@@ -125,6 +133,23 @@ def test_readers_find_what_the_published_client_reads(finished):
         values = images.load(image)[0]
         assert values.min() >= 0
         assert values.max() <= 100
+
+
+def test_maps_lie_in_the_brain_of_the_template_too(finished):
+    maps, affine = mni.load_template(1.0)
+    name = "glmsingle-tedana/sub-01/sub-01_task-images_space-{}_stat-rsquare_desc-R2mean_statmap"
+    own, there = (
+        images.load(finished / f"out/{name.format(space)}.nii.gz")
+        for space in ("T1w", "MNI152NLin2009aSym")
+    )
+    assert np.median(there[0][there[0] > 0]) == pytest.approx(
+        np.median(own[0][own[0] > 0]), rel=0.25
+    )
+    brain = grids.onto(maps["brain"], affine, there[0].shape, there[1]) > 0.5
+    assert np.mean(there[0][brain] > 0) > 0.85  # the field of view ends in the cerebellum
+    assert np.mean(brain[there[0] > 0]) > 0.75  # and the mask is grown by a voxel
+    about = tables.read_json(finished / f"out/{name.format('MNI152NLin2009aSym')}.json")
+    assert "MNI152NLin2009aSym" in about["SpatialReference"]
 
 
 def test_preprocessed_bold_says_what_it_is(finished):

@@ -148,6 +148,14 @@ def test_later_sessions_cost_only_the_primary_variant(tmp_path):
     assert total == 29
 
 
+def test_maps_in_a_template_cost_its_alignment_and_a_job_each(tmp_path):
+    plain = dry_run(tmp_path)
+    both = dry_run(tmp_path, output="{maps_space: MNI152NLin2009aSym}")
+    added = {k: both[k] - plain.get(k, 0) for k in both if both[k] != plain.get(k, 0)}
+    # Of each of six fits R2, ridge fractions and three maps of the ceiling; six of the subject.
+    assert added == {"template": 1, "template_maps": 36, "total": 37}
+
+
 def test_echoes_are_written_on_request_once_per_level(tmp_path):
     plain = dry_run(tmp_path)
     echoes = dry_run(tmp_path, write_echoes="true")

@@ -1,10 +1,13 @@
 """What the target rules ask for, as the plan decides."""
 
+# Maps of a session that are taken to a template as well.
+FIT_MAPS, CEILING_MAPS = ("r2", "fracridge"), ("nc", "between", "ncsnr")
+
 
 def anatomy_targets(wildcards):
     subjects = [sub for sub in runs.subjects if runs.anatomy(sub, "T1w")]
     targets = collect(rules.anat.output, sub=subjects)
-    if runs.grid_kind == "template":
+    if runs.template:
         targets += collect(rules.template.output, sub=subjects)
     return targets
 
@@ -34,14 +37,17 @@ def preprocessing_targets(wildcards):
 
 def single_trial_targets(wildcards):
     """Noise ceilings and ROI tables where images repeat, betas where they do not."""
-    targets = []
+    targets, maps = [], []
     for group in runs.groups():
         names = [datasets(variant)[1] for variant in products.variants(group)]
-        folder = runs.group_folder(group)
+        of_group = {"glm": names, "group": group, "folder": runs.group_folder(group)}
         last = rules.singletrial.output.betas
+        maps += collect([rules.singletrial.output[m] for m in FIT_MAPS], **of_group)
         if group in runs.planned["noiseceiling"]:
             last = rules.noiseceiling_session.output.nc
-        targets += expand(last, glm=names, group=group, folder=folder)
+            made = rules.noiseceiling_session.output
+            maps += collect([made[m] for m in CEILING_MAPS], **of_group)
+        targets += expand(last, **of_group)
     for subtask, groups in runs.subject_tasks().items():
         if not runs.planned["across_sessions"].intersection(groups):
             continue
@@ -50,8 +56,20 @@ def single_trial_targets(wildcards):
         targets += expand(
             rules.noiseceiling_subject.output.summary, glm=primary, **names
         )
+        made = rules.noiseceiling_subject.output
+        maps += collect(
+            [*made.groups, made.between, made.ncsnr, made.r2mean], glm=primary, **names
+        )
         targets += expand(rules.rois.output.table, **names)
-    return targets
+    return targets + in_template(maps)
+
+
+def in_template(maps):
+    """Names of maps in the template that `output.maps_space` asks for; none without."""
+    if not config["output"]["maps_space"]:
+        return []
+    ends = f"_space-{runs.space}_", f"_space-{runs.template}_"
+    return [path.replace(*ends) for path in maps]
 
 
 def comparison_targets(wildcards):

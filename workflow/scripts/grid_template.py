@@ -2,21 +2,15 @@
 
 import numpy as np
 
-from mebold.anat import mni, output_grid
+from mebold.anat import output_grid
 from mebold.files import images, transforms
 from mebold.geometry import affines, displacement
-from mebold.jobs import grid, sidecar
+from mebold.jobs import grid, sidecar, template_grid
 from mebold.jobs.script import job
 
 with job(snakemake):
     files, voxel_mm = snakemake.input, float(snakemake.params.voxel_mm)
-    if files.get("template"):
-        header = images.load_header(files.template)
-        whole, whole_affine = header.shape[:3], header.affine
-    else:
-        maps, whole_affine = mni.load_template(1.0)
-        whole = maps["t1"].shape
-    shape, grid_affine = affines.rescaled_grid(whole, whole_affine, voxel_mm)
+    shape, grid_affine = template_grid.of(files, voxel_mm)
     points = affines.grid_points(shape, grid_affine)
     to_t1w = displacement.at_points(*transforms.load_displacement(files.to_t1w), points).astype(
         np.float32

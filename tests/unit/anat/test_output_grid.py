@@ -61,3 +61,13 @@ def test_an_anatomy_is_pulled_through_the_inverse_of_its_matrix(boldref):
     assert (mask & expected).sum() / (mask | expected).sum() > 0.7
     assert set(np.unique(tissue)) == {0, 2}
     assert (mask & (tissue == 2)).sum() > 0.8 * mask.sum()
+
+
+def test_maps_are_read_from_the_voxels_of_their_mask_alone():
+    values = np.full(SHAPE, 1e6, np.float32)  # meaningless outside
+    mask = np.zeros(SHAPE, bool)
+    mask[4:9, 3:8, 2:7] = True
+    values[mask] = 5.0 + np.argwhere(mask)[:, 0]
+    points = affines.apply(AFFINE, np.array([[6.5, 5, 4], [8.3, 5, 4], [8.7, 5, 4], [1, 1, 1]]))
+    found = output_grid.masked_at(values, mask, AFFINE, points=points)
+    np.testing.assert_allclose(found, [11.5, 13.0, 0.0, 0.0], atol=1e-4)

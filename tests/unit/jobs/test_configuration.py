@@ -89,3 +89,18 @@ def test_an_output_that_cannot_be_written_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(configuration.os, "access", lambda *_: False)
     with pytest.raises(ConfigError, match=r"nothing can be written to .*sealed is read-only"):
         completed(paths)
+
+
+@pytest.mark.parametrize(
+    ("output", "says"),
+    [
+        ({"maps_space": "T1w"}, "T1w is no template"),
+        ({"maps_space": "MNI152NLin2009aSym", "space": "boldref"}, "has to be T1w"),
+        ({"maps_space": "MNI152Nlin2009asym"}, "did you mean MNI152NLin2009aSym"),
+    ],
+)
+def test_maps_in_a_second_space_need_a_template_and_the_t1w(output, says):
+    with pytest.raises(ConfigError, match=r"output\.maps_space.*" + says):
+        completed({**BASE, "output": output})
+    good = {"maps_space": "MNI152NLin2009aSym", "space": "T1w"}
+    assert completed({**BASE, "output": good})["output"]["maps_space"] == "MNI152NLin2009aSym"

@@ -49,6 +49,32 @@ def from_t1w(
     return image, share > 0.5, tissue
 
 
+def masked_at(
+    values: np.ndarray, mask: np.ndarray, affine: np.ndarray, *, points: np.ndarray
+) -> np.ndarray:
+    """Read a map at points, linear between the voxels of its mask alone.
+
+    Parameters
+    ----------
+    values : (x, y, z) array
+        Meaningless outside the mask.
+    mask : (x, y, z) bool array
+    affine : (4, 4) array
+        Voxel to world of both, mm.
+    points : (V, 3) array
+        World mm.
+
+    Returns
+    -------
+    (V,) float32 array
+        0 where most of what is read lies outside the mask.
+    """
+    inside = mask.astype(np.float32)
+    share = interpolation.resample_volume(inside, affine, points, order=1)
+    total = interpolation.resample_volume(values * inside, affine, points, order=1)
+    return np.where(share > 0.5, total / np.maximum(share, 0.5), 0.0).astype(np.float32)
+
+
 def dilated(mask: np.ndarray, steps: int) -> np.ndarray:
     """Grow a mask (x, y, z) by voxels over their faces; 0 steps leave it as it is."""
     return ndimage.binary_dilation(mask, iterations=steps) if steps else mask

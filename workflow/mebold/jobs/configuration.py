@@ -134,7 +134,8 @@ def _cross_check(config: dict) -> None:
         return
     _check_folders(config["bids_dir"], config["output_dir"])
     _check_noise_map(config["nordic"]["noise_map"])
-    _check_template(config["output"]["space"], config["template"])
+    _check_template("output.space", config["output"]["space"], config["template"])
+    _check_maps_space(config)
     _check_file("gradient_nonlinearity.warp", config["gradient_nonlinearity"]["warp"])
     baseline = config["compare"]["baseline"]
     compared = config["variants"]
@@ -192,11 +193,32 @@ def _check_file(key: str, path: str | None) -> None:
         raise ConfigError(message)
 
 
-def _check_template(space: str, template: dict) -> None:
+def _check_maps_space(config: dict) -> None:
+    """Refuse maps in a second space that is no template, or beside a space that is not T1w."""
+    label, space = config["output"]["maps_space"], config["output"]["space"]
+    if label is None:
+        return
+    key = "output.maps_space"
+    if space not in ("auto", "T1w"):
+        message = (
+            f"Configuration key `{key}`: {label} is given with `output.space` {space}; maps are "
+            "taken to a template from the T1w, so `output.space` has to be T1w (or auto)."
+        )
+        raise ConfigError(message)
+    if label in ("auto", "T1w", "boldref"):
+        message = (
+            f"Configuration key `{key}`: {label} is no template; accepted are "
+            f"{_SPACES_WITHOUT_FILES[-1]}, the label of the files in `template`, or null."
+        )
+        raise ConfigError(message)
+    _check_template(key, label, config["template"])
+
+
+def _check_template(key: str, space: str, template: dict) -> None:
     """Refuse an output space whose template is not at hand."""
-    for key in ("image", "mask"):
-        _check_file(f"template.{key}", template[key])
-    given = [key for key in ("image", "mask") if template[key]]
+    for name in ("image", "mask"):
+        _check_file(f"template.{name}", template[name])
+    given = [name for name in ("image", "mask") if template[name]]
     if len(given) == 1:
         message = (
             f"Configuration key `template.{given[0]}` is given alone: an image and the mask of its "
@@ -207,7 +229,7 @@ def _check_template(space: str, template: dict) -> None:
         return
     close = [known for known in _SPACES_WITHOUT_FILES if known.lower() == space.lower()]
     message = (
-        f"Configuration key `output.space`: {space!r} is none of "
+        f"Configuration key `{key}`: {space!r} is none of "
         f"{', '.join(_SPACES_WITHOUT_FILES)}"
         + (f" (did you mean {close[0]}?)" if close else "")
         + ". For another template give local files in `template.image` (T1-weighted) and "

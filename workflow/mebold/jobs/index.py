@@ -103,6 +103,13 @@ class Index:
         return self.space if self.space in ("T1w", "boldref") else "template"
 
     @property
+    def template(self) -> str | None:
+        """Label of the template that T1w images are aligned with; None where nothing is."""
+        if self.grid_kind == "template":
+            return self.space
+        return self.config["output"]["maps_space"] if self.space == "T1w" else None
+
+    @property
     def anchor(self) -> str:
         """Frame that the alignment of every run leads to, as in the names of transforms."""
         return "subjectBoldref" if self.space == "boldref" else "T1w"
