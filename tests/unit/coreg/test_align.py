@@ -5,11 +5,11 @@ import pytest
 from synthetic_head import epi_contrast, make_scene
 
 from mebold.anat import mni
-from mebold.coreg.align import boldref_to_t1w, starts
+from mebold.coreg.align import boldref_to_t1w
 from mebold.errors import DataError
 from mebold.files import tables
 from mebold.geometry import affines, grids
-from mebold.registration import similarity
+from mebold.registration import similarity, unlike
 
 
 def align(scene, **options):
@@ -66,9 +66,14 @@ def test_one_seed_gives_one_result_and_refusal_keeps_the_start(scene, aligned):
 def test_far_apart_scanner_coordinates_start_from_the_mask_centres(scene):
     far = np.eye(4)
     far[:3, 3] = [0.0, 60.0, -80.0]
-    found = starts(
-        (None, scene.t1w_affine, None, scene.t1w_mask), scene.epi_mask, far @ scene.epi_affine
-    )
+    centres = [
+        affines.apply(grid, np.argwhere(mask).mean(axis=0))
+        for grid, mask in (
+            (scene.t1w_affine, scene.t1w_mask),
+            (far @ scene.epi_affine, scene.epi_mask),
+        )
+    ]
+    found = unlike.starts(*centres)
     errors = [affines.displacements(s, far @ scene.truth, np.zeros((1, 3)))[0] for s in found]
     assert errors[0] > 80.0
     assert errors[1] < 15.0

@@ -1,6 +1,5 @@
 """Rigid alignment of an EPI reference with the T1-weighted anatomy."""
 
-import itertools
 import logging
 
 import numpy as np
@@ -9,7 +8,7 @@ from mebold.anat.bias import bias_correct
 from mebold.coreg import agreement, bbr
 from mebold.errors import DataError
 from mebold.geometry import affines, grids, masks
-from mebold.registration import ants
+from mebold.registration import ants, unlike
 from mebold.registration.ants import Stage
 
 logger = logging.getLogger(__name__)
@@ -17,7 +16,6 @@ logger = logging.getLogger(__name__)
 _SEED = 1
 _BOUNDARY_POINTS = 40_000
 _BBR_DISTANCE_MM = 1.2
-_TURN_RAD = np.deg2rad(20.0)
 _STAGES = (
     Stage("Rigid", (4, 2), (6.0, 3.0), (200, 100), 1.0),
     Stage("Rigid", (1,), (0.0,), (100,), 0.5),
@@ -106,7 +104,7 @@ def boldref_to_t1w(
     epi = bias_correct(boldref, boldref_affine, masks.dilated(boldref_mask, boldref_affine, 3.0))
     fixed = agreement.working_t1w(t1w, t1w_affine, t1w_mask, boldref_affine)
     moving = agreement.dim_outside(epi, boldref_affine, boldref_mask)
-    score = agreement.scorer(fixed, moving, boldref_affine)
+    score = unlike.scorer(fixed[:3], moving, boldref_affine)
     boundary = None
     if wm_probability is not None:
         boundary = bbr.white_matter_boundary(
@@ -134,24 +132,9 @@ def boldref_to_t1w(
         )
     qc["mutual_information_initial"] = score(np.eye(4))
     qc["mutual_information"] = score(matrix)
-    qc["mutual_information_nearby"] = max(
-        score(matrix @ step) for step in agreement.neighbours(fixed)
-    )
+    qc["mutual_information_nearby"] = unlike.nearby(score, matrix, fixed[1], fixed[3])
     qc.update(agreement.overlap_of(matrix, t1w_mask, t1w_affine, boldref_mask, boldref_affine))
-    return matrix, qc | agreement.movement(matrix, brain)
-
-
-def starts(
-    fixed: tuple[np.ndarray, ...], boldref_mask: np.ndarray, boldref_affine: np.ndarray
-) -> list[np.ndarray]:
-    """Return starting points: scanner coordinates, and the mask centres matched, head turned."""
-    centre_t1w = affines.apply(fixed[1], np.argwhere(fixed[3]).mean(axis=0))
-    centre_epi = affines.apply(boldref_affine, np.argwhere(boldref_mask).mean(axis=0))
-    shifted = np.eye(4)
-    shifted[:3, 3] = centre_epi - centre_t1w
-    turns = itertools.product((0.0, -_TURN_RAD, _TURN_RAD), repeat=3)
-    turned = [affines.rigid_matrix([0, 0, 0, *angles], centre_t1w) for angles in turns]
-    return [np.eye(4)] + [shifted @ turn for turn in turned]
+    return matrix, qc | unlike.movement(matrix, brain)
 
 
 def _by_mutual_information(
@@ -162,7 +145,11 @@ def _by_mutual_information(
     seed: int,
 ) -> np.ndarray:
     """Return the rigid point map from a working image to the EPI, from the best start."""
-    start = max(starts(fixed, mask, affine), key=agreement.scorer(fixed, moving, affine))
+    centres = [
+        affines.apply(grid, np.argwhere(brain).mean(axis=0))
+        for grid, brain in ((fixed[1], fixed[3]), (affine, mask))
+    ]
+    start = max(unlike.starts(*centres), key=unlike.scorer(fixed[:3], moving, affine))
     found = ants.register_linear(
         fixed[:2],
         (moving, affine),
