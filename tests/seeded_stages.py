@@ -132,8 +132,8 @@ def complex_series():
 
 STAGES = {
     function.__name__: function
-    for function in (tissue, brain_mask, coreg, fieldmap, template, nordic, ica, singletrial, bootstrap,
-                     sign_flip, phantom)
+    for function in (tissue, brain_mask, coreg, fieldmap, template, nordic, ica, singletrial,
+                     bootstrap, sign_flip, phantom)
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -128,6 +128,33 @@ def test_the_target_can_be_forced(scene):
     assert np.median(scene.error_mm(matrix)) < 0.4
 
 
+@pytest.mark.parametrize(
+    "away",
+    [(0, 0, 0, 0, 0, 0), (70, 0, 0, 0, 0, 0), (0, -40, 60, 0, 0, 0), (30, 40, -50, 15, -10, 12)],
+)
+def test_a_t2w_far_away_leads_as_one_in_place(scene, away):
+    image, affine = make_t2w(scene, np.random.default_rng(8))
+    move = affines.rigid_matrix([*away[:3], *np.deg2rad(away[3:])], np.zeros(3))
+    matrix, qc = align(scene, wm_probability=scene.wm, t2w=(image, move @ affine), target="T2w")
+    assert list(qc["image_costs"]) == ["T2w"]
+    assert qc["t2w_doubts"] == []
+    assert qc["t2w"]["shift_mm"] > 0.9 * np.linalg.norm(away[:3])
+    assert np.median(scene.error_mm(matrix)) < 0.4
+
+
+@pytest.mark.parametrize("target", ["auto", "T2w"])
+def test_a_t2w_that_cannot_be_aligned_is_left_out_and_named(scene, aligned, target):
+    image, affine = make_t2w(scene, np.random.default_rng(8))
+    other = image[:, ::-1, ::-1][:, :, : image.shape[2] // 3]  # upside down, back to front, cut
+    matrix, qc = align(scene, wm_probability=scene.wm, t2w=(other, affine), target=target)
+    assert qc["image"] == "T1w"
+    assert qc["t2w_doubts"]
+    assert all("the T2w image is not used" in sentence for sentence in qc["t2w_doubts"])
+    np.testing.assert_array_equal(matrix, aligned[0])
+    _, qc = align(scene, t2w=(other, affine), target="T2w")  # nothing to compare both by
+    assert list(qc["image_costs"]) == ["T1w"]
+
+
 @pytest.mark.parametrize("which", ["boldref_mask", "t1w_mask"])
 def test_empty_masks_are_refused(scene, which):
     masks = {"boldref_mask": scene.epi_mask, "t1w_mask": scene.t1w_mask}

@@ -50,6 +50,16 @@ COREG = (
 #: Of the mean of a series with its single-band reference.
 SBREF = COREG[:1]
 
+#: Of the alignment of a T2w image with the T1w image.
+T2W = (
+    Floor(
+        "mutual_information",
+        "coreg.least_mutual_information",
+        "mutual information of T2w and T1w (nats)",
+        "their alignment may be wrong",
+    ),
+)
+
 #: Of the alignment of a field map's magnitude with a distorted reference image.
 FIELDMAP = (
     Floor(
@@ -110,7 +120,7 @@ def of(
     limits : mapping
         The section of the configuration that the rules name.
     rules : sequence of Floor
-        `COREG`, `SBREF`, `FIELDMAP` or `TEMPLATE`.
+        `COREG`, `SBREF`, `T2W`, `FIELDMAP` or `TEMPLATE`.
     other : str
         What the image was aligned with, for the sentence on places nearby.
 
