@@ -115,7 +115,7 @@ def aligned(unlike, away=None, **options):
 
 def test_a_gradient_echo_of_other_contrast_is_aligned(unlike):
     (_, _, quality), error = aligned(unlike)
-    assert np.sqrt(np.mean(error**2)) < 0.35  # mm; 1 mm by least squares
+    assert np.sqrt(np.mean(error**2)) < 0.35  # mm; 29 by least squares, which ran away
     assert quality["method"] == "mutual information"
     assert doubts.of(quality, LIMITS, doubts.FIELDMAP) == []
 
