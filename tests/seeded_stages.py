@@ -36,6 +36,20 @@ def coreg():
     return boldref_to_t1w(*images, **masks, wm_probability=scene.wm, seed=SEED)[0]
 
 
+def fieldmap():
+    from mebold.fmap.session import Map
+    from mebold.sdc.boldref import at_boldref
+
+    scene = head()
+    field = Map(0 * scene.t1w, scene.t1w, scene.t1w_affine)
+    options = {"direction": "j", "readout_s": 0.02, "fwhm_mm": 5.6, "coarse_mm": 8.0}
+    found = at_boldref(
+        field, scene.epi, scene.epi_affine, mask=scene.epi_mask, seed=SEED, **options
+    )
+    assert found[2]["method"] == "mutual information"  # which draws samples
+    return found[1]
+
+
 def template():
     from mebold.anat import mni
     from mebold.anat.template import Brain, align
@@ -118,8 +132,8 @@ def complex_series():
 
 STAGES = {
     function.__name__: function
-    for function in (tissue, brain_mask, coreg, template, nordic, ica, singletrial, bootstrap,
-                     sign_flip, phantom)
+    for function in (tissue, brain_mask, coreg, fieldmap, template, nordic, ica, singletrial,
+                     bootstrap, sign_flip, phantom)
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ CONFIG = {
     "output": "{repetition_time_s: 1.0, maps_space: MNI152NLin2009aSym}",
     "template": "{registration_mm: 4}",
 }
+OTHER_TR = CONFIG["output"].replace("1.0", "1.5")
 FIT = "glmsingle-tedana/sub-01/ses-01/func/sub-01_ses-01_task-images"
 
 

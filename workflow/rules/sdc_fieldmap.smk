@@ -30,6 +30,8 @@ rule sdc:
     params:
         run=by(parameters.of_run, *SDC_KEYS),
         smoothing=chosen("hmc", *SMOOTHING),
+        limits=chosen("fmap", "least_mutual_information", "least_coverage"),
+        seed=config["seed"],
         code=code("sdc_boldref"),
     script:
         "../scripts/sdc_boldref.py"

@@ -13,6 +13,7 @@ with job(snakemake) as log:
     boldref, affine = images.load(snakemake.input.boldref)
     t1w, t1w_affine = images.load(snakemake.input.t1w)
     mask = images.load_mask(snakemake.input.mask)[0]
+    settings = snakemake.params.settings
     matrix, quality = align.boldref_to_t1w(
         boldref,
         affine,
@@ -22,13 +23,14 @@ with job(snakemake) as log:
         t1w_mask=mask,
         wm_probability=images.load(snakemake.input.wm)[0],
         t2w=images.load_volume(snakemake.input.t2w) if snakemake.input.t2w else None,
-        target=snakemake.params.settings["target"],
+        target=settings["target"],
         seed=snakemake.params.seed,
-        max_bbr_shift_mm=snakemake.params.settings["bbr_limit_mm"],
+        max_bbr_shift_mm=settings["bbr_limit_mm"],
+        least_mutual_information=settings["least_mutual_information"],
     )
     transforms.save_xfm(snakemake.output.xfm, matrix)
     about = sidecar.Sidecar(snakemake, packages=["antspyx", "numpy", "scipy"])
-    found = doubts.of(quality, snakemake.params.settings, doubts.COREG)
+    found = quality.pop("t2w_doubts") + doubts.of(quality, settings, doubts.COREG)
     for doubt in found:
         log.warning("%s: %s", snakemake.output.xfm, doubt)
     tables.write_json(snakemake.output.info, about(Quality=quality, Warnings=found))

@@ -7,7 +7,7 @@ from mebold.fmap.session import Map, run_weights, weighted
 from mebold.geometry import displacement
 from mebold.jobs import sidecar
 from mebold.jobs.script import job
-from mebold.registration import rigid
+from mebold.registration import doubts, rigid
 from mebold.sdc.boldref import at_boldref, outlines
 
 with job(snakemake) as log:
@@ -23,14 +23,21 @@ with job(snakemake) as log:
     session = Map(field, images.load(snakemake.input.magnitude)[0], map_affine)
     smoothing = rigid.smoothing(affine, snakemake.params.smoothing)
     epi = {key: run[key] for key in ("direction", "readout_s")}
-    hertz, to_fieldmap = at_boldref(session, boldref, affine, mask=mask, **epi, **smoothing)
+    known = {"mask": mask, "seed": snakemake.params.seed, **epi, **smoothing}
+    hertz, to_fieldmap, quality = at_boldref(session, boldref, affine, **known)
+    other = "the magnitude of the fieldmap"
+    found = doubts.of(quality, snakemake.params.limits, doubts.FIELDMAP, other=other)
+    for doubt in found:
+        log.warning("%s: %s", snakemake.output.field, doubt)
     corrected = displacement.undistorted(boldref, affine, field_hz=hertz, **epi)
-    about = sidecar.Sidecar(snakemake, packages=["numba", "numpy", "scipy"])
+    about = sidecar.Sidecar(snakemake, packages=["antspyx", "numba", "numpy", "scipy"])
     out = snakemake.output
     images.save(out.boldref, corrected, affine, metadata=about(SkullStripped=False))
     made = {"Units": "Hz", "BoldrefToFieldmap": to_fieldmap, "FieldmapWeights": weights}
+    made |= {"Quality": quality, "Warnings": found}
     images.save(out.field, hertz, affine, metadata=about(**made))
     lines = outlines(session, boldref.shape, affine, to_fieldmap)
-    drawn = {"outlines": lines, "mask": mask, "field_hz": hertz, "subtitle": run["stem"]}
+    text = " - ".join(filter(None, [run["stem"], doubts.caption(quality, found)]))
+    drawn = {"outlines": lines, "mask": mask, "field_hz": hertz, "subtitle": text}
     figure = distortion(boldref, corrected, affine, **drawn)
     save(figure, out.figure)

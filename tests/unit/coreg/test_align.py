@@ -5,11 +5,11 @@ import pytest
 from synthetic_head import epi_contrast, make_scene
 
 from mebold.anat import mni
-from mebold.coreg.align import boldref_to_t1w, starts
+from mebold.coreg.align import boldref_to_t1w
 from mebold.errors import DataError
 from mebold.files import tables
 from mebold.geometry import affines, grids
-from mebold.registration import similarity
+from mebold.registration import similarity, unlike
 
 
 def align(scene, **options):
@@ -66,9 +66,14 @@ def test_one_seed_gives_one_result_and_refusal_keeps_the_start(scene, aligned):
 def test_far_apart_scanner_coordinates_start_from_the_mask_centres(scene):
     far = np.eye(4)
     far[:3, 3] = [0.0, 60.0, -80.0]
-    found = starts(
-        (None, scene.t1w_affine, None, scene.t1w_mask), scene.epi_mask, far @ scene.epi_affine
-    )
+    centres = [
+        affines.apply(grid, np.argwhere(mask).mean(axis=0))
+        for grid, mask in (
+            (scene.t1w_affine, scene.t1w_mask),
+            (far @ scene.epi_affine, scene.epi_mask),
+        )
+    ]
+    found = unlike.starts(*centres)
     errors = [affines.displacements(s, far @ scene.truth, np.zeros((1, 3)))[0] for s in found]
     assert errors[0] > 80.0
     assert errors[1] < 15.0
@@ -121,6 +126,33 @@ def test_the_target_can_be_forced(scene):
     matrix, qc = align(scene, wm_probability=scene.wm, t2w=t2w, target="T2w")
     assert list(qc["image_costs"]) == ["T2w"]
     assert np.median(scene.error_mm(matrix)) < 0.4
+
+
+@pytest.mark.parametrize(
+    "away",
+    [(0, 0, 0, 0, 0, 0), (70, 0, 0, 0, 0, 0), (0, -40, 60, 0, 0, 0), (30, 40, -50, 15, -10, 12)],
+)
+def test_a_t2w_far_away_leads_as_one_in_place(scene, away):
+    image, affine = make_t2w(scene, np.random.default_rng(8))
+    move = affines.rigid_matrix([*away[:3], *np.deg2rad(away[3:])], np.zeros(3))
+    matrix, qc = align(scene, wm_probability=scene.wm, t2w=(image, move @ affine), target="T2w")
+    assert list(qc["image_costs"]) == ["T2w"]
+    assert qc["t2w_doubts"] == []
+    assert qc["t2w"]["shift_mm"] > 0.9 * np.linalg.norm(away[:3])
+    assert np.median(scene.error_mm(matrix)) < 0.4
+
+
+@pytest.mark.parametrize("target", ["auto", "T2w"])
+def test_a_t2w_that_cannot_be_aligned_is_left_out_and_named(scene, aligned, target):
+    image, affine = make_t2w(scene, np.random.default_rng(8))
+    other = image[:, ::-1, ::-1][:, :, : image.shape[2] // 3]  # upside down, back to front, cut
+    matrix, qc = align(scene, wm_probability=scene.wm, t2w=(other, affine), target=target)
+    assert qc["image"] == "T1w"
+    assert qc["t2w_doubts"]
+    assert all("the T2w image is not used" in sentence for sentence in qc["t2w_doubts"])
+    np.testing.assert_array_equal(matrix, aligned[0])
+    _, qc = align(scene, t2w=(other, affine), target="T2w")  # nothing to compare both by
+    assert list(qc["image_costs"]) == ["T1w"]
 
 
 @pytest.mark.parametrize("which", ["boldref_mask", "t1w_mask"])

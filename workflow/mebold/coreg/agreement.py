@@ -1,15 +1,13 @@
 """How well an EPI reference matches the T1w image under a given alignment."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from mebold.anat.bias import bias_correct
 from mebold.geometry import affines, grids, masks
-from mebold.registration.similarity import dice, mutual_information
+from mebold.registration import unlike
+from mebold.registration.similarity import dice
 
 _REACH_MM = 6.0
-_NEARBY_MM, _NEARBY_DEG = 4.0, 4.0
 
 
 def agreement(
@@ -42,19 +40,11 @@ def agreement(
     boldref = np.nan_to_num(np.asarray(boldref, dtype=np.float32), posinf=0.0, neginf=0.0)
     epi = bias_correct(boldref, boldref_affine, masks.dilated(boldref_mask, boldref_affine, 3.0))
     fixed = working_t1w(t1w, t1w_affine, t1w_mask, boldref_affine)
-    score = scorer(fixed, dim_outside(epi, boldref_affine, boldref_mask), boldref_affine)
-    nearby = max(score(matrix @ step) for step in neighbours(fixed))
+    moving = dim_outside(epi, boldref_affine, boldref_mask)
+    score = unlike.scorer(fixed[:3], moving, boldref_affine)
+    nearby = unlike.nearby(score, matrix, fixed[1], fixed[3])
     overlap = overlap_of(matrix, t1w_mask, t1w_affine, boldref_mask, boldref_affine)
     return {"mutual_information": score(matrix), "mutual_information_nearby": nearby, **overlap}
-
-
-def movement(matrix: np.ndarray, points: np.ndarray) -> dict:
-    """Return the largest displacement of points (V, 3) by a transform, and its rotation angle."""
-    angle = np.arccos(np.clip((np.trace(matrix[:3, :3]) - 1) / 2, -1, 1))
-    return {
-        "shift_mm": float(affines.displacements(matrix, np.eye(4), points).max()),
-        "rotation_deg": float(np.rad2deg(angle)),
-    }
 
 
 def working_t1w(
@@ -77,27 +67,6 @@ def dim_outside(epi: np.ndarray, affine: np.ndarray, mask: np.ndarray) -> np.nda
     """Clip the EPI's brightest voxels and remove what lies far from the brain."""
     near = masks.dilated(mask, affine, _REACH_MM)
     return np.where(near, np.minimum(epi, np.percentile(epi[mask], 99.5)), 0.0)
-
-
-def scorer(
-    fixed: tuple[np.ndarray, ...], moving: np.ndarray, affine: np.ndarray
-) -> Callable[[np.ndarray], float]:
-    """Return a function that gives the mutual information in the brain for a matrix."""
-
-    def score(matrix: np.ndarray) -> float:
-        sampled = grids.onto(moving, affine, fixed[0].shape, fixed[1], matrix=matrix)
-        return mutual_information(fixed[0][fixed[2]], sampled[fixed[2]])
-
-    return score
-
-
-def neighbours(fixed: tuple[np.ndarray, ...]) -> list[np.ndarray]:
-    """Return small rigid steps both ways along and about every axis through the brain."""
-    centre = affines.apply(fixed[1], np.argwhere(fixed[3]).mean(axis=0))
-    # Less than a voxel would compare interpolations, not places.
-    step = max(_NEARBY_MM, float(affines.voxel_sizes(fixed[1]).max()))
-    sizes = np.diag([step] * 3 + [np.deg2rad(_NEARBY_DEG * step / _NEARBY_MM)] * 3)
-    return [affines.rigid_matrix(row, centre) for row in np.concatenate([sizes, -sizes])]
 
 
 def overlap_of(

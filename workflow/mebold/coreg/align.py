@@ -1,27 +1,22 @@
 """Rigid alignment of an EPI reference with the T1-weighted anatomy."""
 
-import itertools
 import logging
 
 import numpy as np
 
 from mebold.anat.bias import bias_correct
 from mebold.coreg import agreement, bbr
+from mebold.coreg import t2w as t2w_image
+from mebold.coreg.stages import STAGES
 from mebold.errors import DataError
-from mebold.geometry import affines, grids, masks
-from mebold.registration import ants
-from mebold.registration.ants import Stage
+from mebold.geometry import affines, masks
+from mebold.registration import ants, unlike
 
 logger = logging.getLogger(__name__)
 
 _SEED = 1
 _BOUNDARY_POINTS = 40_000
 _BBR_DISTANCE_MM = 1.2
-_TURN_RAD = np.deg2rad(20.0)
-_STAGES = (
-    Stage("Rigid", (4, 2), (6.0, 3.0), (200, 100), 1.0),
-    Stage("Rigid", (1,), (0.0,), (100,), 0.5),
-)
 
 
 def boldref_to_t1w(
@@ -36,6 +31,7 @@ def boldref_to_t1w(
     t2w: tuple[np.ndarray, np.ndarray] | None = None,
     target: str = "auto",
     max_bbr_shift_mm: float = 2.0,
+    least_mutual_information: float = 0.15,
     seed: int = _SEED,
 ) -> tuple[np.ndarray, dict]:
     """Align a distortion-corrected EPI reference with the T1w image.
@@ -63,9 +59,12 @@ def boldref_to_t1w(
     target : {"auto", "T1w", "T2w"}
         Image to which the EPI is aligned first. ``auto`` tries both and keeps the alignment under
         which the EPI shows the better contrast across the white-matter surface (T1w without a
-        white-matter map or a T2w image).
+        white-matter map or a T2w image). Where the alignment of T2w and T1w is doubtful,
+        ``T2w`` counts as ``auto``, and ``t2w_doubts`` says so.
     max_bbr_shift_mm : float
         Limit for the refinement.
+    least_mutual_information : float
+        Of T2w and T1w in the brain, nats; a T2w with less is doubted.
     seed : int
         Of all sampling.
 
@@ -76,7 +75,9 @@ def boldref_to_t1w(
         ``t1w(x)``.
     qc : dict
         ``image`` (T1w or T2w, which the EPI was aligned to first), ``image_costs`` (boundary cost
-        of each tried, 0 to 2), ``mask_dice`` (T1w mask cut to the EPI's field of view against the
+        of each tried, 0 to 2), ``t2w`` (quality of its alignment with the T1w, see `t2w.on_t1w`;
+        None where it was not tried), ``t2w_doubts`` (sentences),
+        ``mask_dice`` (T1w mask cut to the EPI's field of view against the
         EPI mask),
         ``mutual_information`` in nats with and without alignment (``..._initial``),
         ``mutual_information_nearby`` (see `agreement.agreement`),
@@ -106,15 +107,17 @@ def boldref_to_t1w(
     epi = bias_correct(boldref, boldref_affine, masks.dilated(boldref_mask, boldref_affine, 3.0))
     fixed = agreement.working_t1w(t1w, t1w_affine, t1w_mask, boldref_affine)
     moving = agreement.dim_outside(epi, boldref_affine, boldref_mask)
-    score = agreement.scorer(fixed, moving, boldref_affine)
+    score = unlike.scorer(fixed[:3], moving, boldref_affine)
     boundary = None
     if wm_probability is not None:
         boundary = bbr.white_matter_boundary(
             wm_probability, t1w_affine, n_points=_BOUNDARY_POINTS, seed=seed, mask=t1w_mask
         )
-    images = _images(fixed, t2w, target, seed) if t2w is not None else {"T1w": fixed}
     if boundary is None and target == "auto":
-        images = {"T1w": fixed}
+        target = "T1w"
+    images, about_t2w = _images(
+        fixed, t2w, target, least_mutual_information, seed, boundary is None
+    )
     epis = (moving, boldref_affine, boldref_mask)
     found = {name: _by_mutual_information(image, *epis, seed) for name, image in images.items()}
     costs = {
@@ -122,9 +125,10 @@ def boldref_to_t1w(
         for name, matrix in found.items()
     }
     image = min(found, key=lambda name: costs[name] or 0.0)
+    about_t2w["t2w_doubts"] = t2w_image.in_words(about_t2w["t2w_doubts"], image)
     mutual = found[image]
     brain = affines.grid_points(fixed[0].shape, fixed[1], fixed[3])
-    qc = {"image": image, "image_costs": costs}
+    qc = {"image": image, "image_costs": costs, **about_t2w}
     qc |= {"bbr_cost_before": None, "bbr_cost_after": None, "bbr_shift_mm": None}
     qc["bbr_accepted"] = False
     matrix = mutual
@@ -134,24 +138,9 @@ def boldref_to_t1w(
         )
     qc["mutual_information_initial"] = score(np.eye(4))
     qc["mutual_information"] = score(matrix)
-    qc["mutual_information_nearby"] = max(
-        score(matrix @ step) for step in agreement.neighbours(fixed)
-    )
+    qc["mutual_information_nearby"] = unlike.nearby(score, matrix, fixed[1], fixed[3])
     qc.update(agreement.overlap_of(matrix, t1w_mask, t1w_affine, boldref_mask, boldref_affine))
-    return matrix, qc | agreement.movement(matrix, brain)
-
-
-def starts(
-    fixed: tuple[np.ndarray, ...], boldref_mask: np.ndarray, boldref_affine: np.ndarray
-) -> list[np.ndarray]:
-    """Return starting points: scanner coordinates, and the mask centres matched, head turned."""
-    centre_t1w = affines.apply(fixed[1], np.argwhere(fixed[3]).mean(axis=0))
-    centre_epi = affines.apply(boldref_affine, np.argwhere(boldref_mask).mean(axis=0))
-    shifted = np.eye(4)
-    shifted[:3, 3] = centre_epi - centre_t1w
-    turns = itertools.product((0.0, -_TURN_RAD, _TURN_RAD), repeat=3)
-    turned = [affines.rigid_matrix([0, 0, 0, *angles], centre_t1w) for angles in turns]
-    return [np.eye(4)] + [shifted @ turn for turn in turned]
+    return matrix, qc | unlike.movement(matrix, brain)
 
 
 def _by_mutual_information(
@@ -162,11 +151,15 @@ def _by_mutual_information(
     seed: int,
 ) -> np.ndarray:
     """Return the rigid point map from a working image to the EPI, from the best start."""
-    start = max(starts(fixed, mask, affine), key=agreement.scorer(fixed, moving, affine))
+    centres = [
+        affines.apply(grid, np.argwhere(brain).mean(axis=0))
+        for grid, brain in ((fixed[1], fixed[3]), (affine, mask))
+    ]
+    start = max(unlike.starts(*centres), key=unlike.scorer(fixed[:3], moving, affine))
     found = ants.register_linear(
         fixed[:2],
         (moving, affine),
-        stages=_STAGES,
+        stages=STAGES,
         seed=seed,
         fixed_mask=fixed[2],
         initial=start,
@@ -175,22 +168,22 @@ def _by_mutual_information(
 
 
 def _images(
-    fixed: tuple[np.ndarray, ...], t2w: tuple[np.ndarray, np.ndarray], target: str, seed: int
-) -> dict[str, tuple[np.ndarray, ...]]:
-    """Return the working images that the target allows; the T2w on the grid of the T1w."""
-    images = {"T1w": fixed}
-    if target != "T1w":
-        clean = np.maximum(np.nan_to_num(np.asarray(t2w[0], dtype=np.float32), posinf=0.0), 0.0)
-        even = bias_correct(clean, t2w[1])
-        even = np.minimum(even, np.percentile(even[even > 0], 99.5))
-        to_t2w = ants.nearest_rigid(
-            ants.register_linear(
-                fixed[:2], (even, t2w[1]), stages=_STAGES, seed=seed, fixed_mask=fixed[2]
-            )
-        )
-        image = grids.onto(even, t2w[1], fixed[0].shape, fixed[1], matrix=to_t2w)
-        images["T2w"] = (image, *fixed[1:])
-    return {"T2w": images["T2w"]} if target == "T2w" else images
+    fixed: tuple[np.ndarray, ...],
+    t2w: tuple[np.ndarray, np.ndarray] | None,
+    target: str,
+    least: float,
+    seed: int,
+    no_boundary: bool,
+) -> tuple[dict[str, tuple[np.ndarray, ...]], dict]:
+    """Return the working images that the target allows, and what was found about the T2w."""
+    if t2w is None or target == "T1w":
+        return {"T1w": fixed}, {"t2w": None, "t2w_doubts": []}
+    image, quality, found = t2w_image.on_t1w(fixed, t2w, least_mutual_information=least, seed=seed)
+    # Where the T2w is doubted the contrast of the EPI decides, also when it was asked for by name.
+    images = {} if target == "T2w" and not found else {"T1w": fixed}
+    if not (found and no_boundary):
+        images |= {"T2w": (image, *fixed[1:])}
+    return images, {"t2w": quality, "t2w_doubts": found}
 
 
 def _boundary_cost(

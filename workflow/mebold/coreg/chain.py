@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mebold.coreg.agreement import movement
 from mebold.geometry import affines
 from mebold.registration import rigid
+from mebold.registration.unlike import movement
 
 
 def to_reference(

@@ -50,6 +50,32 @@ COREG = (
 #: Of the mean of a series with its single-band reference.
 SBREF = COREG[:1]
 
+#: Of the alignment of a T2w image with the T1w image.
+T2W = (
+    Floor(
+        "mutual_information",
+        "coreg.least_mutual_information",
+        "mutual information of T2w and T1w (nats)",
+        "their alignment may be wrong",
+    ),
+)
+
+#: Of the alignment of a field map's magnitude with a distorted reference image.
+FIELDMAP = (
+    Floor(
+        "mutual_information",
+        "fmap.least_mutual_information",
+        "mutual information with the magnitude of the fieldmap (nats)",
+        "the field may be read in the wrong place",
+    ),
+    Floor(
+        "coverage",
+        "fmap.least_coverage",
+        "share of the brain inside the fieldmap",
+        "the field beyond it is that of its outermost voxels",
+    ),
+)
+
 #: Of the alignment of a T1w image with a template.
 TEMPLATE = (
     Floor(
@@ -77,7 +103,13 @@ _IN_WORDS = (
 )
 
 
-def of(quality: Mapping, limits: Mapping[str, float], rules: Sequence[Floor]) -> list[str]:
+def of(
+    quality: Mapping,
+    limits: Mapping[str, float],
+    rules: Sequence[Floor],
+    *,
+    other: str = "the anatomy",
+) -> list[str]:
     """Judge an alignment.
 
     Parameters
@@ -88,7 +120,9 @@ def of(quality: Mapping, limits: Mapping[str, float], rules: Sequence[Floor]) ->
     limits : mapping
         The section of the configuration that the rules name.
     rules : sequence of Floor
-        `COREG` or `TEMPLATE`.
+        `COREG`, `SBREF`, `T2W`, `FIELDMAP` or `TEMPLATE`.
+    other : str
+        What the image was aligned with, for the sentence on places nearby.
 
     Returns
     -------
@@ -103,7 +137,7 @@ def of(quality: Mapping, limits: Mapping[str, float], rules: Sequence[Floor]) ->
     nearby = quality.get("mutual_information_nearby")
     if nearby is not None and nearby >= quality["mutual_information"]:
         found.append(
-            f"mutual information with the anatomy is higher a few mm or degrees away "
+            f"mutual information with {other} is higher a few mm or degrees away "
             f"({nearby:.3f} against {quality['mutual_information']:.3f}): the alignment is wrong."
         )
     if quality.get("converged") is False:
