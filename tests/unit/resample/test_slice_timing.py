@@ -119,6 +119,50 @@ def test_edges_are_held_and_flagged():
     assert result.max() <= 9
 
 
+def bright(data, n=4):
+    """Return a series whose first volumes are brighter, as before the steady state."""
+    out = data.copy()
+    out[..., :n] *= 1 + 0.5 * 0.2 ** np.arange(n)
+    return out
+
+
+@pytest.mark.parametrize("tr_out", [1.0, 1.9])
+@pytest.mark.parametrize("method", ["cubic", "pchip"])
+def test_steady_samples_do_not_see_what_comes_before(rng, method, tr_out):
+    data = rng.normal(1000, 50, (3, 4, 6, 25)).astype(np.float32)
+    known = {"tr": TR, "tr_out": tr_out, "method": method}
+    plain = slice_timing.correct(bright(data), SLICE_TIMES, **known)
+    found = slice_timing.correct(bright(data), SLICE_TIMES, **known, non_steady=4)
+    early = slice_timing.non_steady_samples(4, tr=TR, tr_out=tr_out)
+    assert early == {1.0: 8, 1.9: 4}[tr_out]
+    np.testing.assert_array_equal(found[..., :early], plain[..., :early])
+    other = data.copy()
+    other[..., :4] = 1e6
+    alone = slice_timing.correct(other, SLICE_TIMES, **known, non_steady=4)
+    np.testing.assert_array_equal(found[..., early:], alone[..., early:])
+    # What is left is the series that starts with the fifth volume.
+    times = np.arange(early, found.shape[3]) * tr_out - 4 * TR
+    for z, s in enumerate(SLICE_TIMES):
+        knots, source = padded_knots(21, s)
+        oracle = {"cubic": CubicSpline, "pchip": PchipInterpolator}[method]
+        expected = oracle(knots, data[:, :, z, 4:][..., source], axis=-1)(times)
+        np.testing.assert_allclose(found[:, :, z, early:], expected, atol=2e-2)
+
+
+def test_first_steady_samples_are_flagged_and_held():
+    flagged = slice_timing.edge_samples(
+        SLICE_TIMES, n_volumes=20, tr=TR, tr_out=TR_OUT, non_steady=4
+    )
+    # 4 volumes end after 7.6 s; all slices have a steady sample 1.5825 s later.
+    assert np.flatnonzero(flagged)[:4].tolist() == [0, 1, 8, 9]
+    matrix = slice_timing.operator(0.9, n_volumes=20, tr=TR, tr_out=TR_OUT, non_steady=4)
+    np.testing.assert_allclose(matrix.sum(axis=1), 1.0, atol=1e-12)
+    assert not matrix[8:, :4].any()
+    assert matrix[8].argmax() == 4
+    with pytest.raises(DataError, match="at least two must be steady"):
+        slice_timing.correct(np.ones((2, 2, 6, 5)), SLICE_TIMES, tr=TR, tr_out=TR, non_steady=4)
+
+
 def test_reversed_slice_encoding():
     axis, times = slice_clock.slice_axis_and_times([0.0, 0.5, 1.0], slice_encoding_direction="j-")
     assert axis == 1
