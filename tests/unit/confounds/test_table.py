@@ -177,6 +177,7 @@ def test_bright_samples_are_no_part_of_components_and_no_outliers_of_motion(rng)
     found, other = (confounds_table(data, **known)[0] for data in (bright, series))
     names = [n for n in other if "comp_cor" in n or n.startswith(("motion", "non_steady"))]
     pd.testing.assert_frame_equal(found[names], other[names])
+    np.testing.assert_allclose(found["std_dvars"][4:], other["std_dvars"][4:], rtol=1e-6)
     marked = {n: np.flatnonzero(found[n]).tolist() for n in names if "outlier" in n}
     expected = {f"non_steady_state_outlier{k:02d}": [k] for k in range(3)}
     assert marked == {**expected, "motion_outlier00": [70]}
