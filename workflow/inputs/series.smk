@@ -58,7 +58,9 @@ def group_series(wildcards):
 def group_samples(wildcards):
     thermal, _ = VARIANTS[variant_of(wildcards.glm)]
     stems = runs.glm_stems(wildcards.group)
-    return [of_run(rules.series.output.samples, stem, thermal=thermal) for stem in stems]
+    return [
+        of_run(rules.series.output.samples, stem, thermal=thermal) for stem in stems
+    ]
 
 
 def ica_outcome(wildcards):

@@ -69,8 +69,8 @@ def test_trials_after_the_end_are_reported(data):
 def test_trials_before_the_steady_state_are_marked_and_stay(data):
     runs = [run("01"), run("02"), run("03")]
     series = [data[0], data[0][:, :20], data[1]]
-    session = prepare(series, [events(["a", "b"])] * 3, runs=runs, **OPTIONS, non_steady=[5, 7, 0])
-    assert session.non_steady == [5, 0]
+    session = prepare(series, [events(["a", "b"])] * 3, runs=runs, **OPTIONS, non_steady=[9, 7, 0])
+    assert session.non_steady == [9, 0]
     assert session.trials["volume"].tolist() == [4, 9, 4, 9]
     assert session.trials["non_steady_state"].tolist() == [1, 0, 0, 0]
     assert prepare(series, [events(["a"])] * 3, runs=runs, **OPTIONS).non_steady == [0, 0]
