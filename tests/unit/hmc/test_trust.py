@@ -33,8 +33,8 @@ def test_the_level_is_that_of_the_good_volumes_however_many_are_bad(share):
 
 
 def test_the_drop_is_relative_because_noise_lowers_every_correlation():
-    assert judge([0.5 * 0.998] * 9 + [0.5 * 0.97], trust=Trust(floor=0.1)).tolist() == [False] * 10
-    assert judge([0.5 * 0.998] * 9 + [0.5 * 0.94], trust=Trust(floor=0.1))[-1]
+    assert judge([0.5 * 0.998] * 9 + [0.5 * 0.985], trust=Trust(floor=0.1)).tolist() == [False] * 10
+    assert judge([0.5 * 0.998] * 9 + [0.5 * 0.97], trust=Trust(floor=0.1))[-1]
 
 
 def test_little_overlap_is_doubted_in_the_series_and_in_itself():

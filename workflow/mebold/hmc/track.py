@@ -33,7 +33,7 @@ _BLOCK = 16
 
 #: A fit short of the level of the series by more than this share is tried again from other starts.
 #: How little of the head it sees is no reason: another start does not change that.
-_AGAIN = Trust(drop=0.03, overlap=0.0, floor=DOUBTED_CORRELATION)
+_AGAIN = Trust(drop=0.02, overlap=0.0, floor=DOUBTED_CORRELATION)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ class Trust(NamedTuple):
         Least correlation in any series.
     """
 
-    drop: float = 0.04
+    drop: float = 0.02
     overlap: float = 0.75
     floor: float = 0.6
 
