@@ -7,7 +7,7 @@ import numpy as np
 
 from mebold.geometry import affines, displacement, interpolation, phase_encoding
 from mebold.hmc import path
-from mebold.resample import gaps, interpolate, slice_clock, slice_timing
+from mebold.resample import gaps, interpolate, samples, slice_clock, slice_timing
 
 #: What the composed map holds for every point.
 _PER_POINT = ("field_hz", "warp_mm")
@@ -158,7 +158,7 @@ def resample_run(
         there when that was done.
     """
     corrected, timing = [], {"tr": run["tr"], "tr_out": run["tr_out"]}
-    early = slice_timing.non_steady_samples(non_steady, **timing)
+    early = samples.non_steady_samples(non_steady, **timing)
     timing["non_steady"] = non_steady
     for echo in echoes:
         axis, offsets = slice_clock.slice_times(run, echo.shape)
@@ -193,7 +193,7 @@ def resample_run(
     own = {k: v[partly] for k, v in chain.items() if k in _PER_POINT and v is not None}
     there = interpolate.inside(shape, where[0], where[1][partly], **(chain | own))
     data[:, partly] = gaps.bridge(data[:, partly], there, early=early)
-    edges = slice_timing.edge_samples(offsets, n_volumes=len(placement.motion), **timing)
+    edges = samples.edge_samples(offsets, n_volumes=len(placement.motion), **timing)
     about = {
         "EdgeSamples": np.flatnonzero(edges).tolist(),
         "VoxelsOutside": int((~kept).sum()),

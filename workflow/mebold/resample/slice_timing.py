@@ -3,7 +3,7 @@
 Output sample k lies at ``k * tr_out`` after the start of volume 0. A slice acquired s seconds into
 each volume is therefore read at ``k * tr_out - s`` in its own clock. The first and last sample of
 each slice are repeated three times on its time grid, so that nothing is extrapolated by a
-polynomial; `edge_samples` tells which output samples rest on these copies.
+polynomial; `samples.edge_samples` tells which output samples rest on these copies.
 
 Volumes before the steady state are brighter than all others, and a spline would carry that into its
 neighbours. The samples within their time come from the whole series; later ones from the steady
@@ -20,6 +20,7 @@ from scipy.interpolate import CubicSpline
 
 from mebold.errors import ConfigError, DataError, MetadataError
 from mebold.geometry.jit import kernel
+from mebold.resample import samples
 
 #: Copies of the first and of the last sample.
 REPLICATED = 3
@@ -31,50 +32,6 @@ NEGLIGIBLE = 1e-8
 
 #: Samples computed by one matrix product: few, so that few volumes bear on them.
 _SAMPLES = 16
-
-
-def n_output_volumes(n: int, *, tr: float, tr_out: float) -> int:
-    """Return the number of output samples that cover n volumes.
-
-    Parameters
-    ----------
-    n : int
-        Number of acquired volumes.
-    tr, tr_out : float
-        Repetition time and output sampling interval in seconds.
-
-    Returns
-    -------
-    int
-        ``ceil(n * tr / tr_out)``.
-
-    Raises
-    ------
-    MetadataError
-        If a time is not positive.
-    """
-    if not (tr > 0 and tr_out > 0):
-        raise MetadataError(f"RepetitionTime {tr} s and output TR {tr_out} s must be positive")
-    # 163 * 1.9 is not a whole number in binary: do not let rounding add a sample.
-    return math.ceil(round(n * tr / tr_out, 6))
-
-
-def non_steady_samples(non_steady: int, *, tr: float, tr_out: float) -> int:
-    """Return how many output samples lie within the time of the first `non_steady` volumes.
-
-    Parameters
-    ----------
-    non_steady : int
-        Volumes before the steady state.
-    tr, tr_out : float
-        Repetition time and output sampling interval in seconds.
-
-    Returns
-    -------
-    int
-        All later samples rest on steady volumes only.
-    """
-    return n_output_volumes(non_steady, tr=tr, tr_out=tr_out)
 
 
 def operator(
@@ -116,14 +73,14 @@ def operator(
     if non_steady:
         known = {"tr": tr, "tr_out": tr_out}
         matrix = operator(slice_time, n_volumes=n_volumes, **known)
-        first = non_steady_samples(non_steady, **known)
+        first = samples.non_steady_samples(non_steady, **known)
         late, steady = slice_time + non_steady * tr, n_volumes - non_steady
         matrix[first:, :non_steady] = 0.0
         matrix[first:, non_steady:] = _spline(
             late, steady, tr, np.arange(first, len(matrix)) * tr_out
         )
         return matrix
-    n_out = n_output_volumes(n_volumes, tr=tr, tr_out=tr_out)
+    n_out = samples.n_output_volumes(n_volumes, tr=tr, tr_out=tr_out)
     return _spline(slice_time, n_volumes, tr, np.arange(n_out) * tr_out)
 
 
@@ -135,36 +92,6 @@ def _spline(first_s: float, n_volumes: int, tr: float, times: np.ndarray) -> np.
     replicate[np.arange(padded), source] = 1.0
     knots = np.arange(-REPLICATED, n_volumes + REPLICATED) * tr + first_s
     return CubicSpline(knots, replicate)(times)
-
-
-def edge_samples(
-    slice_times: np.ndarray, *, n_volumes: int, tr: float, tr_out: float, non_steady: int = 0
-) -> np.ndarray:
-    """Tell which output samples lie before the first or after the last acquisition of a slice.
-
-    Parameters
-    ----------
-    slice_times : array, shape (z,)
-        Seconds after the start of the volume.
-    n_volumes : int
-        Number of acquired volumes.
-    tr, tr_out : float
-        Seconds.
-    non_steady : int
-        Volumes before the steady state.
-
-    Returns
-    -------
-    ndarray, shape (n_output,), bool
-        True where at least one slice is held at its first, its first steady or its last value.
-    """
-    times = np.arange(n_output_volumes(n_volumes, tr=tr, tr_out=tr_out)) * tr_out
-    slice_times = np.asarray(slice_times, dtype=np.float64)
-    first = slice_times.max()
-    last = (n_volumes - 1) * tr + slice_times.min()
-    held = (times < first - 1e-6) | (times > last + 1e-6)
-    start = non_steady * tr
-    return held | ((times > start - 1e-6) & (times < start + first - 1e-6))
 
 
 @kernel
@@ -288,10 +215,10 @@ class Corrected:
             )
         self._slice_times = _checked_times(slice_times, data.shape[slice_axis], tr)
         n = data.shape[3]
-        n_out = n_output_volumes(n, tr=tr, tr_out=tr_out)
+        n_out = samples.n_output_volumes(n, tr=tr, tr_out=tr_out)
         self.shape = (*data.shape[:3], n_out)
         self._tr, self._times = tr, np.arange(n_out) * tr_out
-        self._early = non_steady, non_steady_samples(non_steady, tr=tr, tr_out=tr_out)
+        self._early = non_steady, samples.non_steady_samples(non_steady, tr=tr, tr_out=tr_out)
         self._axis = 3 - slice_axis
         # Volumes as they are stored, slices second: matrix products read and write without copies.
         self._sources = np.moveaxis(data.T, self._axis, 1)
@@ -332,8 +259,8 @@ class Corrected:
         """Write samples first..last-1 of a slice to out (last - first, pixels)."""
         source, time = self._source(s), self._slice_times[s]
         if self._matrices is None:
-            volumes, samples = self._early
-            cut = min(max(first, samples), last)
+            volumes, early = self._early
+            cut = min(max(first, early), last)
             if first < cut:
                 _pchip(source, time, self._tr, self._times[first:cut], out[: cut - first])
             if cut < last:
