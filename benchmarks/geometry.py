@@ -25,7 +25,7 @@ from mebold.geometry import affines
 from mebold.hmc import track
 from mebold.phantom import anatomy
 from mebold.phantom.spec import make_spec
-from mebold.resample import interpolate, slice_timing
+from mebold.resample import interpolate, samples, slice_timing
 
 READOUT_S = 0.0215
 TR, TR_OUT = 1.9, 1.0
@@ -372,7 +372,7 @@ def stc_scipy(case):
     from scipy.interpolate import CubicSpline
 
     series, times = _stc_run(case)
-    n, n_out = series.shape[3], slice_timing.n_output_volumes(series.shape[3], tr=TR, tr_out=TR_OUT)
+    n, n_out = series.shape[3], samples.n_output_volumes(series.shape[3], tr=TR, tr_out=TR_OUT)
     source = np.clip(np.arange(-3, n + 3), 0, n - 1)
     start = cpu_seconds()
     out = np.empty((*case.shape, n_out), np.float32)

@@ -55,6 +55,14 @@ def group_series(wildcards):
     return [variant_series(stem, variant_of(wildcards.glm)) for stem in stems]
 
 
+def group_samples(wildcards):
+    thermal, _ = VARIANTS[variant_of(wildcards.glm)]
+    stems = runs.glm_stems(wildcards.group)
+    return [
+        of_run(rules.series.output.samples, stem, thermal=thermal) for stem in stems
+    ]
+
+
 def ica_outcome(wildcards):
     thermal = VARIANTS[variant_of(wildcards.dataset)][0]
     return of_run(rules.ica.output.info, wildcards.stem, thermal=thermal)

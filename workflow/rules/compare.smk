@@ -7,6 +7,7 @@ Memory: measured peaks and their dependence on the session are in ../../benchmar
 rule quality:
     input:
         series=group_series,
+        samples=group_samples,
         events=group_events,
         mask=of_subject(rules.grid.output.series_mask),
     output:

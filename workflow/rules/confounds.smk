@@ -4,6 +4,7 @@
 rule confounds:
     input:
         store=series_of_variant,
+        samples=samples_of_variant,
         motion=run_motion,
         volumes=rules.hmc.output.volumes,
         boldref=rules.hmc.output.boldref,

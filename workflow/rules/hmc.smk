@@ -2,6 +2,8 @@
 
 # Keys of `hmc` that every registration of EPI images uses.
 SMOOTHING = ("fwhm_mm", "fwhm_voxels", "coarse_mm")
+TRUST = ("doubtful_drop", "least_overlap", "most_outside")
+STEADY = ("non_steady_state", "least_excess")
 
 
 rule hmc:
@@ -33,7 +35,7 @@ rule hmc:
         runtime=minutes(20),
     params:
         run=by(parameters.of_run, "stem", "tr", "hmc_echo", "reference_echo"),
-        settings=chosen("hmc", "outlier_mm", *SMOOTHING),
+        settings=chosen("hmc", "outlier_mm", *TRUST, *STEADY, *SMOOTHING),
         limits=chosen("coreg", "least_correlation"),
         noise_volumes=config["nordic"]["noise_volumes"],
         code=code("hmc_estimate"),

@@ -59,6 +59,7 @@ rule ica:
     input:
         store=rules.series.output.store,
         optcom=rules.optcom.output.store,
+        samples=rules.series.output.samples,
         fit=decay_of_run,
         mask=of_subject(rules.grid.output.series_mask),
     output:

@@ -6,6 +6,7 @@ FIT_KEYS = ("stem", "session", "run", "tr_out", "n_acquired", "single_echo")
 rule singletrial:
     input:
         series=group_series,
+        samples=group_samples,
         events=group_events,
         ica=group_ica_outcomes,
         mask=of_subject(rules.grid.output.series_mask),

@@ -38,7 +38,8 @@ with job(snakemake):
     share, brain = np.load(snakemake.input.coverage), images.load_mask(snakemake.input.brain)[0]
     known = {"mask": mask, "brain": brain, "affine": affine, "about": about}
     measured = coverage.save(out, data, share, **known)
-    degree = drifts.degree(data.shape[1], tr=run["tr_out"])
-    ratio = series.unmask(quality.tsnr(data, degree=degree), mask)
+    steady = data[:, metadata["NonSteadyStateSamples"] :]
+    degree = drifts.degree(steady.shape[1], tr=run["tr_out"])
+    ratio = series.unmask(quality.tsnr(steady, degree=degree), mask)
     title = f"Temporal signal-to-noise ratio, {run['stem']}"
     save(tsnr(ratio, affine, mask=measured, title=title), out.figure)

@@ -18,12 +18,15 @@ with job(snakemake):
     response = hrf.assumed(data.tr, data.stimulus_duration_s)
     onsets = [design.sum(axis=1) for design in data.design]
     regressors = [np.convolve(onset, response)[: len(onset)] for onset in onsets]
+    # As the fit, without the samples before the steady state.
+    regressors = [r[early:] for r, early in zip(regressors, data.non_steady, strict=True)]
+    runs = [run[:, early:] for run, early in zip(data.data, data.non_steady, strict=True)]
     degrees = [drifts.degree(len(r), tr=data.tr) for r in regressors]
     lags = round(params.correlation_s / data.tr)
-    found = visual.visual_response(data.data, regressors, degrees=degrees, lags=lags)
+    found = visual.visual_response(runs, regressors, degrees=degrees, lags=lags)
     size = affines.voxel_sizes(affine)
     tsnr, fwhm = [], []
-    for run, regressor, degree in zip(data.data, regressors, degrees, strict=True):
+    for run, regressor, degree in zip(runs, regressors, degrees, strict=True):
         tsnr.append(quality.tsnr(run, degree=degree))
         smooth = quality.smoothness(
             run, mask, voxel_mm=size, degree=degree, regressors=regressor[:, None]

@@ -15,10 +15,12 @@ with job(snakemake):
     mask, brain = (images.load_mask(files[name])[0] for name in ("mask", "brain"))
     data = series.open_variant(files.store, echo=run["single_echo"])
     masks = regions.masks_of(data, mask=mask, brain=brain, dseg=images.load(files.dseg)[0])
-    centre = np.asarray(tables.read_json(files.volumes)["Centre"])
+    volumes, samples = tables.read_json(files.volumes), tables.read_json(files.samples)
+    centre = np.asarray(volumes["Centre"])
     acquired = transforms.load_xfm(files.motion).reshape(-1, 4, 4)
     times = {key: run[key] for key in ("tr", "tr_out")} | {"n_out": data.shape[1]}
     times["volume_time_s"] = slice_clock.volume_time(run)
+    times["non_steady"] = volumes["NonSteadyStateVolumes"]
     table, metadata = confounds_table(
         data,
         tr=run["tr_out"],
@@ -26,6 +28,8 @@ with job(snakemake):
         motion_acquired=path.parameters(acquired, centre),
         tr_acquired=run["tr"],
         masks=masks,
+        n_non_steady=samples["NonSteadyStateSamples"],
+        doubtful=volumes["DoubtfulVolumes"],
         fd_threshold_mm=settings["fd_threshold_mm"],
         dvars_threshold=settings["dvars_threshold"],
         options=CompCorOptions(

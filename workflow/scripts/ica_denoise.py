@@ -6,7 +6,7 @@ import numpy as np
 
 from mebold.files import images, series, tables
 from mebold.jobs.script import job
-from mebold.multiecho import ica
+from mebold.multiecho import early, ica
 
 with job(snakemake) as log:
     run, settings = snakemake.params.run, snakemake.params.settings
@@ -14,13 +14,16 @@ with job(snakemake) as log:
     report = Path(snakemake.output.report)
     with np.load(snakemake.input.fit) as fit:
         t2star = fit["t2star"]
+    samples = tables.read_json(snakemake.input.samples)
+    left_out = {"early": samples["NonSteadyStateSamples"]}
+    acquired = run["n_acquired"] and run["n_acquired"] - samples["NonSteadyStateVolumes"]
     result = ica.denoise(
-        series.open(snakemake.input.store),
+        series.open(snakemake.input.store)[..., left_out["early"] :],
         run["echo_times"],
         mask=mask,
         affine=affine,
         tr=run["tr_out"],
-        n_acquired=run["n_acquired"],
+        n_acquired=acquired,
         out_dir=report,
         prefix=run["stem"],
         t2star=t2star,
@@ -31,10 +34,11 @@ with job(snakemake) as log:
     report.mkdir(parents=True, exist_ok=True)
     fallback = series.open(snakemake.input.optcom)
     out = series.create(snakemake.output.store, fallback.shape)
-    out[:] = fallback if result.denoised is None else result.denoised
+    out[:] = early.restored(result.denoised, fallback, **left_out)
     out.flush()
-    tables.write_json(snakemake.output.info, result.outcome)
+    outcome = result.outcome | {"n_samples_left_out": left_out["early"]}
+    tables.write_json(snakemake.output.info, outcome)
     if result.mixing is not None:
         stem = Path(snakemake.output.info).parent / run["stem"]
-        tables.write_tsv(f"{stem}_desc-ICA_mixing.tsv", result.mixing)
+        tables.write_tsv(f"{stem}_desc-ICA_mixing.tsv", early.padded(result.mixing, **left_out))
         tables.write_tsv(f"{stem}_desc-tedana_metrics.tsv", result.metrics)

@@ -28,13 +28,14 @@ with job(snakemake) as log:
     )
     echoes = (images.load(path)[0][..., : volumes["Volumes"]] for path in files.bold)
     options = {key: params[key] for key in ("run", "method", "least_coverage")}
-    options["n_threads"] = snakemake.threads
+    options |= {"non_steady": volumes["NonSteadyStateVolumes"], "n_threads": snakemake.threads}
     store, covered, samples = run.resample_run(
         echoes, placement, store=lambda shape: series.create(out.store, shape), **options
     )
     store.flush()
     log.info("samples: %s", samples)
     np.save(out.coverage, covered)
-    np.savez(out.summary, **vars(summary.summarise(store)))
+    steady = store[..., samples["NonSteadyStateSamples"] :]
+    np.savez(out.summary, **vars(summary.summarise(steady)))
     warp = {"GradientWarp": files.warp} if files.warp else {}
     tables.write_json(out.samples, samples | warp)

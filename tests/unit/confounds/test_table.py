@@ -156,12 +156,43 @@ def test_standardised_dvars_is_one_for_stationary_noise_and_ignores_scale(rng):
     assert np.nanargmax(dvars.dvars(series)[1]) == 100
 
 
-def test_leading_outliers_are_counted(rng):
-    signal = 1000 + rng.standard_normal(100)
-    assert dvars.non_steady_state(signal) == 0
-    signal[:3] += [300, 150, 80]
-    assert dvars.non_steady_state(signal) == 3
-    assert dvars.non_steady_state(np.full(30, 5.0)) == 0
+def test_bright_samples_do_not_change_the_usual_level_of_dvars(rng):
+    series, _ = make_series(rng)
+    bright = series.copy()
+    bright[:, :3] *= [1.4, 1.1, 1.02]
+    usual, found = dvars.dvars(series[:, 3:]), dvars.dvars(bright, skip=3)
+    for one, other in zip(found, usual, strict=True):
+        np.testing.assert_allclose(one[4:], other[1:], rtol=1e-6)
+    assert found[1][1:3].min() > 1.5
+
+
+def test_bright_samples_are_no_part_of_components_and_no_outliers_of_motion(rng):
+    series, _ = make_series(rng)
+    motion = make_motion(rng)
+    motion[:3, 1] += 0.8  # another contrast, fitted
+    bright = series.copy()
+    bright[:, :3] *= [1.4, 1.1, 1.02]
+    known = {"tr": TR, "motion": motion, "masks": make_masks(), "fd_threshold_mm": 0.5}
+    known |= {"dvars_threshold": 4.0, "n_non_steady": 3}
+    found, other = (confounds_table(data, **known)[0] for data in (bright, series))
+    names = [n for n in other if "comp_cor" in n or n.startswith(("motion", "non_steady"))]
+    pd.testing.assert_frame_equal(found[names], other[names])
+    np.testing.assert_allclose(found["std_dvars"][4:], other["std_dvars"][4:], rtol=1e-6)
+    marked = {n: np.flatnonzero(found[n]).tolist() for n in names if "outlier" in n}
+    expected = {f"non_steady_state_outlier{k:02d}": [k] for k in range(3)}
+    assert marked == {**expected, "motion_outlier00": [70]}
+
+
+def test_doubtful_volumes_are_outliers_at_their_samples(rng):
+    acquired = np.zeros((64, 6))
+    table, metadata = make_table(
+        rng, motion_acquired=acquired, tr_acquired=1.9, motion=np.zeros((N_TIMES, 6)),
+        n_non_steady=2, doubtful=[0, 37], dvars_threshold=100.0,
+    )  # fmt: skip
+    outliers = [n for n in table if n.startswith("motion_outlier")]
+    # Volume 37 is at 70.3 s, nearest to samples 70 and 71; volume 0 is not steady anyway.
+    assert [np.flatnonzero(table[n]).tolist() for n in outliers] == [[70], [71]]
+    assert "doubtful" in metadata["motion_outlier00"]["Description"]
 
 
 def test_region_means_and_expansions(rng):

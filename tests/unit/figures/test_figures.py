@@ -135,6 +135,21 @@ def test_motion_counts_volumes_and_uses_degrees():
         motion_traces(parameters[:, :5], fd, tr=1.9)
 
 
+def test_motion_figure_marks_what_cannot_be_trusted():
+    fd = np.r_[np.nan, 0.1, 0.9, np.zeros(17)]
+    match = np.tile([0.99, 1.0], (20, 1))
+    match[7] = 0.8, 0.6
+    doubtful = np.arange(20) == 7
+    figure = motion_traces(
+        np.zeros((20, 6)), fd, tr=2.0, match=match, doubtful=doubtful, non_steady=2
+    )
+    assert "0 of 20 volumes above 0.5 mm, 1 doubtful (red), 2 not steady (grey)" in words(figure)
+    panel = figure.axes[3]
+    np.testing.assert_allclose(panel.lines[0].get_ydata(), match[:, 0])
+    assert panel.lines[1].get_xdata().tolist() == [14.0]
+    assert panel.get_ylim()[0] < 0.6
+
+
 def test_carpet_sorts_marks_runs_and_averages_rows():
     betas = np.tile(np.arange(40.0)[:, None], (1, 10))
     runs = np.repeat(["01", "02"], 5)

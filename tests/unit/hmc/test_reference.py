@@ -54,3 +54,28 @@ def test_motion_leads_from_the_reference_image_whichever_echo_has_an_sbref(echoe
     assert np.array_equal(found.to_series, np.eye(4)) == (sbref is None)
     if sbref:
         assert found.image is sbref[0]
+
+
+@pytest.mark.parametrize("have", [True, False])
+def test_volumes_that_are_not_steady_are_no_part_of_the_reference(echoes, have):
+    first, _, sbrefs, truth = echoes
+    late = first.copy()
+    # Another contrast, and a place in which no other volume was.
+    late[..., :2] = np.abs(3.0 * np.roll(first[..., :2], 4, axis=0)) ** 0.7
+    known = {
+        "sbref": None, "motion_sbref": sbrefs[0] if have else None, "widths": WIDTHS,
+        "brain_of": lambda image, _: image > 100, "bias_of": lambda image, _: np.ones_like(image),
+    }  # fmt: skip
+    if have:
+        known["sbref"] = sbrefs[0]
+    found = refer(late, late, AFFINE, **known, non_steady=2)
+    alone = refer(late[..., 2:], late[..., 2:], AFFINE, **known)
+    np.testing.assert_array_equal(found.image, alone.image)
+    np.testing.assert_array_equal(found.to_series, alone.to_series)
+    assert len(found.motion.matrices) == len(truth)
+    errors = [
+        affines.displacements(a, b, POINTS[BRAIN]).max()
+        for a, b in zip(found.motion.matrices[2:], alone.motion.matrices, strict=True)
+    ]
+    assert max(errors) <= 0.02
+    assert not found.motion.doubtful[2:].any()

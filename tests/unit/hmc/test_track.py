@@ -193,7 +193,19 @@ def test_the_record_names_moved_and_doubtful_volumes():
     table, flags = record.motion_record(motion, np.zeros(3), outlier_mm=0.5)
     np.testing.assert_allclose(table["trans_x"], [0.0, 0.1, 1.0, 1.1])
     np.testing.assert_allclose(table["framewise_displacement"][1:], [0.1, 0.9, 0.1])
-    assert flags == {"OutlierVolumes": [2], "DoubtfulVolumes": [3]}
+    assert flags == {"OutlierVolumes": [2, 3], "DoubtfulVolumes": [3]}
+    np.testing.assert_array_equal(record.match(table), np.ones((4, 2)))
+    assert set(record.COLUMNS) == set(table)
+
+
+def test_the_step_from_volumes_that_are_not_steady_is_no_outlier():
+    matrices = np.stack([rigid([x, 0, 0], [0, 0, 0]) for x in (0.0, 0.0, 1.0, 1.0, 2.0)])
+    ones = np.ones(5)
+    motion = track.Motion(matrices, ones, ones, ones, ones > 0, ones < 0)
+    known = {"outlier_mm": 0.5}
+    assert record.motion_record(motion, np.zeros(3), **known)[1]["OutlierVolumes"] == [2, 4]
+    late = record.motion_record(motion, np.zeros(3), **known, non_steady=2)[1]
+    assert late["OutlierVolumes"] == [4]
 
 
 def test_motion_of_one_volume_is_repeated():

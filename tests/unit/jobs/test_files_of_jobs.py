@@ -69,10 +69,12 @@ def test_echoes_are_cut_and_phases_scaled(tmp_path, rng, wanted, top):
 
 def test_a_session_takes_its_echo_from_stores_of_all(tmp_path, rng):
     data = rng.normal(size=(3, 20, 40)).astype(np.float32)
-    files = SimpleNamespace(series=[], events=[])
+    files = SimpleNamespace(series=[], samples=[], events=[])
     for run, values in enumerate((data, data[2])):
         files.series.append(tmp_path / f"{run}.npy")
         series.create(files.series[-1], values.shape)[:] = values
+        files.samples.append(tmp_path / f"{run}.json")
+        tables.write_json(files.samples[-1], {"NonSteadyStateSamples": 5 * run})
         files.events.append(tmp_path / f"{run}.tsv")
         events = pd.DataFrame({"onset": [4.0, 9.0], "stim_name": ["a", "b"]})
         tables.write_tsv(files.events[-1], events)
@@ -91,3 +93,4 @@ def test_a_session_takes_its_echo_from_stores_of_all(tmp_path, rng):
     np.testing.assert_array_equal(found.data[1], data[2])
     assert found.trials["label"].tolist() == ["a", "b", "a", "b"]
     assert found.used == ["run-1", "run-2"]
+    assert found.non_steady == [0, 5]

@@ -142,6 +142,25 @@ def test_one_jump_loses_no_voxel(placement, rng, per_volume):
     assert (data > 400).all()  # zeros would be the largest signal change of all
 
 
+def test_steady_samples_rest_on_steady_volumes(placement, rng):
+    echo = rng.normal(1000, 50, (*SHAPE, 8)).astype(np.float32)
+    # What no steady sample may see: brightness, and motion fitted to another contrast.
+    late, turned = echo.copy(), placement.motion.copy()
+    late[..., :3] *= 2
+    turned[:3] = affines.rigid_matrix([3.0, 0, 0, 0, 0.1, 0], placement.centre)
+    first, about = run_it([echo], placement, non_steady=3)
+    second, _ = run_it([late], replace(placement, motion=turned), non_steady=3)
+    # 3 volumes end after 5.7 s.
+    assert about["NonSteadyStateVolumes"] == 3
+    assert about["NonSteadyStateSamples"] == 6
+    assert first.shape == second.shape == (1, 900, 16)
+    np.testing.assert_array_equal(first[..., 6:], second[..., 6:])
+    assert (first[..., :6] != second[..., :6]).mean() > 0.9
+    none, about = run_it([echo], placement)
+    assert about["NonSteadyStateSamples"] == 0
+    np.testing.assert_array_equal(none[..., :6], first[..., :6])
+
+
 def test_without_slice_timing_and_field_nothing_but_motion_is_applied(placement, rng):
     run = RUN | {"slice_timing": None, "tr_out": 1.9, "slice_encoding_direction": "i-"}
     plain = Placement(**{**vars(placement), "field_hz": None})

@@ -5,7 +5,7 @@ import pytest
 from scipy.interpolate import CubicSpline, PchipInterpolator
 
 from mebold.errors import ConfigError, DataError, MetadataError
-from mebold.resample import slice_clock, slice_timing
+from mebold.resample import samples, slice_clock, slice_timing
 
 TR, TR_OUT = 1.9, 1.0
 SLICE_TIMES = np.array([0.0, 0.95, 0.31, 1.2675, 0.6325, 1.5825])
@@ -37,9 +37,9 @@ def test_a_peak_stays_at_its_time_in_every_slice(peak, tr_out):
 
 
 def test_output_length_covers_the_acquisition():
-    assert slice_timing.n_output_volumes(163, tr=1.9, tr_out=1.0) == 310
-    assert slice_timing.n_output_volumes(100, tr=2.0, tr_out=2.0) == 100
-    assert slice_timing.n_output_volumes(3, tr=0.1, tr_out=0.1) == 3  # 3 * 0.1 / 0.1 > 3 in binary
+    assert samples.n_output_volumes(163, tr=1.9, tr_out=1.0) == 310
+    assert samples.n_output_volumes(100, tr=2.0, tr_out=2.0) == 100
+    assert samples.n_output_volumes(3, tr=0.1, tr_out=0.1) == 3  # 3 * 0.1 / 0.1 > 3 in binary
 
 
 def test_operator_keeps_constants_and_is_the_identity_without_delay():
@@ -109,7 +109,7 @@ def test_a_voxel_that_is_not_finite_once_is_so_throughout(rng, method):
 def test_edges_are_held_and_flagged():
     ramp = np.arange(10.0)[np.newaxis, np.newaxis, np.newaxis] * np.ones((1, 1, 6, 1))
     result = slice_timing.correct(ramp, SLICE_TIMES, tr=TR, tr_out=TR_OUT, method="pchip")
-    flagged = slice_timing.edge_samples(SLICE_TIMES, n_volumes=10, tr=TR, tr_out=TR_OUT)
+    flagged = samples.edge_samples(SLICE_TIMES, n_volumes=10, tr=TR, tr_out=TR_OUT)
     times = np.arange(19) * TR_OUT
     truth = (times - SLICE_TIMES[:, np.newaxis]) / TR
     np.testing.assert_allclose(result[0, 0][:, ~flagged], truth[:, ~flagged], atol=0.15)
@@ -117,6 +117,48 @@ def test_edges_are_held_and_flagged():
     assert flagged.tolist() == [True, True] + [False] * 16 + [True]
     assert result.min() >= 0
     assert result.max() <= 9
+
+
+def bright(data, n=4):
+    """Return a series whose first volumes are brighter, as before the steady state."""
+    out = data.copy()
+    out[..., :n] *= 1 + 0.5 * 0.2 ** np.arange(n)
+    return out
+
+
+@pytest.mark.parametrize("tr_out", [1.0, 1.9])
+@pytest.mark.parametrize("method", ["cubic", "pchip"])
+def test_steady_samples_do_not_see_what_comes_before(rng, method, tr_out):
+    data = rng.normal(1000, 50, (3, 4, 6, 25)).astype(np.float32)
+    known = {"tr": TR, "tr_out": tr_out, "method": method}
+    plain = slice_timing.correct(bright(data), SLICE_TIMES, **known)
+    found = slice_timing.correct(bright(data), SLICE_TIMES, **known, non_steady=4)
+    early = samples.non_steady_samples(4, tr=TR, tr_out=tr_out)
+    assert early == {1.0: 8, 1.9: 4}[tr_out]
+    np.testing.assert_array_equal(found[..., :early], plain[..., :early])
+    other = data.copy()
+    other[..., :4] = 1e6
+    alone = slice_timing.correct(other, SLICE_TIMES, **known, non_steady=4)
+    np.testing.assert_array_equal(found[..., early:], alone[..., early:])
+    # What is left is the series that starts with the fifth volume.
+    times = np.arange(early, found.shape[3]) * tr_out - 4 * TR
+    for z, s in enumerate(SLICE_TIMES):
+        knots, source = padded_knots(21, s)
+        oracle = {"cubic": CubicSpline, "pchip": PchipInterpolator}[method]
+        expected = oracle(knots, data[:, :, z, 4:][..., source], axis=-1)(times)
+        np.testing.assert_allclose(found[:, :, z, early:], expected, atol=2e-2)
+
+
+def test_first_steady_samples_are_flagged_and_held():
+    flagged = samples.edge_samples(SLICE_TIMES, n_volumes=20, tr=TR, tr_out=TR_OUT, non_steady=4)
+    # 4 volumes end after 7.6 s; all slices have a steady sample 1.5825 s later.
+    assert np.flatnonzero(flagged)[:4].tolist() == [0, 1, 8, 9]
+    matrix = slice_timing.operator(0.9, n_volumes=20, tr=TR, tr_out=TR_OUT, non_steady=4)
+    np.testing.assert_allclose(matrix.sum(axis=1), 1.0, atol=1e-12)
+    assert not matrix[8:, :4].any()
+    assert matrix[8].argmax() == 4
+    with pytest.raises(DataError, match="at least two must be steady"):
+        slice_timing.correct(np.ones((2, 2, 6, 5)), SLICE_TIMES, tr=TR, tr_out=TR, non_steady=4)
 
 
 def test_reversed_slice_encoding():

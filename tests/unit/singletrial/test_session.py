@@ -66,6 +66,16 @@ def test_trials_after_the_end_are_reported(data):
     assert session.excluded[0]["run"] == "sub-01_task-x_run-01"
 
 
+def test_trials_before_the_steady_state_are_marked_and_stay(data):
+    runs = [run("01"), run("02"), run("03")]
+    series = [data[0], data[0][:, :20], data[1]]
+    session = prepare(series, [events(["a", "b"])] * 3, runs=runs, **OPTIONS, non_steady=[9, 7, 0])
+    assert session.non_steady == [9, 0]
+    assert session.trials["volume"].tolist() == [4, 9, 4, 9]
+    assert session.trials["non_steady_state"].tolist() == [1, 0, 0, 0]
+    assert prepare(series, [events(["a"])] * 3, runs=runs, **OPTIONS).non_steady == [0, 0]
+
+
 def test_acquired_volumes_count_not_samples(data):
     short = run("02") | {"n_acquired": 49}
     session = prepare(data, [events(["a", "b"])] * 2, runs=[run("01"), short], **OPTIONS)
@@ -114,6 +124,7 @@ def test_summary_of_a_fit_counts_repeats(data):
     summary = fit.summary(session, result)
     assert summary["RepeatsPerCondition"] == {"2": 2, "4": 1}
     assert summary["Trials"] == 8
+    assert summary["SamplesLeftOut"] == {"sub-01_task-x_run-01": 0, "sub-01_task-x_run-02": 0}
     fields = fit.fields(result)
     assert fields["betas"].shape == (30, 8)
     assert np.all(fields["frac_value"] == 1)

@@ -1,8 +1,8 @@
-"""Volume-to-volume change of intensity (DVARS) and non-steady-state volumes."""
+"""Volume-to-volume change of intensity (DVARS); values of volumes at samples of an image."""
 
 import numpy as np
 
-from mebold.errors import DataError, GridMismatchError
+from mebold.errors import DataError
 
 _CHUNK = 20_000
 # Interquartile range of a normal distribution in units of its standard deviation.
@@ -42,13 +42,15 @@ def map_to_samples(values: np.ndarray, *, tr: float, tr_out: float, n_out: int) 
     return mapped
 
 
-def dvars(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def dvars(series: np.ndarray, *, skip: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Compute DVARS and standardised DVARS.
 
     Parameters
     ----------
     series : (V, T) array
         Brain voxels in time; may be a memory map. Voxels with no spread are left out.
+    skip : int
+        Leading samples that are not steady: they say nothing of the usual level and change.
 
     Returns
     -------
@@ -71,10 +73,10 @@ def dvars(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     package for the autocorrelation.
     """
     n_voxels, n_times = series.shape
-    if n_times < 3:
-        message = f"DVARS needs at least three samples, got {n_times}."
+    if n_times - skip < 3:
+        message = f"DVARS needs at least three samples, got {n_times - skip}."
         raise DataError(message)
-    median = float(np.median(np.asarray(series, dtype=np.float32)))
+    median = float(np.median(np.asarray(series[:, skip:], dtype=np.float32)))
     if not median > 0:
         message = f"The median of the brain series is {median}; DVARS needs positive magnitudes."
         raise DataError(message)
@@ -83,10 +85,10 @@ def dvars(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     count = 0
     for start in range(0, n_voxels, _CHUNK):
         values = np.asarray(series[start : start + _CHUNK], dtype=np.float64) / median * 1000
-        low, high = np.percentile(values, [25, 75], axis=1, method="lower")
+        low, high = np.percentile(values[:, skip:], [25, 75], axis=1, method="lower")
         deviation = (high - low) / _IQR_TO_SD
         values, deviation = values[deviation > 0], deviation[deviation > 0]
-        centred = values - values.mean(axis=1, keepdims=True)
+        centred = values[:, skip:] - values[:, skip:].mean(axis=1, keepdims=True)
         power = np.square(centred).sum(axis=1)
         ar1 = (centred[:, 1:] * centred[:, :-1]).sum(axis=1) / power
         expected += float((np.sqrt(2 * (1 - ar1)) * deviation).sum())
@@ -98,33 +100,3 @@ def dvars(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     plain = np.sqrt(squares / count)
     first = [np.nan]
     return np.concatenate([first, plain]), np.concatenate([first, plain / (expected / count)])
-
-
-def non_steady_state(signal: np.ndarray, *, n_checked: int = 50) -> int:
-    """Count leading samples whose level is an outlier (longitudinal magnetisation settling).
-
-    Parameters
-    ----------
-    signal : (T,) array
-        Mean signal over the brain or the whole image.
-    n_checked : int
-        Number of leading samples that define the normal level.
-
-    Returns
-    -------
-    int
-        Number of consecutive outliers at the start (modified z above 3.5).
-
-    References
-    ----------
-    nipype 1.10 ``algorithms.confounds.is_outlier`` (Iglewicz and Hoaglin 1993).
-    """
-    from nipype.algorithms.confounds import is_outlier
-
-    head = np.asarray(signal, dtype=np.float64)[:n_checked]
-    if head.ndim != 1 or head.size == 0:
-        message = f"Expected a series of samples, got shape {np.shape(signal)}."
-        raise GridMismatchError(message)
-    if np.median(np.abs(head - np.median(head))) == 0:
-        return 0
-    return int(is_outlier(head))

@@ -97,11 +97,15 @@ def _describe(
     stems = {
         "motion_outlier": {
             "Description": "Marks one sample with framewise_displacement > "
-            f"{fd_threshold_mm:g} mm or std_dvars > {dvars_threshold:g}.",
+            f"{fd_threshold_mm:g} mm, std_dvars > {dvars_threshold:g}, or motion that is doubtful "
+            "(DoubtfulVolumes of desc-native_motion.json).",
             "FramewiseDisplacementThreshold": fd_threshold_mm,
             "StdDvarsThreshold": dvars_threshold,
         },
-        "non_steady_state_outlier": {"Description": "Marks one sample before steady state."},
+        "non_steady_state_outlier": {
+            "Description": "Marks one sample that rests on volumes before the steady state "
+            "(NonSteadyStateVolumes of desc-native_motion.json)."
+        },
         "cosine": {
             "Description": "Discrete cosine with a period longer than "
             f"{high_pass_s:g} s, removed from the series before CompCor.",
@@ -149,6 +153,7 @@ def confounds_table(
     radius_mm: float = 50.0,
     options: CompCorOptions | None = None,
     n_non_steady: int = 0,
+    doubtful: Iterable[int] = (),
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Build the confounds of a run and their sidecar.
 
@@ -174,7 +179,12 @@ def confounds_table(
         Sphere of the framewise displacement.
     options : CompCorOptions, optional
     n_non_steady : int
-        Leading samples before the signal is steady; each gets a column, and CompCor skips them.
+        Leading samples before the signal is steady; each gets a column, and CompCor, cosines and
+        the usual level of DVARS do without them. Neither they nor the step to the first steady
+        sample are outliers of motion.
+    doubtful : iterable of int
+        Acquired volumes, from 0, whose motion cannot be trusted: their samples get a
+        ``motion_outlierNN`` column.
 
     Returns
     -------
@@ -206,14 +216,15 @@ def confounds_table(
         "apart) carries the largest value of the acquired volumes nearest to it, so one jump can "
         "show in neighbouring samples and the column must not be summed."
     )
-    fd, rmsd = (
+    fd, rmsd, wrong = (
         map_to_samples(values, tr=spacing, tr_out=tr, n_out=n)
         for values in (
             framewise_displacement(acquired, radius_mm=radius_mm),
             relative_rms(acquired),
+            np.isin(np.arange(len(acquired)), list(doubtful)),
         )
     )
-    plain, standardised = dvars(series[masks["brain"]])
+    plain, standardised = dvars(series[masks["brain"]], skip=n_non_steady)
     components = compcor(series, masks, tr=tr, options=options, skip=n_non_steady)
     columns = _region_means(series, masks, components.high_variance)
     columns |= {"dvars": plain, "std_dvars": standardised}
@@ -225,7 +236,11 @@ def confounds_table(
     columns |= {f"cosine{index:02d}": column for index, column in enumerate(drift.T)}
     steady = np.arange(n) >= n_non_steady
     with np.errstate(invalid="ignore"):
-        flagged = ((fd > fd_threshold_mm) | (standardised > dvars_threshold)) & steady
+        flagged = (fd > fd_threshold_mm) | (standardised > dvars_threshold)
+    if n_non_steady:
+        # The step to the first steady sample is one of brightness.
+        flagged[: n_non_steady + 1] = False
+    flagged = (flagged | (wrong > 0)) & steady
     columns |= _one_hot(np.flatnonzero(~steady), n, "non_steady_state_outlier")
     columns |= _one_hot(np.flatnonzero(flagged), n, "motion_outlier")
     metadata = _describe(

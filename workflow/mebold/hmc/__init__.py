@@ -1,5 +1,5 @@
 """Head motion.
 
-Read track (the entry), reference (what it is measured against), path (motion as parameters and at
-other times), record.
+Read track (the entry), steady (which volumes are alike), reference (what motion is measured
+against), trust and view (what to doubt), path (motion as parameters and at other times), record.
 """

@@ -35,6 +35,7 @@ def at_times(
     n_out: int,
     centre: np.ndarray,
     volume_time_s: float,
+    non_steady: int = 0,
 ) -> np.ndarray:
     """Interpolate motion to the samples of a resampled series.
 
@@ -50,6 +51,9 @@ def at_times(
         The point whose path is interpolated linearly (centre of the head), world mm.
     volume_time_s : float
         Time within a volume that its matrix describes, seconds: the mean of its slice times.
+    non_steady : int
+        Volumes at the start that are not steady: no sample after their time rests on them, and
+        its motion neither.
 
     Returns
     -------
@@ -60,7 +64,10 @@ def at_times(
     if len(matrices) == 1:
         return np.repeat(matrices, n_out, axis=0)
     knots = np.arange(len(matrices)) * tr + volume_time_s
-    times = np.clip(np.arange(n_out) * tr_out, knots[0], knots[-1])
+    times = np.arange(n_out) * tr_out
+    # As the series is sampled: `mebold.resample.slice_timing`.
+    steady = times > non_steady * tr - 1e-6
+    times = np.clip(times, np.where(steady, knots[non_steady], knots[0]), knots[-1])
     centre = np.asarray(centre, dtype=np.float64)
     path = matrices[:, :3, :3] @ centre
     path = path + matrices[:, :3, 3]

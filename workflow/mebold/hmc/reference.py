@@ -15,6 +15,7 @@ import numpy as np
 from mebold.geometry import grids
 from mebold.hmc import offset
 from mebold.hmc.track import Motion, robust_mean, track
+from mebold.hmc.trust import Trust
 from mebold.registration.gauss_newton import Fit
 from mebold.registration.rigid import register
 
@@ -60,6 +61,8 @@ def refer(
     brain_of: Callable[[np.ndarray, np.ndarray], np.ndarray],
     bias_of: Callable[[np.ndarray, np.ndarray], np.ndarray],
     widths: Mapping[str, float],
+    trust: Trust = Trust(),  # noqa: B008 - a named tuple does not change
+    non_steady: int = 0,
     n_threads: int = 1,
 ) -> Referred:
     """Choose the reference image of a run and estimate its motion.
@@ -75,12 +78,12 @@ def refer(
         SBRef of the echo of the reference image, and of that which motion is measured on.
     brain_of, bias_of : callable
         Given an image and its affine, return its brain mask and its receive bias.
-    widths, n_threads
+    widths, trust, non_steady, n_threads
         As in `motion_from`.
     """
-    known = {"widths": widths, "n_threads": n_threads}
+    known = {"widths": widths, "trust": trust, "non_steady": non_steady, "n_threads": n_threads}
     if sbref is None:
-        image = robust_mean(other, affine, fwhm_mm=widths["fwhm_mm"])
+        image = robust_mean(other[..., non_steady:], affine, fwhm_mm=widths["fwhm_mm"], trust=trust)
         mask, still = brain_of(image, affine), np.eye(4)
         motion = motion_from(
             series, affine, to_series=still, mask=mask, mask_affine=affine, **known
@@ -102,6 +105,8 @@ def motion_from(
     mask_affine: np.ndarray,
     widths: Mapping[str, float],
     mean: np.ndarray | None = None,
+    trust: Trust = Trust(),  # noqa: B008
+    non_steady: int = 0,
     n_threads: int = 1,
 ) -> Motion:
     """Estimate the motion of a series, told from the reference image of its run.
@@ -123,6 +128,10 @@ def motion_from(
         ``fwhm_mm`` and ``coarse_mm`` of both fits, as from `mebold.registration.rigid.smoothing`.
     mean : (x, y, z) array, optional
         What the volumes are fitted to; the robust mean of the series by default.
+    trust : Trust
+        From where on a volume is doubtful.
+    non_steady : int
+        Volumes at the start whose contrast is not that of the others: no part of the mean.
     n_threads : int
 
     Returns
@@ -130,11 +139,13 @@ def motion_from(
     Motion
         Point maps from the reference image to each volume.
     """
+    known = {"trust": trust, "n_threads": n_threads}
     if mean is None:
-        mean = robust_mean(series, affine, fwhm_mm=widths["fwhm_mm"], n_threads=n_threads)
+        steady = series[..., non_steady:]
+        mean = robust_mean(steady, affine, fwhm_mm=widths["fwhm_mm"], **known)
     pull = {"matrix": np.linalg.inv(to_series), "order": 0}
     own = grids.onto(mask, mask_affine, mean.shape, affine, **pull) > 0
-    within = track(series, mean, affine, mask=own, **widths, n_threads=n_threads)
+    within = track(series, mean, affine, mask=own, **widths, **known, non_steady=non_steady)
     return replace(within, matrices=within.matrices @ to_series)
 
 
@@ -148,6 +159,8 @@ def motion_from_sbref(
     bias: np.ndarray,
     mask: np.ndarray,
     widths: Mapping[str, float],
+    trust: Trust = Trust(),  # noqa: B008
+    non_steady: int = 0,
     n_threads: int = 1,
 ) -> tuple[Motion, Fit]:
     """Estimate the motion of a series, told from a single-band reference.
@@ -166,7 +179,7 @@ def motion_from_sbref(
         Its voxel to world, mm.
     mask : (x', y', z') bool array
         Brain on the SBRef.
-    widths, n_threads
+    widths, trust, non_steady, n_threads
         As in `motion_from`.
 
     Returns
@@ -176,14 +189,16 @@ def motion_from_sbref(
     fit : Fit
         Of the mean of `alike` to the SBRef.
     """
-    mean = robust_mean(alike, affine, fwhm_mm=widths["fwhm_mm"], n_threads=n_threads)
+    known = {"trust": trust, "n_threads": n_threads}
+    mean = robust_mean(alike[..., non_steady:], affine, fwhm_mm=widths["fwhm_mm"], **known)
+    known["non_steady"] = non_steady
     grid = {"moving_affine": affine, "reference_affine": sbref_affine, "mask": mask}
     fit = register(mean, sbref, **grid, **widths)
     if fit.correlation >= _SAME_CONTRAST and alike is series:
-        options = {"reference_affine": sbref_affine, "mask": mask, "n_threads": n_threads}
-        return track(series, sbref, affine, **options, **widths), fit
+        options = {"reference_affine": sbref_affine, "mask": mask}
+        return track(series, sbref, affine, **options, **widths, **known), fit
     if fit.correlation < _SAME_CONTRAST:
         fit = offset.to_reference(mean, affine, sbref, sbref_affine, bias=bias, mask=mask, **widths)
-    known = {"mask": mask, "mask_affine": sbref_affine, "widths": widths, "n_threads": n_threads}
+    known |= {"mask": mask, "mask_affine": sbref_affine, "widths": widths}
     own = mean if alike is series else None
     return motion_from(series, affine, to_series=fit.matrix, mean=own, **known), fit

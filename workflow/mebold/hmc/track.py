@@ -15,6 +15,7 @@ import numpy as np
 from mebold.errors import DataError, GridMismatchError
 from mebold.geometry import affines, bspline
 from mebold.geometry.interpolation import resample_volume
+from mebold.hmc.trust import Trust, doubted
 from mebold.registration.gauss_newton import Fit
 from mebold.registration.rigid import (
     DOUBTED_CORRELATION,
@@ -30,13 +31,9 @@ logger = logging.getLogger(__name__)
 #: depend on the number of threads.
 _BLOCK = 16
 
-#: A fit is doubted, and tried again, when its correlation falls this far below the median of the
-#: series (or below `DOUBTED_CORRELATION`).
-DOUBTED_DROP = 0.03
-
-#: A fit that still lies this far below the median after the search is flagged.
-FLAGGED_DROP = 0.10
-FLAGGED_CORRELATION = 0.6
+#: A fit short of the level of the series by more than this share is tried again from other starts.
+#: How little of the head it sees is no reason: another start does not change that.
+_AGAIN = Trust(drop=0.02, overlap=0.0, floor=DOUBTED_CORRELATION)
 
 
 @dataclass(frozen=True)
@@ -56,8 +53,9 @@ class Motion:
     usable : ndarray, shape (t,), bool
         False for volumes without contrast or with non-finite voxels in the head.
     doubtful : ndarray, shape (t,), bool
-        True where the fit did not converge or matches the reference clearly worse than the
-        rest of the series, although other starts were tried. Unusable volumes are doubtful.
+        True where the fit did not converge, or matches the reference or overlaps with it clearly
+        less than the good volumes of the series, although other starts were tried. Unusable
+        volumes are doubtful.
     """
 
     matrices: np.ndarray
@@ -88,26 +86,26 @@ def _fit_block(job: Registration, series, mask, first: int, last: int) -> list[F
     return fits
 
 
-def _doubted(fits: list[Fit | None], *, drop: float, floor: float) -> np.ndarray:
-    """Return which fits are missing, not converged, or match much worse than the rest."""
-    correlation = np.array([0.0 if fit is None else fit.correlation for fit in fits])
-    converged = np.array([fit is not None and fit.converged for fit in fits])
-    good = correlation[converged]
-    typical = float(np.median(good)) if good.size else 1.0
-    return ~converged | (correlation < typical - drop) | (correlation < floor)
+def _doubted(fits: list[Fit | None], trust: Trust, non_steady: int) -> np.ndarray:
+    """Return which fits are missing, not converged, or worse than those of the series."""
+    known = [
+        (0.0, 0.0, False) if f is None else (f.correlation, f.overlap, f.converged) for f in fits
+    ]
+    correlation, overlap, converged = map(np.array, zip(*known, strict=True))
+    return doubted(correlation, overlap, converged, trust=trust, non_steady=non_steady)
 
 
-def _recover(job: Registration, series, fits: list[Fit | None]) -> None:
+def _recover(job: Registration, series, fits: list[Fit | None], non_steady: int) -> None:
     """Refit doubted volumes from other starts, in place."""
-    doubted = _doubted(fits, drop=DOUBTED_DROP, floor=DOUBTED_CORRELATION)
-    for t in np.flatnonzero(doubted):
+    for t in np.flatnonzero(_doubted(fits, _AGAIN, non_steady)):
         if fits[t] is None:
             continue
         volume = np.asarray(series[..., t], dtype=np.float32)
         before = next((fits[s] for s in range(t - 1, -1, -1) if fits[s] is not None), None)
         near = np.eye(4) if before is None else before.matrix
         candidates = [fits[t], job.coarse_to_fine(volume, near)]
-        if _doubted([*fits, max(candidates, key=score)], drop=DOUBTED_DROP, floor=0.0)[-1]:
+        tried = [*fits[:t], max(candidates, key=score), *fits[t + 1 :]]
+        if _doubted(tried, _AGAIN._replace(floor=0.0), non_steady)[t]:
             candidates.append(job.search(volume, near))
         fits[t] = max(candidates, key=score)
 
@@ -121,6 +119,8 @@ def track(
     mask: np.ndarray | None = None,
     fwhm_mm: float = 3.0,
     coarse_mm: float = 8.0,
+    trust: Trust = Trust(),  # noqa: B008 - a named tuple does not change
+    non_steady: int = 0,
     n_threads: int = 1,
 ) -> Motion:
     """Estimate the motion of a series and flag volumes that cannot be trusted.
@@ -139,6 +139,10 @@ def track(
         Voxels to compare; a threshold finds the head when absent.
     fwhm_mm, coarse_mm : float
         Gaussian smoothing of the final and of the first fit, mm.
+    trust : Trust
+        From where on a volume is doubtful.
+    non_steady : int
+        Volumes at the start whose contrast is not that of the others; see `mebold.hmc.steady`.
     n_threads : int
         Threads over blocks of volumes. The result does not depend on it.
 
@@ -165,14 +169,13 @@ def track(
     fits = [fit for part in parts for fit in part]
     if all(fit is None for fit in fits):
         raise DataError(f"none of the {n} volumes holds an image: all constant or not finite")
-    _recover(job, series, fits)
-    return _motion(fits)
+    _recover(job, series, fits, non_steady)
+    return _motion(fits, _doubted(fits, trust, non_steady))
 
 
-def _motion(fits: list[Fit | None]) -> Motion:
+def _motion(fits: list[Fit | None], doubtful: np.ndarray) -> Motion:
     """Collect fits; an unusable volume repeats the nearest usable one before it (or after)."""
     usable = np.array([fit is not None for fit in fits])
-    doubtful = _doubted(fits, drop=FLAGGED_DROP, floor=FLAGGED_CORRELATION)
     first = int(np.flatnonzero(usable)[0])
     source = np.maximum.accumulate(np.where(usable, np.arange(len(fits)), first))
     if doubtful.any():
@@ -194,6 +197,7 @@ def robust_mean(
     n_volumes: int = 20,
     mask: np.ndarray | None = None,
     fwhm_mm: float = 3.0,
+    trust: Trust = Trust(),  # noqa: B008
     n_threads: int = 1,
 ) -> np.ndarray:
     """Return a reference volume for a series without a single-band reference.
@@ -201,7 +205,7 @@ def robust_mean(
     Parameters
     ----------
     series : ndarray, shape (x, y, z, t)
-        Raw magnitudes of one echo.
+        Raw magnitudes of one echo, in their steady state.
     affine : ndarray, shape (4, 4)
         Voxel to world.
     n_volumes : int
@@ -210,6 +214,8 @@ def robust_mean(
         Voxels to compare.
     fwhm_mm : float
         Smoothing of the registration, mm.
+    trust : Trust
+        From where on a volume is doubtful, and left out.
     n_threads : int
         Threads.
 
@@ -224,7 +230,8 @@ def robust_mean(
         raise DataError("no volume of the series holds an image: all constant or not finite")
     middle = np.asarray(series[..., chosen[len(chosen) // 2]], dtype=np.float32)
     subset = np.stack([np.asarray(series[..., t], dtype=np.float32) for t in chosen], axis=-1)
-    motion = track(subset, middle, affine, mask=mask, fwhm_mm=fwhm_mm, n_threads=n_threads)
+    known = {"mask": mask, "fwhm_mm": fwhm_mm, "trust": trust, "n_threads": n_threads}
+    motion = track(subset, middle, affine, **known)
     points = affines.grid_points(middle.shape, affine)
     aligned = [
         resample_volume(subset[..., t], affine, points, matrix=motion.matrices[t])

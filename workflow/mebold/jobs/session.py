@@ -12,7 +12,7 @@ def read(files: object, *, runs: Sequence[Mapping], design: Mapping) -> Session:
     Parameters
     ----------
     files : object
-        Paths by the names ``series`` and ``events``, each in the order of the runs.
+        Paths by the names ``series``, ``samples`` and ``events``, each in the order of the runs.
     runs : sequence of mapping
         ``single_echo`` (position from 0, used where a series holds all echoes), and what
         `mebold.singletrial.session.prepare` needs.
@@ -33,4 +33,6 @@ def read(files: object, *, runs: Sequence[Mapping], design: Mapping) -> Session:
         series.open_variant(path, echo=run["single_echo"])
         for path, run in zip(files.series, runs, strict=True)
     ]
-    return prepare(data, [tables.read_tsv(path) for path in files.events], runs=runs, **design)
+    events = [tables.read_tsv(path) for path in files.events]
+    early = [tables.read_json(path)["NonSteadyStateSamples"] for path in files.samples]
+    return prepare(data, events, runs=runs, non_steady=early, **design)

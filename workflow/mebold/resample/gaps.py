@@ -7,7 +7,7 @@ nothing; zeros would stand in the series as the largest signal change of all.
 import numpy as np
 
 
-def bridge(data: np.ndarray, inside: np.ndarray) -> np.ndarray:
+def bridge(data: np.ndarray, inside: np.ndarray, *, early: int = 0) -> np.ndarray:
     """Replace the samples outside by what lies between the nearest ones inside.
 
     Parameters
@@ -16,6 +16,9 @@ def bridge(data: np.ndarray, inside: np.ndarray) -> np.ndarray:
         Series of all echoes.
     inside : (V, T) bool array
         True where the sample was acquired; somewhere in every voxel.
+    early : int
+        Samples at the start that are not steady; a later one is bridged from steady samples, in
+        any voxel that has one.
 
     Returns
     -------
@@ -25,7 +28,11 @@ def bridge(data: np.ndarray, inside: np.ndarray) -> np.ndarray:
     samples = np.arange(inside.shape[1], dtype=np.float64)
     out = np.array(data)
     for voxel, known in enumerate(inside):
-        gap = samples[~known]
+        steady = known & (samples >= early)
+        steady = steady if steady.any() else known
+        gap, late = samples[~known], samples[~known] >= early
         for series in out[:, voxel]:
-            series[~known] = np.interp(gap, samples[known], series[known])
+            whole = np.interp(gap, samples[known], series[known])
+            alone = np.interp(gap, samples[steady], series[steady])
+            series[~known] = np.where(late, alone, whole)
     return out

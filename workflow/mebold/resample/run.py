@@ -7,7 +7,7 @@ import numpy as np
 
 from mebold.geometry import affines, displacement, interpolation, phase_encoding
 from mebold.hmc import path
-from mebold.resample import gaps, interpolate, slice_clock, slice_timing
+from mebold.resample import gaps, interpolate, samples, slice_clock, slice_timing
 
 #: What the composed map holds for every point.
 _PER_POINT = ("field_hz", "warp_mm")
@@ -117,6 +117,7 @@ def resample_run(
     method: str,
     store,
     least_coverage: float,
+    non_steady: int = 0,
     n_threads: int = 1,
 ) -> tuple[np.ndarray, np.ndarray, dict]:
     """Bring all echoes of a run onto the output grid: once in time, once in space.
@@ -136,6 +137,8 @@ def resample_run(
     least_coverage : float
         Voxels inside the field of view in a smaller share of the samples are 0 throughout: most
         of their series would be made up. In the others, samples outside are bridged (`gaps`).
+    non_steady : int
+        Volumes at the start that are not steady: later samples do without them.
     n_threads : int
 
     Returns
@@ -149,10 +152,14 @@ def resample_run(
         ``VoxelsOutside``: voxels set to 0; ``VoxelsPartlyOutside``: voxels kept although they are
         outside in some samples; ``BridgedSamples``: the samples in which one of these is;
         ``SmallestCoverage``: smallest share of the kept voxels; ``LeastCoverage``: the limit;
+        ``NonSteadyStateVolumes`` and ``NonSteadyStateSamples``: acquired volumes, and samples at
+        the start that rest on them;
         ``IntensityCorrectedForDistortion`` and ``NonlinearGradientCorrection``: true, and only
         there when that was done.
     """
     corrected, timing = [], {"tr": run["tr"], "tr_out": run["tr_out"]}
+    early = samples.non_steady_samples(non_steady, **timing)
+    timing["non_steady"] = non_steady
     for echo in echoes:
         axis, offsets = slice_clock.slice_times(run, echo.shape)
         corrected.append(
@@ -185,8 +192,8 @@ def resample_run(
     partly = np.flatnonzero(kept & (covered < 1.0))
     own = {k: v[partly] for k, v in chain.items() if k in _PER_POINT and v is not None}
     there = interpolate.inside(shape, where[0], where[1][partly], **(chain | own))
-    data[:, partly] = gaps.bridge(data[:, partly], there)
-    edges = slice_timing.edge_samples(offsets, n_volumes=len(placement.motion), **timing)
+    data[:, partly] = gaps.bridge(data[:, partly], there, early=early)
+    edges = samples.edge_samples(offsets, n_volumes=len(placement.motion), **timing)
     about = {
         "EdgeSamples": np.flatnonzero(edges).tolist(),
         "VoxelsOutside": int((~kept).sum()),
@@ -194,6 +201,8 @@ def resample_run(
         "BridgedSamples": np.flatnonzero(~there.all(axis=0)).tolist(),
         "SmallestCoverage": float(covered[kept].min()) if kept.any() else None,
         "LeastCoverage": least_coverage,
+        "NonSteadyStateVolumes": non_steady,
+        "NonSteadyStateSamples": early,
     }
     if placement.jacobian is not None:
         about["IntensityCorrectedForDistortion"] = True

@@ -3,7 +3,11 @@
 Output sample k lies at ``k * tr_out`` after the start of volume 0. A slice acquired s seconds into
 each volume is therefore read at ``k * tr_out - s`` in its own clock. The first and last sample of
 each slice are repeated three times on its time grid, so that nothing is extrapolated by a
-polynomial; `edge_samples` tells which output samples rest on these copies.
+polynomial; `samples.edge_samples` tells which output samples rest on these copies.
+
+Volumes before the steady state are brighter than all others, and a spline would carry that into its
+neighbours. The samples within their time come from the whole series; later ones from the steady
+volumes alone, the first of which is repeated as at the start of a run.
 
 The conventions (number of samples, replication, clock) are those of ``tseriesinterp`` in
 cvnlab/knkutils; slice times are the acquired ones, never ranks.
@@ -16,6 +20,7 @@ from scipy.interpolate import CubicSpline
 
 from mebold.errors import ConfigError, DataError, MetadataError
 from mebold.geometry.jit import kernel
+from mebold.resample import samples
 
 #: Copies of the first and of the last sample.
 REPLICATED = 3
@@ -29,34 +34,14 @@ NEGLIGIBLE = 1e-8
 _SAMPLES = 16
 
 
-def n_output_volumes(n: int, *, tr: float, tr_out: float) -> int:
-    """Return the number of output samples that cover n volumes.
-
-    Parameters
-    ----------
-    n : int
-        Number of acquired volumes.
-    tr, tr_out : float
-        Repetition time and output sampling interval in seconds.
-
-    Returns
-    -------
-    int
-        ``ceil(n * tr / tr_out)``.
-
-    Raises
-    ------
-    MetadataError
-        If a time is not positive.
-    """
-    if not (tr > 0 and tr_out > 0):
-        raise MetadataError(f"RepetitionTime {tr} s and output TR {tr_out} s must be positive")
-    # 163 * 1.9 is not a whole number in binary: do not let rounding add a sample.
-    return math.ceil(round(n * tr / tr_out, 6))
-
-
 def operator(
-    slice_time: float, *, n_volumes: int, tr: float, tr_out: float, method: str = "cubic"
+    slice_time: float,
+    *,
+    n_volumes: int,
+    tr: float,
+    tr_out: float,
+    method: str = "cubic",
+    non_steady: int = 0,
 ) -> np.ndarray:
     """Return the matrix that resamples the time series of one slice.
 
@@ -70,6 +55,8 @@ def operator(
         Repetition time and output sampling interval in seconds.
     method : {"cubic"}
         Cubic spline. "pchip" is not linear in the data and has no matrix.
+    non_steady : int
+        Volumes at the start that samples after their time must not see.
 
     Returns
     -------
@@ -83,39 +70,28 @@ def operator(
     """
     if method != "cubic":
         raise ConfigError(f"only method 'cubic' is a matrix, not {method!r}; use stc.correct")
-    n_out = n_output_volumes(n_volumes, tr=tr, tr_out=tr_out)
+    if non_steady:
+        known = {"tr": tr, "tr_out": tr_out}
+        matrix = operator(slice_time, n_volumes=n_volumes, **known)
+        first = samples.non_steady_samples(non_steady, **known)
+        late, steady = slice_time + non_steady * tr, n_volumes - non_steady
+        matrix[first:, :non_steady] = 0.0
+        matrix[first:, non_steady:] = _spline(
+            late, steady, tr, np.arange(first, len(matrix)) * tr_out
+        )
+        return matrix
+    n_out = samples.n_output_volumes(n_volumes, tr=tr, tr_out=tr_out)
+    return _spline(slice_time, n_volumes, tr, np.arange(n_out) * tr_out)
+
+
+def _spline(first_s: float, n_volumes: int, tr: float, times: np.ndarray) -> np.ndarray:
+    """Return the matrix (len(times), n_volumes) of a spline with its first sample at `first_s`."""
     padded = n_volumes + 2 * REPLICATED
     replicate = np.zeros((padded, n_volumes))
     source = np.clip(np.arange(padded) - REPLICATED, 0, n_volumes - 1)
     replicate[np.arange(padded), source] = 1.0
-    knots = np.arange(-REPLICATED, n_volumes + REPLICATED) * tr + slice_time
-    return CubicSpline(knots, replicate)(np.arange(n_out) * tr_out)
-
-
-def edge_samples(
-    slice_times: np.ndarray, *, n_volumes: int, tr: float, tr_out: float
-) -> np.ndarray:
-    """Tell which output samples lie before the first or after the last acquisition of a slice.
-
-    Parameters
-    ----------
-    slice_times : array, shape (z,)
-        Seconds after the start of the volume.
-    n_volumes : int
-        Number of acquired volumes.
-    tr, tr_out : float
-        Seconds.
-
-    Returns
-    -------
-    ndarray, shape (n_output,), bool
-        True where at least one slice is held at its first or last value.
-    """
-    times = np.arange(n_output_volumes(n_volumes, tr=tr, tr_out=tr_out)) * tr_out
-    slice_times = np.asarray(slice_times, dtype=np.float64)
-    first = slice_times.max()
-    last = (n_volumes - 1) * tr + slice_times.min()
-    return (times < first - 1e-6) | (times > last + 1e-6)
+    knots = np.arange(-REPLICATED, n_volumes + REPLICATED) * tr + first_s
+    return CubicSpline(knots, replicate)(times)
 
 
 @kernel
@@ -196,6 +172,8 @@ class Corrected:
         Cubic spline, or the monotone piecewise cubic Hermite polynomial.
     slice_axis : int
         Axis along which slices were acquired.
+    non_steady : int
+        Volumes at the start that samples after their time must not see.
 
     Attributes
     ----------
@@ -223,24 +201,33 @@ class Corrected:
         tr_out: float,
         method: str = "cubic",
         slice_axis: int = 2,
+        non_steady: int = 0,
     ) -> None:
         if method not in METHODS:
             expected = ", ".join(METHODS)
             raise ConfigError(f"slice timing method {method!r}: expected one of {expected}")
         if data.ndim != 4 or data.shape[3] < 2:
             raise DataError(f"slice timing needs a series of at least 2 volumes, got {data.shape}")
+        if not 0 <= non_steady <= data.shape[3] - 2:
+            raise DataError(
+                f"{non_steady} volumes of {data.shape[3]} before the steady state: at least two "
+                "must be steady"
+            )
         self._slice_times = _checked_times(slice_times, data.shape[slice_axis], tr)
         n = data.shape[3]
-        n_out = n_output_volumes(n, tr=tr, tr_out=tr_out)
+        n_out = samples.n_output_volumes(n, tr=tr, tr_out=tr_out)
         self.shape = (*data.shape[:3], n_out)
         self._tr, self._times = tr, np.arange(n_out) * tr_out
+        self._early = non_steady, samples.non_steady_samples(non_steady, tr=tr, tr_out=tr_out)
         self._axis = 3 - slice_axis
         # Volumes as they are stored, slices second: matrix products read and write without copies.
         self._sources = np.moveaxis(data.T, self._axis, 1)
         self._matrices = None
         if method == "cubic":
             self._matrices = {
-                time: operator(time, n_volumes=n, tr=tr, tr_out=tr_out).astype(np.float32)
+                time: operator(
+                    time, n_volumes=n, tr=tr, tr_out=tr_out, non_steady=non_steady
+                ).astype(np.float32)
                 for time in np.unique(self._slice_times)
             }
         self._spoilt = [~np.isfinite(self._source(s).sum(axis=0)) for s in self._slices()]
@@ -272,7 +259,13 @@ class Corrected:
         """Write samples first..last-1 of a slice to out (last - first, pixels)."""
         source, time = self._source(s), self._slice_times[s]
         if self._matrices is None:
-            _pchip(source, time, self._tr, self._times[first:last], out)
+            volumes, early = self._early
+            cut = min(max(first, early), last)
+            if first < cut:
+                _pchip(source, time, self._tr, self._times[first:cut], out[: cut - first])
+            if cut < last:
+                late = time + volumes * self._tr
+                _pchip(source[volumes:], late, self._tr, self._times[cut:last], out[cut - first :])
             return
         for start in range(first, last, _SAMPLES):
             end = min(start + _SAMPLES, last)

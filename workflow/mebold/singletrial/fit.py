@@ -51,6 +51,7 @@ def fit_glmsingle(
     brain_exclude: np.ndarray | None = None,
     pc_r2_mask: np.ndarray | None = None,
     out: Mapping[str, np.ndarray] | None = None,
+    skip: Sequence[int] | None = None,
 ) -> SingleTrialFit:
     """Fit one beta per trial and voxel, as GLMsingle does.
 
@@ -105,6 +106,10 @@ def fit_glmsingle(
     out : mapping, optional
         Arrays of shape (V, N) to write into, for example memory maps, under the names
         ``fithrf_betas``, ``denoise_betas``, ``betas``. The value None drops ``fithrf_betas``.
+    skip : sequence of int, length R, optional
+        Volumes at the start of every run that are left out of everything, for instance before the
+        steady state: rows of data, regressors and drifts. Onsets keep their times, so a response to
+        a trial among them is fitted with what is left of it.
 
     Returns
     -------
@@ -133,6 +138,7 @@ def fit_glmsingle(
         want_library=want_library,
         max_poly_degree=max_poly_degree,
         xval_groups=xval_groups,
+        skip=skip,
     )
     options = Options(
         glmdenoise=want_glmdenoise,
@@ -182,6 +188,7 @@ def fit(
         pcstop=pcstop,
         seed=seed,
         n_threads=n_threads,
+        skip=session.non_steady,
     )
 
 
@@ -224,6 +231,7 @@ def summary(session: Session, found: result.SingleTrialFit) -> dict:
         "RunsUsed": session.used,
         "RunsLeftOut": session.left_out,
         "TrialsLeftOut": session.excluded,
+        "SamplesLeftOut": dict(zip(session.used, session.non_steady, strict=True)),
         "Trials": len(session.trials),
         "Conditions": int(repeats.size),
         "RepeatsPerCondition": {

@@ -29,9 +29,12 @@ class Inputs:
     Attributes
     ----------
     data : list of ndarray, (V, T_r)
-        As given: any real dtype, possibly memory maps.
+        As given, without the volumes that are left out: any real dtype, possibly memory maps.
     onsets : list of ndarray of int
-        Onset volumes of every run.
+        Onset volumes of every run, counted from the first that is not left out: negative where a
+        trial starts before it.
+    skip : list of int
+        Volumes that are left out at the start of every run.
     condition : ndarray of int, (N,)
         Design column of every trial.
     run : ndarray of int, (N,)
@@ -54,6 +57,7 @@ class Inputs:
 
     data: list[np.ndarray]
     onsets: list[np.ndarray]
+    skip: list[int]
     condition: np.ndarray
     run: np.ndarray
     session: np.ndarray
@@ -79,6 +83,12 @@ class Inputs:
         """Trials of every run."""
         ends = np.cumsum([len(onsets) for onsets in self.onsets])
         return [slice(end - len(on), end) for end, on in zip(ends, self.onsets, strict=True)]
+
+    @property
+    def trial_volume(self) -> np.ndarray:
+        """Onset volume of every trial in its run as given."""
+        pairs = zip(self.onsets, self.skip, strict=True)
+        return np.concatenate([onsets + skip for onsets, skip in pairs])
 
     @property
     def trial_session(self) -> np.ndarray:
@@ -121,6 +131,7 @@ def collect(
     want_library: bool,
     max_poly_degree: int | Sequence[int] | None,
     xval_groups: Sequence | None,
+    skip: Sequence[int] | None = None,
 ) -> Inputs:
     """Check the arguments of `fit_glmsingle` (documented there) and bring them into one form."""
     for name, runs in (("data", data), ("design", design)):
@@ -133,8 +144,10 @@ def collect(
         raise DataError(f"{len(data)} runs of data and {len(design)} of design: both need all runs")
     notes: list[str] = []
     series, matrices = _equal_lengths(data, design, notes)
-    lengths = [matrix.shape[0] for matrix in matrices]
+    extra = _extra(extra_regressors, [len(matrix) for matrix in matrices])
     onsets, conditions = zip(*map(_trials_of_run, range(len(matrices)), matrices), strict=True)
+    skip = _skip(skip, [len(matrix) for matrix in matrices])
+    lengths = [len(matrix) - first for matrix, first in zip(matrices, skip, strict=True)]
     degrees = _degrees(max_poly_degree, lengths, tr)
     assumed = hrf.assumed(tr, stimdur) if hrf_assumed is None else _responses(hrf_assumed)[:, 0]
     if not want_library:
@@ -142,21 +155,35 @@ def collect(
     else:
         library = hrf.library(tr, stimdur) if hrf_library is None else _responses(hrf_library)
     collected = Inputs(
-        data=series,
-        onsets=list(onsets),
+        data=[values[:, first:] for values, first in zip(series, skip, strict=True)],
+        onsets=[volumes - first for volumes, first in zip(onsets, skip, strict=True)],
+        skip=skip,
         condition=np.concatenate(conditions),
         run=np.repeat(np.arange(len(onsets)), [len(on) for on in onsets]),
         session=_sessions(session, len(onsets)),
         folds=_folds(xval_groups, len(onsets)),
-        extra=_extra(extra_regressors, lengths),
+        extra=extra and [table[first:] for table, first in zip(extra, skip, strict=True)],
         basis=[drifts.polynomials(*pair) for pair in zip(lengths, degrees, strict=True)],
         library=library,
         assumed=assumed,
     )
     for text in notes:
         collected.note(text)
+    _note_early_trials(collected)
     _note_late_trials(collected, tr)
     return collected
+
+
+def _skip(wanted: Sequence[int] | None, lengths: list[int]) -> list[int]:
+    """Return how many volumes are left out at the start of every run."""
+    counts = [0] * len(lengths) if wanted is None else [int(count) for count in wanted]
+    pairs = zip(counts, lengths, strict=False)
+    if len(counts) != len(lengths) or not all(0 <= count < length for count, length in pairs):
+        raise DataError(
+            f"skip is {wanted}: one number of volumes is needed for each run, from 0 to below its "
+            f"length {lengths}"
+        )
+    return counts
 
 
 def _equal_lengths(
@@ -274,6 +301,22 @@ def _extra(regressors: Sequence | None, lengths: list[int]) -> list[np.ndarray] 
         return None
     width = max(table.shape[1] for table in checked)
     return [np.pad(table, ((0, 0), (0, width - table.shape[1]))) for table in checked]
+
+
+def _note_early_trials(session: Inputs) -> None:
+    """Tell which trials start in the volumes that are left out."""
+    energy = np.square(session.library.astype(np.float64)).cumsum(axis=0)
+    for run, onsets in enumerate(session.onsets):
+        early = -onsets[onsets < 0]
+        if not early.size:
+            continue
+        seen = energy[-1] - energy[np.minimum(early, len(energy)) - 1]
+        blind = int(np.count_nonzero(seen.min(axis=1) <= blocks.NEGLIGIBLE * energy[-1].max()))
+        gone = f"; of {blind} nothing is left, their betas are 0" if blind else ""
+        session.note(
+            f"run {run + 1}: {early.size} trials start in the first {session.skip[run]} volumes, "
+            f"which are left out: their betas rest on what follows and will be noisy{gone}"
+        )
 
 
 def _note_late_trials(session: Inputs, tr: float) -> None:

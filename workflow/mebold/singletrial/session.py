@@ -17,6 +17,10 @@ TRIAL_COLUMNS = {
     "onset": {"Description": "Onset in the run as given in the events.", "Units": "s"},
     "volume": {"Description": "Sample of the preprocessed series at which the trial starts."},
     "shift_s": {"Description": "Time of that sample minus onset.", "Units": "s"},
+    "non_steady_state": {
+        "Description": "1 where the trial starts before the steady state: the fit leaves these "
+        "samples out, and its beta rests on what follows."
+    },
 }
 
 
@@ -32,6 +36,8 @@ class Session:
         Columns of `TRIAL_COLUMNS`, trials in the order of the betas.
     tr, stimulus_duration_s : float
         Seconds.
+    non_steady : list of int
+        Samples before the steady state, at the start of every run.
     used, left_out, excluded : list
         Run stems, dicts of run and reason, dicts of run, onset, label and reason.
     """
@@ -41,6 +47,7 @@ class Session:
     trials: pd.DataFrame
     tr: float
     stimulus_duration_s: float
+    non_steady: list
     used: list
     left_out: list
     excluded: list
@@ -55,6 +62,7 @@ def prepare(
     blank: Mapping,
     stimulus_duration_s: float,
     minimum_volumes: int,
+    non_steady: Sequence[int] | None = None,
 ) -> Session:
     """Choose the runs of a session, and make the trial table and the design.
 
@@ -73,6 +81,8 @@ def prepare(
         Duration of the stimulus.
     minimum_volumes : int
         Runs with fewer acquired volumes are left out.
+    non_steady : sequence of int, optional
+        Samples before the steady state at the start of every run; none by default.
 
     Returns
     -------
@@ -92,7 +102,8 @@ def prepare(
         raise DataError(message)
     tr = intervals.pop()
     kept, left_out, trials, excluded = [], [], [], []
-    for series, table, run in zip(data, events, runs, strict=True):
+    early = [0] * len(runs) if non_steady is None else non_steady
+    for series, table, run, first in zip(data, events, runs, early, strict=True):
         acquired = run.get("n_acquired") or series.shape[1]
         if acquired < minimum_volumes:
             reason = (
@@ -113,24 +124,26 @@ def prepare(
         except ValueError as error:
             message = f"events of {run['stem']}: {error}"
             raise type(error)(message) from error
-        kept.append((series, run))
+        kept.append((series, run, first))
         trials.append(trial)
         excluded += [{"run": run["stem"], **item} for item in trial.attrs.get("excluded", [])]
     if not kept:
         message = f"No run of {runs[0]['stem']} and its session can be fitted: {left_out}."
         raise DataError(message)
     matrices, _, table = design.design_matrices(
-        trials, n_volumes=[series.shape[1] for series, _ in kept]
+        trials, n_volumes=[series.shape[1] for series, _, _ in kept]
     )
-    used = [run for _, run in kept]
+    used, first = [run for _, run, _ in kept], np.array([first for _, _, first in kept])
+    table["non_steady_state"] = (table["volume"] < first[table["run"]]).astype(int)
     table["session"] = [used[r]["session"] or "n/a" for r in table["run"]]
     table["run"] = [used[r]["run"] or "n/a" for r in table["run"]]
     return Session(
-        data=[series for series, _ in kept],
+        data=[series for series, _, _ in kept],
         design=matrices,
         trials=table[list(TRIAL_COLUMNS)],
         tr=tr,
         stimulus_duration_s=stimulus_duration_s,
+        non_steady=first.tolist(),
         used=[run["stem"] for run in used],
         left_out=left_out,
         excluded=excluded,

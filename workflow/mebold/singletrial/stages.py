@@ -221,7 +221,7 @@ def _collect(
         hrf_index_run=found.index_run,
         fithrf_r2_run=found.r2_run,
         trial_run=inputs.run,
-        trial_volume=np.concatenate(inputs.onsets),
+        trial_volume=inputs.trial_volume,
         trial_condition=inputs.condition,
         fractions=options.fractions,
         glm_badness=found.badness,

@@ -115,8 +115,10 @@ def _release(array: np.ndarray, part: np.ndarray) -> None:
     # A copy-on-write map keeps its changes only in memory: it must not be touched.
     if getattr(array, "mode", None) not in ("r", "r+", "w+"):
         return
-    if part.size == 0 or not part.flags.c_contiguous:
+    # Rows one after the other in the file, also those whose first volumes are left out.
+    if part.size == 0 or part.strides[-1] != part.itemsize or part.strides[0] < part[0].nbytes:
         return
     start = np.frombuffer(mapping, dtype=np.uint8).ctypes.data
-    first = (part.ctypes.data - start) // mmap.PAGESIZE * mmap.PAGESIZE
-    mapping.madvise(mmap.MADV_DONTNEED, first, part.nbytes + mmap.PAGESIZE)
+    low, high = np.lib.array_utils.byte_bounds(part)
+    first = (low - start) // mmap.PAGESIZE * mmap.PAGESIZE
+    mapping.madvise(mmap.MADV_DONTNEED, first, high - low + mmap.PAGESIZE)

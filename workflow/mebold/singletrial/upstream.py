@@ -63,6 +63,7 @@ def fit_upstream(
     n_threads: int = 1,
     seed: int = 0,
     want_denoise_betas: bool = False,
+    skip: Sequence[int] | None = None,
 ) -> SingleTrialFit:
     """Fit single-trial betas with the original package.
 
@@ -98,6 +99,7 @@ def fit_upstream(
         want_library=want_library,
         max_poly_degree=max_poly_degree,
         xval_groups=xval_groups,
+        skip=skip,
     )
     _refuse(inputs, keep_extra_regressors)
     options = {
@@ -204,6 +206,11 @@ def _refuse(inputs: Inputs, keep_extra: bool) -> None:
             "engine 'upstream' fails for trials near the end of a run: leave them out, or use "
             f"engine 'mebold' ({'; '.join(inputs.notes)})"
         )
+    if min(onsets.min() for onsets in inputs.onsets) < 0:
+        raise ConfigError(
+            "engine 'upstream' cannot fit trials that start in volumes left out at the start of a "
+            "run (before the steady state); use engine 'mebold'"
+        )
     if inputs.extra is None:
         return
     if len(set(inputs.n_volumes)) > 1:
@@ -292,7 +299,7 @@ def _translate(inputs: Inputs, params: Mapping, results: Mapping) -> SingleTrial
         hrf_index_run=_flat(fit_hrf, "HRFindexrun").astype(np.int16),
         fithrf_r2_run=_flat(fit_hrf, "R2run"),
         trial_run=inputs.run,
-        trial_volume=np.concatenate(inputs.onsets),
+        trial_volume=inputs.trial_volume,
         trial_condition=inputs.condition,
         fractions=np.atleast_1d(np.asarray(params["fracs"], dtype=np.float64)),
         notes=inputs.notes,
