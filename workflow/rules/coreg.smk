@@ -28,7 +28,9 @@ rule coreg_subject:
         mem_mb=memory(0, 3000),
         runtime=minutes(30),
     params:
-        settings=chosen("coreg", "target", "bbr_limit_mm", *COREG_LIMITS),
+        settings=chosen(
+            "coreg", "target", "bbr_limit_mm", "bbr_least_gain", *COREG_LIMITS
+        ),
         seed=config["seed"],
         code=code("coreg_subject"),
     script:

@@ -26,6 +26,7 @@ with job(snakemake) as log:
         target=settings["target"],
         seed=snakemake.params.seed,
         max_bbr_shift_mm=settings["bbr_limit_mm"],
+        least_bbr_gain=settings["bbr_least_gain"],
         least_mutual_information=settings["least_mutual_information"],
     )
     transforms.save_xfm(snakemake.output.xfm, matrix)

@@ -60,7 +60,12 @@ def test_one_seed_gives_one_result_and_refusal_keeps_the_start(scene, aligned):
     np.testing.assert_array_equal(without, refused)
     assert qc["bbr_accepted"] is False
     assert qc["bbr_shift_mm"] > 0.0
+    assert qc["bbr_refused"] == "shift"
     assert aligned[1]["bbr_accepted"] is True
+    assert aligned[1]["bbr_gain"] > 2 * aligned[1]["bbr_gain_error"] > 0
+    unsure, qc = align(scene, wm_probability=scene.wm, least_bbr_gain=1e3)
+    np.testing.assert_array_equal(without, unsure)
+    assert (qc["bbr_refused"], qc["bbr_accepted"]) == ("gain", False)
 
 
 def test_far_apart_scanner_coordinates_start_from_the_mask_centres(scene):

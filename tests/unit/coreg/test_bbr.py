@@ -85,3 +85,20 @@ def test_points_without_image_are_no_evidence(boundary):
 def test_a_map_without_white_matter_is_refused():
     with pytest.raises(DataError, match="shows no white matter"):
         bbr.white_matter_boundary(np.full(SHAPE, np.nan), AFFINE, n_points=100, seed=1)
+
+
+def test_the_gain_of_a_move_is_judged_by_how_it_varies_over_the_brain(wm, boundary):
+    """A move to the right place is sure; between two that are equally wrong nothing is."""
+    to_voxel = np.linalg.inv(AFFINE)
+    noise = np.random.default_rng(4).normal(0, 3.0, SHAPE)
+    volume = epi_of(np.eye(4)) + noise
+    near, far, other = np.eye(4), np.eye(4), np.eye(4)
+    far[0, 3], other[0, 3] = 1.5, -1.5
+    compared = {"boundary": boundary, "volume": volume, "to_voxel": to_voxel, "distance_mm": 1.5}
+    gain, error = bbr.gain(far, near, **compared)
+    costs = [bbr.cost(m, boundary, volume, to_voxel, distance_mm=1.5) for m in (far, near)]
+    assert gain == pytest.approx(costs[0] - costs[1])
+    assert gain > 2 * error > 0
+    gain, error = bbr.gain(far, other, **compared)
+    assert abs(gain) < 2 * error
+    assert bbr.gain(near, near, **compared) == (0.0, 0.0)

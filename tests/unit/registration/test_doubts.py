@@ -53,7 +53,7 @@ def test_a_wrong_alignment_is_named(scene, wrong):
         ({"mutual_information_nearby": 0.41}, "0.410 against 0.400"),
         ({"mask_dice": float("nan")}, "coreg.least_dice"),
         ({"converged": False}, "did not converge"),
-        ({"bbr_accepted": False, "bbr_shift_mm": 3.0}, "coreg.bbr_limit_mm"),
+        ({"bbr_refused": "shift", "bbr_shift_mm": 3.0}, "coreg.bbr_limit_mm"),
     ],
 )
 def test_each_low_number_gives_one_sentence(change, key):
@@ -63,7 +63,7 @@ def test_each_low_number_gives_one_sentence(change, key):
 
 
 def test_what_was_not_measured_is_not_judged():
-    assert doubts.of({"bbr_accepted": False, "bbr_shift_mm": None}, LIMITS, doubts.COREG) == []
+    assert doubts.of({"bbr_refused": "gain", "bbr_shift_mm": 0.3}, LIMITS, doubts.COREG) == []
 
 
 def test_the_caption_holds_numbers_and_the_first_doubt():

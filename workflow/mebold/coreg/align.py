@@ -31,6 +31,7 @@ def boldref_to_t1w(
     t2w: tuple[np.ndarray, np.ndarray] | None = None,
     target: str = "auto",
     max_bbr_shift_mm: float = 2.0,
+    least_bbr_gain: float = 2.0,
     least_mutual_information: float = 0.15,
     seed: int = _SEED,
 ) -> tuple[np.ndarray, dict]:
@@ -63,6 +64,9 @@ def boldref_to_t1w(
         ``T2w`` counts as ``auto``, and ``t2w_doubts`` says so.
     max_bbr_shift_mm : float
         Limit for the refinement.
+    least_bbr_gain : float
+        Standard errors by which the refinement has to lower the cost, see `bbr.gain`: below, it
+        follows noise and errors of the white-matter map.
     least_mutual_information : float
         Of T2w and T1w in the brain, nats; a T2w with less is doubted.
     seed : int
@@ -82,9 +86,10 @@ def boldref_to_t1w(
         ``mutual_information`` in nats with and without alignment (``..._initial``),
         ``mutual_information_nearby`` (see `agreement.agreement`),
         ``bbr_cost_before``, ``bbr_cost_after``, ``bbr_shift_mm`` (largest over the brain; None
-        without refinement), ``bbr_accepted``, ``shift_mm`` (largest displacement of a brain voxel
-        by the whole alignment), ``rotation_deg``, ``coverage`` (share of the T1w brain inside the
-        EPI's field of view).
+        without refinement), ``bbr_gain`` and ``bbr_gain_error`` (see `bbr.gain`),
+        ``bbr_accepted``, ``bbr_refused`` (``shift``, ``gain`` or None), ``shift_mm`` (largest
+        displacement of a brain voxel by the whole alignment), ``rotation_deg``, ``coverage`` (share
+        of the T1w brain inside the EPI's field of view).
 
     Raises
     ------
@@ -129,13 +134,12 @@ def boldref_to_t1w(
     mutual = found[image]
     brain = affines.grid_points(fixed[0].shape, fixed[1], fixed[3])
     qc = {"image": image, "image_costs": costs, **about_t2w}
-    qc |= {"bbr_cost_before": None, "bbr_cost_after": None, "bbr_shift_mm": None}
-    qc["bbr_accepted"] = False
+    names = ("cost_before", "cost_after", "shift_mm", "gain", "gain_error", "refused")
+    qc |= {f"bbr_{name}": None for name in names} | {"bbr_accepted": False}
     matrix = mutual
     if boundary is not None:
-        matrix = _refined(
-            mutual, boundary, epi, boldref_affine, brain, max_bbr_shift_mm=max_bbr_shift_mm, qc=qc
-        )
+        limits = {"max_bbr_shift_mm": max_bbr_shift_mm, "least_gain": least_bbr_gain}
+        matrix = _refined(mutual, boundary, epi, boldref_affine, brain, **limits, qc=qc)
     qc["mutual_information_initial"] = score(np.eye(4))
     qc["mutual_information"] = score(matrix)
     qc["mutual_information_nearby"] = unlike.nearby(score, matrix, fixed[1], fixed[3])
@@ -201,21 +205,26 @@ def _refined(
     brain: np.ndarray,
     *,
     max_bbr_shift_mm: float,
+    least_gain: float,
     qc: dict,
 ) -> np.ndarray:
     """Return the boundary-based refinement, or the start where it is refused; fill in the QC."""
-    matrix, before, after = bbr.refine(
-        start, boundary, epi, epi_affine, distance_mm=_BBR_DISTANCE_MM
-    )
+    options = {"distance_mm": _BBR_DISTANCE_MM}
+    matrix, before, after = bbr.refine(start, boundary, epi, epi_affine, **options)
+    to_voxel = np.linalg.inv(epi_affine)
+    gain, error = bbr.gain(start, matrix, boundary, epi, to_voxel, **options)
     shift = float(affines.displacements(matrix, start, brain).max())
-    accepted = shift <= max_bbr_shift_mm and after <= before
-    qc.update(
-        bbr_cost_before=before, bbr_cost_after=after, bbr_shift_mm=shift, bbr_accepted=accepted
-    )
-    if not accepted:
-        logger.warning(
-            "boundary-based refinement refused: it moves a brain voxel by %.2f mm "
-            "(limit %.2f mm), cost %.3f -> %.3f",
-            shift, max_bbr_shift_mm, before, after,
+    refused = None if gain > least_gain * error else "gain"
+    if shift > max_bbr_shift_mm:
+        refused = "shift"
+    qc |= {"bbr_cost_before": before, "bbr_cost_after": after, "bbr_shift_mm": shift}
+    qc |= {"bbr_gain": gain, "bbr_gain_error": error}
+    qc |= {"bbr_accepted": refused is None, "bbr_refused": refused}
+    if refused:
+        logger.log(
+            logging.WARNING if refused == "shift" else logging.INFO,
+            "boundary-based refinement refused for its %s: it moves a brain voxel by %.2f mm "
+            "(limit %.2f mm) and lowers the cost of %.4f by %.5f +- %.5f (at least %g errors)",
+            refused, shift, max_bbr_shift_mm, before, gain, error, least_gain,
         )  # fmt: skip
-    return matrix if accepted else start
+    return start if refused else matrix

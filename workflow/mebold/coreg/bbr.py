@@ -11,6 +11,7 @@ from mebold.geometry import affines
 # Contrast that counts half: 100 * (outside - inside) / mean, in percent, times the slope.
 _SLOPE = 0.05
 _COARSE_SHARE = 8
+_BLOCK_MM = 25.0
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,56 @@ def cost(
     float
         Mean of ``1 - tanh(slope * contrast)``; points outside the volume count 1 (no evidence).
     """
+    options = {"distance_mm": distance_mm, "bright_outside": bright_outside}
+    return float(np.mean(_of_points(matrix, boundary, volume, to_voxel, **options)))
+
+
+def gain(
+    before: np.ndarray,
+    after: np.ndarray,
+    boundary: Boundary,
+    volume: np.ndarray,
+    to_voxel: np.ndarray,
+    *,
+    distance_mm: float,
+    bright_outside: bool = True,
+) -> tuple[float, float]:
+    """Return by how much one alignment lowers the cost of another, and the standard error of it.
+
+    Parameters
+    ----------
+    before, after : (4, 4) array
+        Point maps anatomy -> volume, mm.
+    boundary, volume, to_voxel, distance_mm, bright_outside
+        See `cost`.
+
+    Returns
+    -------
+    difference, error : float
+        The error is that of a jackknife over cubes of 25 mm: points near each other see the same
+        voxels and the same mistakes of the white-matter map.
+    """
+    options = {"distance_mm": distance_mm, "bright_outside": bright_outside}
+    each = [_of_points(m, boundary, volume, to_voxel, **options) for m in (before, after)]
+    difference = each[0] - each[1]
+    cubes = np.floor(boundary.points / _BLOCK_MM).astype(int)
+    cube = np.unique(cubes, axis=0, return_inverse=True)[1].ravel()
+    count, total = np.bincount(cube), np.bincount(cube, difference)
+    without = (total.sum() - total) / np.maximum(count.sum() - count, 1)
+    spread = np.sum((without - without.mean()) ** 2)
+    return float(difference.mean()), float(np.sqrt(spread * (len(count) - 1) / len(count)))
+
+
+def _of_points(
+    matrix: np.ndarray,
+    boundary: Boundary,
+    volume: np.ndarray,
+    to_voxel: np.ndarray,
+    *,
+    distance_mm: float,
+    bright_outside: bool,
+) -> np.ndarray:
+    """Return the cost of every point, see `cost`."""
     moved = affines.apply(to_voxel @ matrix, boundary.points)
     offset = distance_mm * boundary.normals @ (to_voxel @ matrix)[:3, :3].T
     inside = _read(volume, moved - offset)
@@ -127,7 +178,7 @@ def cost(
         contrast = 100.0 * (outside - inside) / mean
     contrast = np.where(mean > 0, contrast, 0.0)
     sign = 1.0 if bright_outside else -1.0
-    return float(np.mean(1.0 - np.tanh(_SLOPE * sign * np.nan_to_num(contrast))))
+    return 1.0 - np.tanh(_SLOPE * sign * np.nan_to_num(contrast))
 
 
 def _read(volume: np.ndarray, voxels: np.ndarray) -> np.ndarray:

@@ -116,7 +116,7 @@ def of(
     ----------
     quality : mapping
         Any of the numbers of the rules, ``mutual_information_nearby``, ``converged``,
-        ``bbr_accepted`` and ``bbr_shift_mm``; what is None or absent is not judged.
+        ``bbr_refused`` and ``bbr_shift_mm``; what is None or absent is not judged.
     limits : mapping
         The section of the configuration that the rules name.
     rules : sequence of Floor
@@ -142,7 +142,7 @@ def of(
         )
     if quality.get("converged") is False:
         found.append("the fit to the reference run did not converge: its motion is not known.")
-    if quality.get("bbr_accepted") is False and quality.get("bbr_shift_mm") is not None:
+    if quality.get("bbr_refused") == "shift":
         found.append(
             f"the boundary-based refinement was refused, it moved a brain voxel by "
             f"{quality['bbr_shift_mm']:.1f} mm (coreg.bbr_limit_mm): the start may be wrong."
