@@ -1,7 +1,10 @@
 """Alignment: run to session reference to subject reference to T1w (or, in boldref space, not further)."""
 
 # Keys of `coreg` that tell a doubtful alignment.
-COREG_LIMITS = ("least_correlation", "least_mutual_information", "least_dice")
+COREG_LIMITS = (
+    *("least_correlation", "least_mutual_information"),
+    *("least_dice", "least_coverage"),
+)
 
 
 rule coreg_subject:

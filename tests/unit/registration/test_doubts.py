@@ -52,6 +52,7 @@ def test_a_wrong_alignment_is_named(scene, wrong):
         ({"mutual_information": 0.05}, "coreg.least_mutual_information"),
         ({"mutual_information_nearby": 0.41}, "0.410 against 0.400"),
         ({"mask_dice": float("nan")}, "coreg.least_dice"),
+        ({"coverage": 0.79}, "coreg.least_coverage"),
         ({"converged": False}, "did not converge"),
         ({"bbr_refused": "shift", "bbr_shift_mm": 3.0}, "coreg.bbr_limit_mm"),
     ],

@@ -45,6 +45,12 @@ COREG = (
         "Dice overlap of the brain masks",
         "the alignment or one of the masks may be wrong",
     ),
+    Floor(
+        "coverage",
+        "coreg.least_coverage",
+        "share of the brain inside the field of view",
+        "the rest has no data in this run",
+    ),
 )
 
 #: Of the mean of a series with its single-band reference.
