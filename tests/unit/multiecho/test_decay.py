@@ -122,6 +122,21 @@ def test_pooling_runs_equals_one_long_run(rng):
     np.testing.assert_array_equal(parts.nonpositive, whole.nonpositive)
 
 
+def test_a_run_that_lost_a_voxel_does_not_take_it_from_the_others(rng):
+    data, _, _ = make_echoes(rng, n_times=20)
+    lost, both = data[..., 6:].copy(), data[..., 6:].copy()
+    lost[:, :4] = 0.0
+    first = summary.summarise(data[..., :6])
+    whole, part = (summary.pool([first, summary.summarise(run)]) for run in (both, lost))
+    for name in ("mean", "mean_log", "nonpositive"):
+        np.testing.assert_allclose(getattr(part, name)[:, :4], getattr(first, name)[:, :4])
+        np.testing.assert_array_equal(getattr(part, name)[:, 4:], getattr(whole, name)[:, 4:])
+    assert (decay.fit(part, TE).adaptive_mask[:4] == 3).all()
+    none = summary.pool([summary.summarise(np.zeros_like(run)) for run in (both, lost)])
+    assert (none.nonpositive == none.n).all()
+    assert not none.mean.any()
+
+
 def test_t2star_does_not_depend_on_voxel_order(rng):
     data = make_difficult_echoes(rng)
     order = rng.permutation(60)

@@ -71,6 +71,15 @@ def summarise(data: np.ndarray) -> Summary:
 def pool(summaries: Sequence[Summary]) -> Summary:
     """Combine the summaries of several runs as if the runs were one long series.
 
+    Runs count in the voxels that they saw: one that lost the top of the brain must not take it from
+    the others.
+
+    Returns
+    -------
+    Summary
+        Means over the runs that have data in a voxel; ``nonpositive`` is their share of time points
+        times all time points. 0 where no run has data.
+
     Raises
     ------
     DataError
@@ -87,9 +96,14 @@ def pool(summaries: Sequence[Summary]) -> Summary:
         message = f"Runs differ in (echoes, voxels): {sorted(shapes)}; all must share one mask."
         raise GridMismatchError(message)
     n = sum(summary.n for summary in summaries)
+    # A voxel that a run never saw is 0 in all of its time points.
+    seen = np.stack([s.n * (s.nonpositive[0] < s.n) for s in summaries])
+    held = seen.sum(axis=0)
+    weights = np.where(held > 0, seen / np.maximum(held, 1), [[s.n / n] for s in summaries])
+    nonpositive = sum(s.nonpositive * (w > 0) for s, w in zip(summaries, weights, strict=True))
     return Summary(
-        mean=sum(s.mean * (s.n / n) for s in summaries),
-        mean_log=sum(s.mean_log * (s.n / n) for s in summaries),
-        nonpositive=sum(s.nonpositive for s in summaries),
+        mean=sum(s.mean * w for s, w in zip(summaries, weights, strict=True)),
+        mean_log=sum(s.mean_log * w for s, w in zip(summaries, weights, strict=True)),
+        nonpositive=np.ceil(nonpositive * (n / np.where(held > 0, held, n))).astype(np.int64),
         n=n,
     )
