@@ -108,6 +108,10 @@ def test_voxels_without_signal_have_no_noise_ceiling():
 
 def test_scale_of_a_voxel_changes_only_its_response():
     data = betas()
+    plain = [evaluate(factor * data, zscore="none") for factor in (1.0, 0.5, 2.0)]
+    medians = [result.values["noise_ceiling_median"] for result in plain]
+    assert medians == pytest.approx([medians[0]] * 3, rel=1e-4)
+    assert 10 < medians[0] < 90
     first, second = evaluate(data), evaluate(3 * data)
     for metric in ("noise_ceiling_median", "dprime"):
         assert second.values[metric] == pytest.approx(first.values[metric], rel=1e-4)

@@ -223,3 +223,24 @@ def test_what_cannot_be_computed_is_refused(rng):
         noise_ceilings([betas], [range(4)], runs=[range(4)], selections={})
     with pytest.raises(ConfigError, match="zscore is 'subject'"):
         noise_ceilings([betas], [range(6)], runs=[range(6)], selections={}, zscore="subject")
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
+def test_without_zscoring_the_ceiling_does_not_follow_the_units(scale):
+    """Signal and noise of equal variance, four repeats: 80 %; 1 less the noise gave 95 % and 0."""
+    rng = np.random.default_rng(8)
+    labels = np.tile(np.arange(60), 2)
+    images = rng.normal(size=(400, 60))[:, labels]
+    sessions = [scale * (images + rng.normal(size=(400, 120))) for _ in range(2)]
+    runs = [np.repeat(["a", "b"], 60), np.repeat(["c", "d"], 60)]
+    found = noise_ceilings(
+        sessions, [labels] * 2, runs=runs, selections={"x": Selection()}, zscore=None
+    )["x"]
+    assert np.median(found.nc) == pytest.approx(80.0, abs=2.0)
+    one = noise_ceilings(
+        sessions[:1], [labels], runs=runs[:1], selections={"x": Selection()}, zscore=None
+    )["x"]
+    same = noise_ceilings(
+        sessions[:1], [labels], runs=runs[:1], selections={"x": Selection()}, zscore="session"
+    )["x"]
+    np.testing.assert_allclose(one.nc, same.nc, rtol=1e-6)

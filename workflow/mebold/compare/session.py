@@ -18,7 +18,7 @@ from mebold.noiseceiling.bootstrap import (
     draw_resamples,
     weight_plans,
 )
-from mebold.noiseceiling.ceilings import zscore_betas
+from mebold.noiseceiling.ceilings import total_deviation, zscore_betas
 from mebold.noiseceiling.cells import RepeatCells, cell_sums, repeat_cells
 
 
@@ -170,7 +170,7 @@ def _draws_key(labels: np.ndarray, runs: np.ndarray, resamples: Resamples) -> st
 def _zscore(block: np.ndarray, runs: np.ndarray, level: str) -> np.ndarray:
     """z-score as the noise-ceiling maps do."""
     if level == "none":
-        return block
+        return block / total_deviation([block])
     if level not in ("run", "session"):
         raise ConfigError(f"z-scoring level is {level!r}; accepted: 'run', 'session', 'none'")
     return zscore_betas(block, runs if level == "run" else np.zeros_like(runs))

@@ -60,6 +60,20 @@ def zscore_betas(betas: np.ndarray, groups: Sequence) -> np.ndarray:
     return standard
 
 
+def total_deviation(sessions: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the standard deviation (V, 1) of the betas (V, N_s) of all sessions together.
+
+    It makes the total variance of betas 1 that are not standardised within runs or sessions; their
+    ceiling would follow their units otherwise. 1 where betas do not vary.
+    """
+    count = sum(session.shape[1] for session in sessions)
+    mean = sum(session.sum(axis=1, keepdims=True) for session in sessions) / count
+    square = sum(((session - mean) ** 2).sum(axis=1, keepdims=True) for session in sessions)
+    largest = np.max([np.abs(session).max(axis=1, initial=0) for session in sessions], axis=0)
+    deviation = np.sqrt(square / count)
+    return np.where(deviation > 1e-12 * largest[:, None], deviation, 1.0)
+
+
 def noise_ceiling(
     betas: np.ndarray,
     labels: Sequence,
@@ -134,7 +148,8 @@ def noise_ceilings(
     selections : mapping
         Name to `Selection`.
     zscore : {"session", "run", None}
-        Standardise betas within session or run, or not at all.
+        Standardise betas within session or run; None divides all by one number per voxel
+        (`total_deviation`), so that differences between runs and sessions stay.
     chunk_voxels : int
         Voxels treated together; memory is this times the number of images, in float64.
 
@@ -154,8 +169,11 @@ def noise_ceilings(
     for first in range(0, n_voxels.pop(), chunk_voxels):
         block = slice(first, first + chunk_voxels)
         sums.start(betas[0][block].shape[0])
+        total = 1.0
+        if zscore is None:
+            total = total_deviation([np.asarray(s[block], np.float64) for s in betas])
         for index, session in enumerate(betas):
-            part = np.asarray(session[block], dtype=np.float64)
+            part = np.asarray(session[block], dtype=np.float64) / total
             if zscore is not None:
                 groups = runs[index] if zscore == "run" else np.zeros(part.shape[1])
                 part = zscore_betas(part, groups)
