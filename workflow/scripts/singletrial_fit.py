@@ -34,7 +34,7 @@ with job(snakemake):
     r2, index, fraction = (series.unmask(values, mask) for values, _, _ in maps.values())
     # Voxels of the mask that no run has seen have no model.
     fitted = series.unmask(np.isfinite(fields["r2"]), mask) > 0
-    carpet = beta_carpet(fields["betas"], data.trials["run"].tolist(), order=maps["r2"][0])
+    carpet = beta_carpet(fields["betas"], data.trials["stem"].tolist(), order=maps["r2"][0])
     save(carpet, out.carpet)
     save(component_curve(result.xval_trend, chosen=result.pc_num), out.components)
     save(model_maps(index, fraction, affine, mask=fitted, r2=r2), out.maps)

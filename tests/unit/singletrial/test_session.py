@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from mebold.errors import DataError
+from mebold.noiseceiling import ceilings
 from mebold.singletrial import fit
 from mebold.singletrial.session import prepare
 
@@ -43,6 +44,15 @@ def test_trials_are_in_session_order_and_blanks_are_dropped(data):
     assert session.trials["beta_index"].tolist() == [0, 1, 2, 3, 4]
     assert set(session.trials["session"]) == {"n/a"}
     assert [d.sum() for d in session.design] == [2, 3]
+
+
+def test_runs_that_differ_in_direction_alone_stay_apart(data):
+    runs = [run(None) | {"stem": f"sub-01_task-x_dir-{way}"} for way in ("AP", "PA")]
+    trials = prepare(data, [events(["a", "b"]), events(["a", "b"])], runs=runs, **OPTIONS).trials
+    assert set(trials["run"]) == {"n/a"}
+    stems = ceilings.runs_of(trials).tolist()
+    assert stems == [one["stem"] for one in runs for _ in range(2)]
+    assert ceilings.runs_of(trials.drop(columns="stem")).tolist() == ["n/a"] * 4
 
 
 def test_short_runs_are_left_out_with_the_reason(data, rng):

@@ -18,7 +18,7 @@ from mebold.noiseceiling.bootstrap import (
     draw_resamples,
     weight_plans,
 )
-from mebold.noiseceiling.ceilings import total_deviation, zscore_betas
+from mebold.noiseceiling.ceilings import runs_of, total_deviation, zscore_betas
 from mebold.noiseceiling.cells import RepeatCells, cell_sums, repeat_cells
 
 
@@ -305,7 +305,7 @@ def evaluate_variants(
     dict of str to VariantMetrics
         In the order of `betas`.
     """
-    labels, runs = trials["label"].to_numpy(), trials["run"].astype(str).to_numpy()
+    labels, runs = trials["label"].to_numpy(), runs_of(trials)
     cells, resamples = prepare(labels, runs, n_resamples=n_resamples, seed=seed)
     results = {}
     for variant, values in betas.items():

@@ -196,7 +196,8 @@ def of_trials(
     ----------
     betas : sequence of ndarray, (V, N_s)
     trials : sequence of DataFrame
-        One per session, with columns ``label`` and ``run``, rows in the order of the betas.
+        One per session, with the columns ``label`` and those of `runs_of`, rows in the order of the
+        betas.
     selections : mapping
         Name to `Selection`.
     zscore : {"session", "run", "none"}
@@ -209,10 +210,18 @@ def of_trials(
     return noise_ceilings(
         betas,
         [table["label"].tolist() for table in trials],
-        runs=[table["run"].astype(str).tolist() for table in trials],
+        runs=[runs_of(table).tolist() for table in trials],
         selections=selections,
         zscore=None if zscore == "none" else zscore,
     )
+
+
+def runs_of(trials: pd.DataFrame) -> np.ndarray:
+    """Return the run (N,) of every trial as text: its ``stem``, or its ``run`` in older tables.
+
+    Run labels do not tell runs apart that differ in ``dir`` or ``acq`` alone.
+    """
+    return trials["stem" if "stem" in trials else "run"].astype(str).to_numpy()
 
 
 def _join(parts: list[NoiseCeiling]) -> NoiseCeiling:

@@ -272,8 +272,8 @@ def _true_median(output: Path, truth: Path, metrics: Path, variant: str) -> floa
     columns = [images.index(label) for label in trials["label"]]
     # Voxels without signal have betas that are not finite, and a noise ceiling of 0.
     betas = np.nan_to_num(load(fits / name)[0][roi])
-    ceilings = true_noise_ceiling(betas, responses[:, columns], trials["label"], trials["run"])
-    return float(np.median(ceilings))
+    runs = ceilings.runs_of(trials)
+    return float(np.median(true_noise_ceiling(betas, responses[:, columns], trials["label"], runs)))
 
 
 def true_noise_ceiling(

@@ -21,6 +21,7 @@ TRIAL_COLUMNS = {
         "Description": "1 where the trial starts before the steady state: the fit leaves these "
         "samples out, and its beta rests on what follows."
     },
+    "stem": {"Description": "Run as its files are named: runs may differ in dir or acq alone."},
 }
 
 
@@ -136,6 +137,7 @@ def prepare(
     used, first = [run for _, run, _ in kept], np.array([first for _, _, first in kept])
     table["non_steady_state"] = (table["volume"] < first[table["run"]]).astype(int)
     table["session"] = [used[r]["session"] or "n/a" for r in table["run"]]
+    table["stem"] = [used[r]["stem"] for r in table["run"]]
     table["run"] = [used[r]["run"] or "n/a" for r in table["run"]]
     return Session(
         data=[series for series, _, _ in kept],
