@@ -34,20 +34,14 @@ def series_of_variant(wildcards):
     return variant_series(wildcards.stem, variant_of(wildcards.dataset))
 
 
-def store_of_level(wildcards):
-    """All echoes of a run, of the level of a variant."""
-    thermal, _ = VARIANTS[variant_of(wildcards.dataset)]
-    return of_run(rules.series.output.store, wildcards.stem, thermal=thermal)
+def of_level(output):
+    """Input function: an output of `series`, of the thermal level of a variant."""
 
+    def function(wildcards):
+        thermal, _ = VARIANTS[variant_of(wildcards.dataset)]
+        return of_run(output, wildcards.stem, thermal=thermal)
 
-def samples_of_variant(wildcards):
-    thermal, _ = VARIANTS[variant_of(wildcards.dataset)]
-    return of_run(rules.series.output.samples, wildcards.stem, thermal=thermal)
-
-
-def coverage_of_variant(wildcards):
-    thermal, _ = VARIANTS[variant_of(wildcards.dataset)]
-    return of_run(rules.series.output.coverage, wildcards.stem, thermal=thermal)
+    return function
 
 
 def group_series(wildcards):

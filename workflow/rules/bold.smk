@@ -6,8 +6,8 @@ BOLD_KEYS = ("stem", "task", "tr_out", "echo_times", "single_echo", "slice_timin
 rule bold_single:
     input:
         store=series_of_variant,
-        samples=samples_of_variant,
-        coverage=coverage_of_variant,
+        samples=of_level(rules.series.output.samples),
+        coverage=of_level(rules.series.output.coverage),
         mask=of_subject(rules.grid.output.series_mask),
         brain=of_subject(rules.grid.output.mask),
         boldref=run_boldref,
@@ -66,8 +66,8 @@ use rule bold_single as bold_optcom with:
 use rule bold_single as bold_ica with:
     input:
         store=series_of_variant,
-        samples=samples_of_variant,
-        coverage=coverage_of_variant,
+        samples=of_level(rules.series.output.samples),
+        coverage=of_level(rules.series.output.coverage),
         mask=of_subject(rules.grid.output.series_mask),
         brain=of_subject(rules.grid.output.mask),
         boldref=run_boldref,
@@ -93,8 +93,8 @@ use rule bold_single as bold_ica with:
 
 rule bold_echo:
     input:
-        store=store_of_level,
-        samples=samples_of_variant,
+        store=of_level(rules.series.output.store),
+        samples=of_level(rules.series.output.samples),
         mask=of_subject(rules.grid.output.series_mask),
     output:
         bold="<out>/{dataset}/{folder}/func/{stem}{echo}_space-<space>_desc-preproc_bold.nii.gz",

@@ -4,7 +4,7 @@
 rule confounds:
     input:
         store=series_of_variant,
-        samples=samples_of_variant,
+        samples=of_level(rules.series.output.samples),
         motion=run_motion,
         volumes=rules.hmc.output.volumes,
         boldref=rules.hmc.output.boldref,

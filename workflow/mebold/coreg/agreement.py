@@ -81,8 +81,7 @@ def overlap_of(
         t1w_mask, t1w_affine, boldref_mask.shape, boldref_affine, matrix=np.linalg.inv(matrix)
     )
     points = affines.apply(matrix, affines.grid_points(t1w_mask.shape, t1w_affine, t1w_mask))
-    voxels = affines.apply(np.linalg.inv(boldref_affine), points)
-    inside = np.all((voxels > -0.5) & (voxels < np.array(boldref_mask.shape) - 0.5), axis=1)
+    inside = grids.hold(boldref_mask.shape, boldref_affine, points)
     return {
         "mask_dice": dice(projected > 0.5, boldref_mask),
         "coverage": float(inside.mean()),

@@ -78,6 +78,27 @@ def coarsen(
     return onto(smooth, affine, shape, new_affine, mode="nearest"), new_affine
 
 
+def hold(shape: tuple[int, ...], affine: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Tell which points lie inside the voxels of a grid: its field of view.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the grid; axes after the third are ignored.
+    affine : (4, 4) array
+        Its voxel to world, mm.
+    points : (V, 3) array
+        World mm.
+
+    Returns
+    -------
+    (V,) bool array
+        False on the outermost faces, too.
+    """
+    voxels = affines.apply(np.linalg.inv(affine), points)
+    return np.all((voxels > -0.5) & (voxels < np.array(shape[:3]) - 0.5), axis=1)
+
+
 def onto(
     volume: np.ndarray,
     affine: np.ndarray,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mebold.geometry import affines
+from mebold.geometry import affines, grids
 
 
 def outside(
@@ -38,11 +38,9 @@ def outside(
         The volume that lacks most, from 0.
     """
     points = affines.grid_points(mask.shape, mask_affine, mask)
-    last = np.array(shape[:3]) - 0.5
     lost, most = np.zeros(len(points), bool), []
     for matrix in matrices:
-        voxels = affines.apply(np.linalg.inv(affine) @ matrix, points)
-        here = ((voxels < -0.5) | (voxels > last)).any(axis=1)
+        here = ~grids.hold(shape, affine, affines.apply(matrix, points))
         lost |= here
         most.append(np.count_nonzero(here))
     return float(lost.mean()), int(np.argmax(most))

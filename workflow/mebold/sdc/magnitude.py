@@ -112,8 +112,7 @@ def align(
         matrix = _by_mutual_information(seen, affine, near, moving, _FINE, matrix, seed)
     score = unlike.scorer((undistort(even, matrix), affine, near), *moving)
     brain = affines.grid_points(mask.shape, affine, mask)
-    voxels = affines.apply(np.linalg.inv(field.affine) @ matrix, brain)
-    inside = np.all((voxels > -0.5) & (voxels < np.array(moving[0].shape) - 0.5), axis=1)
+    inside = grids.hold(moving[0].shape, field.affine, affines.apply(matrix, brain))
     return matrix, {
         "method": "least squares" if alike else "mutual information",
         "correlation_least_squares": None if squares is None else squares.correlation,
