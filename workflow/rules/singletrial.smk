@@ -17,6 +17,7 @@ rule singletrial:
         r2="<out>/{glm}/{folder}/func/{group}_space-<space>_stat-rsquare_desc-R2_statmap.nii.gz",
         hrf="<out>/{glm}/{folder}/func/{group}_space-<space>_desc-HRFindex_dseg.nii.gz",
         fracridge="<out>/{glm}/{folder}/func/{group}_space-<space>_desc-Fracridge_statmap.nii.gz",
+        coverage="<out>/{glm}/{folder}/func/{group}_space-<space>_desc-coverage_mask.nii.gz",
         model="<out>/{glm}/{folder}/func/{group}_space-<space>_desc-GLMsingle_model.h5",
         summary="<out>/{glm}/{folder}/func/{group}_desc-GLMsingle_summary.json",
         carpet=report(

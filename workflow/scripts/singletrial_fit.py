@@ -1,11 +1,9 @@
 """Fit single trials of a session: GLMsingle FITHRF_GLMDENOISE_RR."""
 
-import numpy as np
-
 from mebold.figures.singletrial import beta_carpet, component_curve, model_maps
 from mebold.figures.style import save
 from mebold.files import images, model, series, stream, tables
-from mebold.jobs import session, sidecar
+from mebold.jobs import coverage, session, sidecar
 from mebold.jobs.script import job
 from mebold.multiecho import ica_outcome
 from mebold.singletrial import fit
@@ -16,9 +14,12 @@ with job(snakemake):
     mask, affine = images.load_mask(files.mask)
     data = session.read(files, runs=params.runs, design=params.design)
     result = fit.fit(data, seed=params.seed, n_threads=snakemake.threads, **params.settings)
+    space = {"SpatialReference": params.reference, **coverage.known(out.coverage)}
     packages = ["numpy", "scipy", "scikit-learn", "h5py"]
-    about = sidecar.Sidecar(snakemake, packages=packages, SpatialReference=params.reference)
+    about = sidecar.Sidecar(snakemake, packages=packages, **space)
     fields, summary = fit.fields(result), fit.summary(data, result)
+    fitted = fit.fitted(fields)
+    coverage.save_known(out.coverage, fitted, mask, affine, about=about)
     if files.ica:
         outcomes = [tables.read_json(path) for path in files.ica]
         summary["IcaFallbacks"] = ica_outcome.fallbacks(outcomes)
@@ -32,9 +33,8 @@ with job(snakemake):
     for key, (values, dtype, units) in maps.items():
         series.save_map(out[key], values, mask, affine, dtype=dtype, metadata=about(**units))
     r2, index, fraction = (series.unmask(values, mask) for values, _, _ in maps.values())
-    # Voxels of the mask that no run has seen have no model.
-    fitted = series.unmask(np.isfinite(fields["r2"]), mask) > 0
     carpet = beta_carpet(fields["betas"], data.trials["stem"].tolist(), order=maps["r2"][0])
     save(carpet, out.carpet)
     save(component_curve(result.xval_trend, chosen=result.pc_num), out.components)
-    save(model_maps(index, fraction, affine, mask=fitted, r2=r2), out.maps)
+    shown = series.unmask(fitted, mask)
+    save(model_maps(index, fraction, affine, mask=shown, r2=r2), out.maps)
