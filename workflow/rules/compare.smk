@@ -7,9 +7,11 @@ Memory: measured peaks and their dependence on the session are in ../../benchmar
 rule quality:
     input:
         series=group_series,
-        samples=group_samples,
+        samples=of_group_level(rules.series.output.samples),
+        coverage=of_group_level(rules.series.output.coverage),
         events=group_events,
         mask=of_subject(rules.grid.output.series_mask),
+        brain=of_subject(rules.grid.output.mask),
     output:
         "<work>/quality/{folder}/{group}_desc-{glm}_quality.npz",
     log:

@@ -6,10 +6,12 @@ FIT_KEYS = ("stem", "session", "run", "tr_out", "n_acquired", "single_echo")
 rule singletrial:
     input:
         series=group_series,
-        samples=group_samples,
+        samples=of_group_level(rules.series.output.samples),
+        coverage=of_group_level(rules.series.output.coverage),
         events=group_events,
         ica=group_ica_outcomes,
         mask=of_subject(rules.grid.output.series_mask),
+        brain=of_subject(rules.grid.output.mask),
         underlay=of_subject(rules.grid.output.underlay),
     output:
         betas="<out>/{glm}/{folder}/func/{group}_space-<space>_stat-effect_desc-SingletrialBetas_statmap.nii.gz",

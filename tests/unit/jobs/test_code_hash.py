@@ -96,7 +96,7 @@ def changed_by(edited: str, monkeypatch) -> set[str]:
         ("files/datasets.py", {"inventory_datasets"}),
         ("plan/text.py", {"inventory_plan"}),
         ("jobs/grid.py", {"grid_T1w", "grid_boldref", "grid_template"}),
-        ("singletrial/hrf.tsv", {"singletrial_fit", "compare_quality"}),
+        ("singletrial/hrf.tsv", {"singletrial_fit", "compare_quality", "inventory_plan"}),
         ("nordic/noise_map.py", {"nordic_denoise", "nordic_gfactor"}),
         ("nordic/__main__.py", set()),
         ("singletrial/__init__.py", set()),

@@ -7,6 +7,7 @@ makes a job run again.
 import math
 
 from mebold.jobs.index import Index
+from mebold.plan import sampling
 from mebold.variants import VARIANTS, variant_of
 
 # Keys of `nordic` that are not options of the method, and options that only its second pass has.
@@ -33,6 +34,9 @@ class Parameters:
     def __init__(self, index: Index) -> None:
         self._index = index
         self._config = index.config
+        wanted = self._config["output"]["repetition_time_s"]
+        runs = index.runs.values()
+        self._intervals = sampling.intervals(runs, wanted, self._config.get("design") or {})
 
     # -- runs ---------------------------------------------------------------------------------
 
@@ -50,13 +54,13 @@ class Parameters:
             ``single_echo``, ``hmc_echo``, ``reference_echo`` (positions from 0).
         """
         run, hmc = self._index.runs[stem], self._config["hmc"]
-        row, wanted = run.first, self._config["output"]["repetition_time_s"]
+        row = run.first
         known = {
             "stem": stem,
             **{key: row[key] for key in ("subject", "session", "task", "run", "fieldmaps")},
             "tr": row["repetition_time"],
             "n_acquired": row["n_volumes"],
-            "tr_out": row["repetition_time"] if wanted == "keep" else float(wanted),
+            "tr_out": self._intervals[stem],
             "readout_s": row["total_readout_time"],
             "centre_s": _centre(row),
             "echo_times": run.echo_times,

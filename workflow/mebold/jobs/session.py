@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from mebold.files import series, tables
-from mebold.singletrial.session import Session, prepare
+import numpy as np
+
+from mebold.files import images, series, tables
+from mebold.singletrial.session import Session, prepare, shares_of
 
 
 def read(files: object, *, runs: Sequence[Mapping], design: Mapping) -> Session:
@@ -12,7 +14,8 @@ def read(files: object, *, runs: Sequence[Mapping], design: Mapping) -> Session:
     Parameters
     ----------
     files : object
-        Paths by the names ``series``, ``samples`` and ``events``, each in the order of the runs.
+        Paths by the names ``series``, ``samples``, ``coverage`` and ``events``, each in the order
+        of the runs, and ``mask`` and ``brain``.
     runs : sequence of mapping
         ``single_echo`` (position from 0, used where a series holds all echoes), and what
         `mebold.singletrial.session.prepare` needs.
@@ -34,5 +37,12 @@ def read(files: object, *, runs: Sequence[Mapping], design: Mapping) -> Session:
         for path, run in zip(files.series, runs, strict=True)
     ]
     events = [tables.read_tsv(path) for path in files.events]
-    early = [tables.read_json(path)["NonSteadyStateSamples"] for path in files.samples]
-    return prepare(data, events, runs=runs, non_steady=early, **design)
+    about = [tables.read_json(path) for path in files.samples]
+    brain = images.load_mask(files.brain)[0][images.load_mask(files.mask)[0]]
+    seen = [
+        (np.load(path) >= one["LeastCoverage"])[brain]
+        for path, one in zip(files.coverage, about, strict=True)
+    ]
+    early = [one["NonSteadyStateSamples"] for one in about]
+    known = {"runs": runs, "non_steady": early, "coverage": shares_of(seen)}
+    return prepare(data, events, **known, **design)
