@@ -40,6 +40,7 @@ rule compare:
         quality=of_group_variants(rules.quality.output[0]),
         mask=of_subject(rules.grid.output.series_mask),
         brain=of_subject(rules.grid.output.mask),
+        dseg=of_subject(rules.grid.output.dseg),
         underlay=of_subject(rules.grid.output.underlay),
     output:
         metrics="<out>/comparison/{folder}/func/{group}_desc-variants_metrics.tsv",

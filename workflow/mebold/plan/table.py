@@ -243,7 +243,10 @@ def _compare(group: str, fitted: list[Run], context: Context, first_groups: set[
     if isinstance(wanted, list) and str(session) not in map(str, wanted):
         return False, "session not named in `compare_sessions`"
     if wanted == "first" and group not in first_groups:
-        return False, "`compare_sessions`: only the first session of each subject in which images repeat"
+        return (
+            False,
+            "`compare_sessions`: only the first session of each subject in which images repeat",
+        )
     return True, ", ".join(allowed)
 
 
