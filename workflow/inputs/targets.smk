@@ -73,5 +73,5 @@ def in_template(maps):
 
 
 def comparison_targets(wildcards):
-    """Comparison of the variants over all compared sessions."""
-    return rules.comparison.output if products.compared() else []
+    """Comparison of the variants over all compared sessions, each task by itself."""
+    return collect(rules.compare_task.output, task=products.compared_tasks())

@@ -29,7 +29,7 @@ with job(snakemake):
     with model.open_models(files.models) as models:
         betas = {v: one["betas"] for v, one in zip(params.variants, models, strict=True)}
         results = session.evaluate_variants(betas, n_resamples=settings["n_bootstrap"], **known)
-    names = {"subject": params.run["subject"], "session": params.run["session"] or "n/a"}
+    names = {key: value or "n/a" for key, value in params.run.items()}
     write_tsv(out.metrics, tables.comparison_table(results, **names))
     names["references"] = tables.compared_only([settings["baseline"], params.primary], results)
     write_tsv(out.paired, tables.difference_table(results, **names))

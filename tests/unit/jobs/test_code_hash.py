@@ -92,7 +92,7 @@ def changed_by(edited: str, monkeypatch) -> set[str]:
         ("figures/hmc.py", {"hmc_estimate"}),
         ("figures/singletrial.py", {"singletrial_fit"}),
         ("figures/multiecho.py", {"bold_write", "decay_fit"}),
-        ("figures/compare.py", {"compare_subjects"}),
+        ("figures/compare.py", {"compare_task"}),
         ("files/datasets.py", {"inventory_datasets"}),
         ("plan/text.py", {"inventory_plan"}),
         ("jobs/grid.py", {"grid_T1w", "grid_boldref", "grid_template"}),

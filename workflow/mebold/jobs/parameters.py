@@ -16,6 +16,8 @@ _GFACTOR_OPTIONS = (
     *("temporal_phase", "phase_filter_width", "gfactor_kernel_size", "gfactor_volumes"),
     *("gfactor_patch_overlap", "phase_range", "compat"),
 )
+# Columns of a run's row that are handed on as they are.
+_LABELS = ("subject", "session", "task", "acquisition", "run", "fieldmaps")
 # Columns of a fieldmap's row that its field in Hz depends on.
 _FIELDMAP_COLUMNS = (
     *("suffix", "fieldmap", "fieldmap_kind", "component", "acquisition_time", "echo_time"),
@@ -47,17 +49,18 @@ class Parameters:
         ----------
         stem : str
         *keys : str
-            Of ``stem``, ``subject``, ``session``, ``task``, ``run``; ``tr``, ``tr_out``,
-            ``readout_s``, ``centre_s`` (s); ``n_acquired`` (volumes in the header, None if not
-            known); ``echo_times``, ``acquired_slice_timing``, ``slice_timing`` (None where it is
-            not corrected; lists, s); ``slice_encoding_direction``, ``direction``, ``fieldmaps``;
+            Of ``stem``, ``subject``, ``session``, ``task``, ``acquisition``, ``run``; ``tr``,
+            ``tr_out``, ``readout_s``, ``centre_s`` (s); ``n_acquired`` (volumes in the header, None
+            if not known); ``echo_times``, ``acquired_slice_timing``, ``slice_timing`` (None where
+            it is not corrected; lists, s); ``slice_encoding_direction``, ``direction``,
+            ``fieldmaps``;
             ``single_echo``, ``hmc_echo``, ``reference_echo`` (positions from 0).
         """
         run, hmc = self._index.runs[stem], self._config["hmc"]
         row = run.first
         known = {
             "stem": stem,
-            **{key: row[key] for key in ("subject", "session", "task", "run", "fieldmaps")},
+            **{key: row[key] for key in _LABELS},
             "tr": row["repetition_time"],
             "n_acquired": row["n_volumes"],
             "tr_out": self._intervals[stem],

@@ -1,5 +1,6 @@
 """Which variants are made of which runs, and the datasets that hold them."""
 
+from mebold.compare import tasks
 from mebold.errors import ConfigError, MetadataError
 from mebold.jobs.index import Index
 from mebold.variants import VARIANTS, datasets, nearest, possible
@@ -34,6 +35,11 @@ class Products:
     def compared(self) -> list[str]:
         """Return the groups in which variants are compared."""
         return [group for group in self._index.groups() if len(self.variants(group)) > 1]
+
+    def compared_tasks(self) -> list[str]:
+        """Return the names (`mebold.compare.tasks.name`) of the tasks with a comparison."""
+        rows = [self._index.row(self._index.glm_stems(group)[0]) for group in self.compared()]
+        return list(dict.fromkeys(map(tasks.name, rows)))
 
     def written_bold(self, stem: str) -> list[str]:
         """Variants of a run that are written as NIfTI: the primary one, and those asked for."""
