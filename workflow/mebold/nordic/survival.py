@@ -57,6 +57,7 @@ def observed_singular_value(
         The edge of the noise for components that cannot be told from it.
     """
     power = np.maximum(np.square(singular), critical_power(rows, columns, variance))
+    power = np.maximum(power, np.finfo(float).tiny)  # a patch without voxels has no noise either
     return np.sqrt((power + variance * rows) * (power + variance * columns) / power)
 
 
@@ -88,9 +89,10 @@ def share_kept(
         0 to 1.
     """
     critical = critical_power(rows, columns, variance)
-    power = np.maximum(np.square(singular), critical)
+    power = np.maximum(np.maximum(np.square(singular), critical), np.finfo(float).tiny)
     seen = observed_singular_value(singular, rows=rows, columns=columns, variance=variance)
-    return np.where((power > critical) & (seen >= threshold), 1 - (critical / power) ** 2, 0.0)
+    clear = (np.square(singular) > critical) & (seen >= threshold)
+    return np.where(clear, 1 - (critical / power) ** 2, 0.0)
 
 
 def together(*shares: np.ndarray) -> np.ndarray:
