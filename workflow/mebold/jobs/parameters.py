@@ -11,7 +11,10 @@ from mebold.plan import sampling
 from mebold.variants import VARIANTS, variant_of
 
 # Keys of `nordic` that are not options of the method, and options that only its second pass has.
-_NORDIC_FILES = ("share_gfactor", "noise_volumes", "noise_map", "write")
+_NORDIC_FILES = (
+    *("share_gfactor", "noise_volumes", "noise_map", "write"),
+    *("responding_share", "kept_share", "weakest_limit_percent"),
+)
 _GFACTOR_OPTIONS = (
     *("temporal_phase", "phase_filter_width", "gfactor_kernel_size", "gfactor_volumes"),
     *("gfactor_patch_overlap", "phase_range", "compat"),

@@ -32,6 +32,18 @@ class Products:
         asked = self._config["variants"]
         return [v for v in asked if all(possible(v, self._stages[stem]) for stem in stems)]
 
+    def denoised(self) -> list[str]:
+        """Return the runs that pass NORDIC, for whichever variant is made of them."""
+        found = []
+        for stem in self._index.stems():
+            made = self.written_bold(stem)
+            group = self._index.runs[stem].group
+            if stem in self._index.glm_stems(group):
+                made = [*made, *self.variants(group)]
+            if any(VARIANTS[variant][0] == "nordic" for variant in made):
+                found.append(stem)
+        return found
+
     def compared(self) -> list[str]:
         """Return the groups in which variants are compared."""
         return [group for group in self._index.groups() if len(self.variants(group)) > 1]
