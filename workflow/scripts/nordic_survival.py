@@ -6,13 +6,13 @@ from mebold.files import images, tables
 from mebold.jobs.script import job
 from mebold.jobs.sidecar import Sidecar
 from mebold.nordic import weakest
-from mebold.singletrial import regressors
+from mebold.singletrial import as_acquired
 
 with job(snakemake) as log:
     inputs, params, out = snakemake.input, snakemake.params, snakemake.output
     magnitude, affine = images.load(inputs.magnitude[0])
     made = tables.read_json(inputs.info)
-    rows, origin = regressors.of_run(
+    rows, origin = as_acquired.of_run(
         tables.read_tsv(inputs.events) if inputs.events else None,
         tr=params.tr["tr"],
         n_volumes=magnitude.shape[3] - made["NoiseVolumes"]["AtTheEnd"],
