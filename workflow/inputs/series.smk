@@ -78,6 +78,20 @@ def group_events(wildcards):
     ]
 
 
+def group_events_sidecars(wildcards):
+    """Sidecars of the events of a group's runs, the most general first."""
+    stems = runs.glm_stems(wildcards.group)
+    found = [path for stem in stems for path in runs.row(stem)["events_sidecars"] or ()]
+    return [runs.path(path) for path in dict.fromkeys(found)]
+
+
+def group_confounds(wildcards):
+    """Confound tables of the variant that is fitted; none unless the fit asks for some."""
+    stems = runs.glm_stems(wildcards.group) if config["glm"]["confounds"] else []
+    name = datasets(variant_of(wildcards.glm))[0]
+    return [of_run(rules.confounds.output.table, stem, dataset=name) for stem in stems]
+
+
 def of_group_variants(output):
     """Input function: a per-variant output for all variants of a group."""
 

@@ -1,6 +1,29 @@
 """Single-trial fits of a session, all runs of a task together."""
 
 FIT_KEYS = ("stem", "session", "run", "tr_out", "n_acquired", "single_echo")
+# Keys of `glm` that are not options of the fit.
+NOT_OPTIONS = ("confounds", "write")
+FURTHER_MODELS = ("FITHRF", "FITHRF_GLMDENOISE")
+# Files of `glm.write`, by what asks for them.
+ON_REQUEST = {
+    "images": {
+        "images": "space-<space>_stat-effect_desc-ImageBetas_statmap.nii.gz",
+        "images_table": "desc-ImageBetas_images.tsv",
+    },
+    "zscored_run": {
+        "zscored_run": "space-<space>_stat-effect_desc-SingletrialBetasZscoredRun_statmap.nii.gz"
+    },
+    "zscored_session": {
+        "zscored_session": "space-<space>_stat-effect_desc-SingletrialBetasZscoredSession_statmap.nii.gz"
+    },
+}
+
+
+def written_on_request():
+    """Outputs of a fit that `glm.write` asks for."""
+    asked = [ON_REQUEST[k] for k in config["glm"]["write"] if k in ON_REQUEST]
+    folder = "<out>/{glm}/{folder}/func/{group}_"
+    return {key: folder + name for names in asked for key, name in names.items()}
 
 
 rule singletrial:
@@ -9,17 +32,22 @@ rule singletrial:
         samples=of_group_level(rules.series.output.samples),
         coverage=of_group_level(rules.series.output.coverage),
         events=group_events,
+        described=group_events_sidecars,
+        confounds=group_confounds,
         ica=group_ica_outcomes,
         mask=of_subject(rules.grid.output.series_mask),
         brain=of_subject(rules.grid.output.mask),
         underlay=of_subject(rules.grid.output.underlay),
     output:
+        **written_on_request(),
         betas="<out>/{glm}/{folder}/func/{group}_space-<space>_stat-effect_desc-SingletrialBetas_statmap.nii.gz",
         trials="<out>/{glm}/{folder}/func/{group}_desc-SingletrialBetas_trials.tsv",
         r2="<out>/{glm}/{folder}/func/{group}_space-<space>_stat-rsquare_desc-R2_statmap.nii.gz",
         hrf="<out>/{glm}/{folder}/func/{group}_space-<space>_desc-HRFindex_dseg.nii.gz",
         fracridge="<out>/{glm}/{folder}/func/{group}_space-<space>_desc-Fracridge_statmap.nii.gz",
         coverage="<out>/{glm}/{folder}/func/{group}_space-<space>_desc-coverage_mask.nii.gz",
+        onoff="<out>/{glm}/{folder}/func/{group}_space-<space>_stat-rsquare_desc-R2onoff_statmap.nii.gz",
+        meanvol="<out>/{glm}/{folder}/func/{group}_space-<space>_desc-Meanvol_statmap.nii.gz",
         model="<out>/{glm}/{folder}/func/{group}_space-<space>_desc-GLMsingle_model.h5",
         summary="<out>/{glm}/{folder}/func/{group}_desc-GLMsingle_summary.json",
         carpet=report(
@@ -56,7 +84,9 @@ rule singletrial:
     params:
         runs=by(parameters.of_group, *FIT_KEYS),
         design=config["design"],
-        settings=config["glm"],
+        settings=chosen("glm", *(k for k in config["glm"] if k not in NOT_OPTIONS)),
+        confounds=config["glm"]["confounds"],
+        further=[m for m in FURTHER_MODELS if m in config["glm"]["write"]],
         seed=config["seed"],
         reference=spatial_reference,
         code=code("singletrial_fit"),

@@ -2,39 +2,38 @@
 
 from mebold.figures.singletrial import beta_carpet, component_curve, model_maps
 from mebold.figures.style import save
-from mebold.files import images, model, series, stream, tables
-from mebold.jobs import coverage, session, sidecar
+from mebold.files import images, series, tables
+from mebold.jobs import coverage, fitted, session, sidecar
 from mebold.jobs.script import job
 from mebold.multiecho import ica_outcome
 from mebold.singletrial import fit
-from mebold.singletrial.session import TRIAL_COLUMNS
 
 with job(snakemake):
     files, params, out = snakemake.input, snakemake.params, snakemake.output
     mask, affine = images.load_mask(files.mask)
-    data = session.read(files, runs=params.runs, design=params.design)
-    result = fit.fit(data, seed=params.seed, n_threads=snakemake.threads, **params.settings)
-    space = {"SpatialReference": params.reference, **coverage.known(out.coverage)}
+    chosen = {"runs": params.runs, "design": params.design, "confounds": params.confounds}
+    data = session.read(files, **chosen)
+    options = {"further": params.further, "seed": params.seed, **params.settings}
+    result = fit.fit(data, n_threads=snakemake.threads, **options)
     packages = ["numpy", "scipy", "scikit-learn", "h5py"]
+    space = {"SpatialReference": params.reference, **coverage.known(out.coverage)}
     about = sidecar.Sidecar(snakemake, packages=packages, **space)
-    fields, summary = fit.fields(result), fit.summary(data, result)
-    fitted = fit.fitted(fields)
-    coverage.save_known(out.coverage, fitted, mask, affine, about=about)
-    if files.ica:
-        outcomes = [tables.read_json(path) for path in files.ica]
-        summary["IcaFallbacks"] = ica_outcome.fallbacks(outcomes)
-    model.write(out.model, fields, mask=mask)
-    tables.write_tsv(out.trials, data.trials)
-    tables.write_json(tables.sidecar(out.trials), TRIAL_COLUMNS)
-    tables.write_json(out.summary, about(**summary))
-    percent = about(Units="percent signal change")
-    stream.save(out.betas, result.betas, mask, affine, metadata=percent)
-    maps = fit.maps(fields)
-    for key, (values, dtype, units) in maps.items():
-        series.save_map(out[key], values, mask, affine, dtype=dtype, metadata=about(**units))
-    r2, index, fraction = (series.unmask(values, mask) for values, _, _ in maps.values())
-    carpet = beta_carpet(fields["betas"], data.trials["stem"].tolist(), order=maps["r2"][0])
+    outcomes = [tables.read_json(path) for path in files.ica]
+    fields = fitted.write(
+        dict(out.items()),
+        data,
+        result,
+        mask=mask,
+        affine=affine,
+        about=about,
+        columns=data.columns(session.described(files.described)),
+        remarks={"IcaFallbacks": ica_outcome.fallbacks(outcomes)} if outcomes else {},
+    )
+    maps = {key: values for key, (values, _, _) in fit.maps(fields).items()}
+    grids = {key: series.unmask(maps[key], mask) for key in ("r2", "hrf", "fracridge")}
+    seen = series.unmask(fit.fitted(fields), mask)
+    carpet = beta_carpet(fields["betas"], data.trials["stem"].tolist(), order=maps["r2"])
     save(carpet, out.carpet)
     save(component_curve(result.xval_trend, chosen=result.pc_num), out.components)
-    shown = series.unmask(fitted, mask)
-    save(model_maps(index, fraction, affine, mask=shown, r2=r2), out.maps)
+    index, fraction = grids["hrf"], grids["fracridge"]
+    save(model_maps(index, fraction, affine, mask=seen, r2=grids["r2"]), out.maps)

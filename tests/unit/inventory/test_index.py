@@ -122,6 +122,19 @@ def test_nearer_and_more_special_sidecars_win(tmp_path):
     assert (y["repetition_time"], y["echo_time"]) == (9, None)
 
 
+def test_sidecars_of_events_are_inherited(tmp_path):
+    tree = Tree(tmp_path)
+    for run in ("1", "2"):
+        tree.run(f"sub-01_task-x_run-{run}", echoes={None: 0.03}, parts=(None,))
+    tree.events("task-x_events.tsv", ["a"])
+    names = ["task-x_events.json", "sub-01/func/sub-01_task-x_run-2_events.json"]
+    for name in names:
+        tree.text(name, "{}")
+    tree.text("task-y_events.json", "{}")
+    rows = records(index.index(tmp_path))
+    assert [row["events_sidecars"] for row in rows] == [names[:1], names]
+
+
 def test_the_nearest_events_file_wins(tmp_path):
     tree = Tree(tmp_path)
     for run in ("1", "2"):

@@ -26,7 +26,8 @@ def _events(text=EVENTS, **changes):
 
 def test_blanks_go_and_onsets_are_rounded_with_the_shift_reported():
     trials = trials_from_events(_events(), n_volumes=60, **COMMON)
-    assert list(trials.columns) == ["onset", "label", "volume", "shift_s"]
+    assert list(trials.columns) == ["onset", "label", "volume", "shift_s", "row"]
+    assert trials["row"].tolist() == [0, 1, 3, 4]
     assert trials["label"].tolist() == ["a.jpg", "b.jpg", "c.jpg", "a.jpg"]
     assert trials["volume"].tolist() == [12, 15, 21, 24]
     assert np.allclose(trials["shift_s"], [-0.049, -0.049, -0.051, -0.049])
@@ -36,7 +37,9 @@ def test_blanks_go_and_onsets_are_rounded_with_the_shift_reported():
 def test_durations_never_matter_and_order_in_the_file_neither():
     shuffled = _events().iloc[[3, 0, 4, 2, 1]].assign(duration=np.nan)
     expected = trials_from_events(_events(), n_volumes=60, **COMMON)
-    pd.testing.assert_frame_equal(trials_from_events(shuffled, n_volumes=60, **COMMON), expected)
+    found = trials_from_events(shuffled, n_volumes=60, **COMMON)
+    assert found.pop("row").tolist() == [1, 4, 0, 2]
+    pd.testing.assert_frame_equal(found, expected.drop(columns="row"))
 
 
 def test_a_series_that_starts_later_shifts_the_volumes():

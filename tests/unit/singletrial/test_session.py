@@ -220,6 +220,8 @@ def test_summary_of_a_fit_counts_repeats(data):
         "r2": {"Units": "percent"},
         "hrf": {},
         "fracridge": {"Units": "fraction"},
+        "onoff": {"Units": "percent"},
+        "meanvol": {"Units": "as the series"},
     }
     assert maps["r2"][0][4] == 0
     np.testing.assert_array_equal(maps["hrf"][0], fields["hrf_index"])

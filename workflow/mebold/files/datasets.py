@@ -58,6 +58,7 @@ _IGNORED = (
     ("*_dseg.*", "index of the chosen response function", ("glmsingle",)),
     ("*_mask.*", "masks of voxels", ("glmsingle", "comparison")),
     ("*_trials.*", "one row per single trial", ("glmsingle",)),
+    ("*_images.*", "one row per image", ("glmsingle",)),
     ("*_model.*", "all results of the single-trial fit", ("glmsingle",)),
     (
         "*_summary.*",

@@ -35,7 +35,12 @@ def _plain(value: object) -> object:
 def write_json(path: str | Path, content: dict) -> None:
     """Write a dictionary as indented JSON; numpy values are converted."""
     with atomic(path) as partial:
-        partial.write_text(json.dumps(_plain(content), indent=2, ensure_ascii=False) + "\n")
+        partial.write_text(json_text(content) + "\n")
+
+
+def json_text(content: dict) -> str:
+    """Return a dictionary as indented JSON; numpy values are converted."""
+    return json.dumps(_plain(content), indent=2, ensure_ascii=False)
 
 
 def read_json(path: str | Path) -> dict:
@@ -56,3 +61,13 @@ def read_tsv(path: str | Path) -> "pandas.DataFrame":  # noqa: F821
     header = pd.read_csv(path, sep="\t", nrows=0).columns
     labels = {name: str for name in _LABELS if name in header}
     return pd.read_csv(path, sep="\t", na_values=["n/a"], keep_default_na=False, dtype=labels)
+
+
+def read_cells(path: str | Path) -> "pandas.DataFrame":  # noqa: F821
+    """Read a BIDS table as text: every cell as it is written, ``n/a`` and quotation marks too."""
+    import csv
+
+    import pandas as pd
+
+    as_text = {"dtype": str, "na_filter": False, "quoting": csv.QUOTE_NONE}
+    return pd.read_csv(path, sep="\t", encoding="utf-8-sig", **as_text)

@@ -11,12 +11,16 @@ _NOT_LABELS = ("onset", "duration")
 USUAL_COLUMNS = ("stim_name", "trial_type")
 _COLUMNS = (
     *("events", "n_events", "events_columns", "events_repeats", "events_problem"),
-    "events_trials",
+    *("events_trials", "events_sidecars"),
 )
 
 
 def attach(
-    rows: list[dict], root: Path, paths: list[str], keep: Iterable[str] = USUAL_COLUMNS
+    rows: list[dict],
+    root: Path,
+    paths: list[str],
+    keep: Iterable[str] = USUAL_COLUMNS,
+    sidecars: Iterable[str] = (),
 ) -> None:
     """Fill the events columns of the BOLD rows, in place.
 
@@ -31,8 +35,10 @@ def attach(
         at the root may serve every run.
     keep : iterable of str
         Columns whose values are kept, with onsets and durations, in one row of each run.
+    sidecars : iterable of str
+        Dataset-relative paths of all ``*_events.json``.
     """
-    inheritance = Inheritance(paths)
+    inheritance, described = Inheritance(paths), Inheritance(list(sidecars))
     contents: dict[str, dict[str, list[str]]] = {}
     runs = {}
     for row in rows:
@@ -42,6 +48,7 @@ def attach(
         found = inheritance.applicable(row["path"], suffix="events")
         if found:
             row["events"] = found[-1]
+            row["events_sidecars"] = described.applicable(row["path"], suffix="events")
             if found[-1] not in contents:
                 contents[found[-1]] = _read(root / found[-1])
             columns = contents[found[-1]]

@@ -209,7 +209,8 @@ def _derive(
     rows = sorted(rows, key=lambda r: natural(r["path"]))
     _number_echoes(rows)
     described = [f.path for f in files if f.path.endswith("_events.tsv")]
-    events.attach(rows, root, described, keep=event_columns)
+    sidecars = [f.path for f in files if f.path.endswith("events.json")]
+    events.attach(rows, root, described, keep=event_columns, sidecars=sidecars)
     images = {f.path for f in files if wanted(f.path)}
     pairing.pair(rows, images, assign=assign, sources=_other_sources(root, files, rows))
     return rows

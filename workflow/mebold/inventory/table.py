@@ -78,6 +78,7 @@ COLUMNS = {
     "events_repeats": "json",
     "events_problem": "text",
     "events_trials": "json",
+    "events_sidecars": "json",
 }
 
 

@@ -84,7 +84,8 @@ class Products:
         for group in index.groups():
             variants = self.variants(group)
             names |= {datasets(v)[1] for v in variants}
-            names |= {datasets(v)[0] for v in variants if VARIANTS[v][1] == "ica"}
+            tables = bool(self._config["glm"]["confounds"])  # beside the betas of every variant
+            names |= {datasets(v)[0] for v in variants if tables or VARIANTS[v][1] == "ica"}
             if group in index.planned["rois"]:
                 names.add("rois")
             if len(variants) > 1:

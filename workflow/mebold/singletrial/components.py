@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from mebold.singletrial import stream
@@ -74,7 +76,13 @@ def response_voxels(
 
 
 def components(
-    inputs: Inputs, pool: np.ndarray, n_components: int, *, chunk: int, n_threads: int
+    inputs: Inputs,
+    pool: np.ndarray,
+    n_components: int,
+    *,
+    chunk: int,
+    n_threads: int,
+    progress: Callable[[float], None] | None = None,
 ) -> list[np.ndarray]:
     """Return the strongest common time courses of the noise pool, run by run.
 
@@ -84,8 +92,9 @@ def components(
     pool : ndarray of bool, shape (V,)
     n_components : int
         At most T_r of them are returned.
-    chunk, n_threads : int
-        Voxels in a block; threads, each of which takes one run after the other.
+    chunk, n_threads, progress
+        Voxels in a block; threads, each of which takes one run after the other; who hears of the
+        share of runs that is done.
 
     Returns
     -------
@@ -110,7 +119,7 @@ def components(
         strongest = vectors[:, ::-1][:, :n_components]
         return (strongest / strongest.std(axis=0, ddof=1)).astype(np.float32)
 
-    return stream.for_blocks(work, len(inputs.data), 1, n_threads)
+    return stream.for_blocks(work, len(inputs.data), 1, n_threads, progress)
 
 
 def choose_count(trend: np.ndarray, pcstop: float) -> int:

@@ -13,7 +13,7 @@ from mebold.errors import DataError, MetadataError
 logger = logging.getLogger(__name__)
 
 MISSING = "n/a"
-COLUMNS = ["onset", "label", "volume", "shift_s"]
+COLUMNS = ["onset", "label", "volume", "shift_s", "row"]
 
 
 def trials_from_events(
@@ -58,8 +58,9 @@ def trials_from_events(
     -------
     DataFrame
         One row per trial in time order: ``onset`` (s, as in the events), ``label`` (str),
-        ``volume`` (int), ``shift_s`` (time of the volume minus onset). ``attrs["excluded"]`` lists
-        a dict (onset, label, reason) for every image trial that was left out.
+        ``volume`` (int), ``shift_s`` (time of the volume minus onset), ``row`` (position in
+        `events`). ``attrs["excluded"]`` lists a dict (onset, label, reason) for every image trial
+        that was left out.
 
     Raises
     ------
@@ -70,12 +71,14 @@ def trials_from_events(
         fall on one volume, a trial starts after the end, or no trial remains.
     """
     _require_columns(events, ["onset", label_column])
-    rows = events.loc[~_blank_rows(events, blank_rule)]
+    shown = ~_blank_rows(events, blank_rule)
+    rows = events.loc[shown]
     onset = _onsets(rows)
     label = _labels(rows[label_column], onset, label_column)
     volume = np.floor((onset - first_sample_s) / tr + 0.5).astype(np.int64)
     trials = pd.DataFrame({"onset": onset, "label": label, "volume": volume})
     trials["shift_s"] = first_sample_s + volume * tr - onset
+    trials["row"] = np.flatnonzero(shown)
     trials = trials.sort_values("onset", kind="stable", ignore_index=True)
     trials, excluded = _exclude_late(
         trials, first_sample_s + n_volumes * tr, n_volumes, min_tail_s, beyond_end
@@ -142,7 +145,7 @@ def design_matrices(
     trials : DataFrame
         All trials, run after run in time order: ``run`` (0-based), ``beta_index`` (0-based row of
         the single-trial betas), ``label``, ``condition`` (column), ``onset``, ``volume``,
-        ``shift_s``.
+        ``shift_s``, ``row``.
 
     Raises
     ------
@@ -170,7 +173,7 @@ def design_matrices(
         tables.append(table.sort_values("volume", kind="stable"))
     trials = pd.concat(tables, ignore_index=True)
     trials["beta_index"] = np.arange(len(trials))
-    order = ["run", "beta_index", "label", "condition", "onset", "volume", "shift_s"]
+    order = ["run", "beta_index", "label", "condition", "onset", "volume", "shift_s", "row"]
     return design, conditions, trials[order]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,6 +108,7 @@ def finish(
     *,
     chunk: int,
     n_threads: int,
+    progress: Callable[[float], None] | None = None,
 ) -> FinalResult:
     """Fit all voxels with their response and write the results.
 
@@ -119,8 +121,8 @@ def finish(
         Response of every voxel.
     result : FinalResult
         Filled and returned.
-    chunk, n_threads : int
-        Voxels in a block and number of worker threads.
+    chunk, n_threads, progress
+        Voxels in a block, number of worker threads, and who hears of the share that is done.
 
     Returns
     -------
@@ -144,7 +146,7 @@ def finish(
                 model, model.ridge[response], on_off, result, place, group, energy[chosen]
             )
 
-    stream.for_blocks(work, inputs.n_voxels, chunk, n_threads)
+    stream.for_blocks(work, inputs.n_voxels, chunk, n_threads, progress)
     return result
 
 

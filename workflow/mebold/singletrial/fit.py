@@ -8,11 +8,11 @@ matrix is that of one run, and voxels stream through in blocks, read from memory
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from mebold.singletrial import result
+from mebold.singletrial import contents, result
 from mebold.singletrial.final import fraction_list
 from mebold.singletrial.inputs import collect
 from mebold.singletrial.result import SingleTrialFit
@@ -20,6 +20,9 @@ from mebold.singletrial.session import Session
 from mebold.singletrial.stages import Options, run
 from mebold.singletrial.stream import block_size, one_blas_thread
 from mebold.singletrial.upstream import fit_upstream
+
+#: Hears of the name of a stage and how much of it is done, 0 to 1.
+Progress = Callable[[str, float], None]
 
 
 def fit_glmsingle(
@@ -52,6 +55,7 @@ def fit_glmsingle(
     pc_r2_mask: np.ndarray | None = None,
     out: Mapping[str, np.ndarray] | None = None,
     skip: Sequence[int] | None = None,
+    progress: Progress | None = None,
 ) -> SingleTrialFit:
     """Fit one beta per trial and voxel, as GLMsingle does.
 
@@ -110,6 +114,8 @@ def fit_glmsingle(
         Volumes at the start of every run that are left out of everything, for instance before the
         steady state: rows of data, regressors and drifts. Onsets keep their times, so a response to
         a trial among them is fitted with what is left of it.
+    progress : callable, optional
+        Called as ``progress(stage, fraction)`` while voxels are worked on.
 
     Returns
     -------
@@ -157,6 +163,7 @@ def fit_glmsingle(
         out=dict(out or {}),
         chunk=block_size(sum(collected.n_volumes), chunk_voxels),
         n_threads=n_threads,
+        progress=progress,
     )
     with one_blas_thread():
         return run(collected, options)
@@ -173,10 +180,31 @@ def fit(
     pcstop: float,
     seed: int,
     n_threads: int,
+    further: Sequence[str] = (),
+    progress: Progress | None = None,
 ) -> result.SingleTrialFit:
-    """Fit the session with the own implementation or with the glmsingle package."""
-    function = fit_upstream if engine == "upstream" else fit_glmsingle
-    return function(
+    """Fit the session with the own implementation or with the glmsingle package.
+
+    Parameters
+    ----------
+    session : Session
+    engine : {"mebold", "upstream"}
+    hrf_library, glmdenoise, fracridge, n_pcs, pcstop, seed, n_threads, progress
+        As ``want_...`` and the rest of `fit_glmsingle`.
+    further : sequence of {"FITHRF", "FITHRF_GLMDENOISE"}
+        Simpler models whose betas are kept beside those of the last one.
+
+    Returns
+    -------
+    SingleTrialFit
+        Confounds of the session stay in every model, whatever number of noise components is
+        chosen; only `engine` upstream leaves them out where it chooses none.
+    """
+    own = engine != "upstream"
+    options = {"out": {} if "FITHRF" in further else {"fithrf_betas": None}, "progress": progress}
+    options["keep_extra_regressors"] = session.confounds is not None
+    function = fit_glmsingle if own else fit_upstream
+    found = function(
         session.data,
         session.design,
         tr=session.tr,
@@ -189,7 +217,11 @@ def fit(
         seed=seed,
         n_threads=n_threads,
         skip=session.non_steady,
+        extra_regressors=session.confounds,
+        want_denoise_betas="FITHRF_GLMDENOISE" in further,
+        **(options if own else {}),
     )
+    return contents.kept(found, further)
 
 
 def fields(found: result.SingleTrialFit) -> dict:
@@ -214,13 +246,16 @@ def maps(fields: Mapping) -> dict[str, tuple[np.ndarray, type, dict]]:
     Returns
     -------
     dict of str to (values (V,), dtype on disk, metadata)
-        ``r2`` (percent), ``hrf`` (index of the response, from 0) and ``fracridge`` (above 0 to 1);
+        ``r2`` (percent), ``hrf`` (index of the response, from 0), ``fracridge`` (above 0 to 1),
+        ``onoff`` (R2 of all trials as one regressor, percent) and ``meanvol`` (mean of the series);
         0 where a voxel has no model.
     """
     return {
         "r2": (np.nan_to_num(fields["r2"]), np.float32, {"Units": "percent"}),
         "hrf": (np.nan_to_num(fields["hrf_index"]), np.int16, {}),
         "fracridge": (np.nan_to_num(fields["frac_value"]), np.float32, {"Units": "fraction"}),
+        "onoff": (np.nan_to_num(fields["onoff_r2"]), np.float32, {"Units": "percent"}),
+        "meanvol": (np.nan_to_num(fields["mean_volume"]), np.float32, {"Units": "as the series"}),
     }
 
 

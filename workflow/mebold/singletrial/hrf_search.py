@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -121,6 +122,7 @@ def search(
     betas_out: np.ndarray | None,
     chunk: int,
     n_threads: int,
+    progress: Callable[[float], None] | None = None,
 ) -> SearchResult:
     """Choose a response for every voxel and cross-validate the nuisance models.
 
@@ -131,8 +133,8 @@ def search(
         Gives the mean for percent conversion and the voxels to fit.
     betas_out : ndarray (V, N) or None
         Where betas (percent) are written; not kept when None.
-    chunk, n_threads : int
-        Voxels in a block and number of worker threads.
+    chunk, n_threads, progress
+        Voxels in a block, number of worker threads, and who hears of the share that is done.
 
     Returns
     -------
@@ -168,7 +170,7 @@ def search(
             group = [series[chosen] for series in block]
             _fit_group(model, on_off, result, voxels.start + chosen, group, int(response))
 
-    stream.for_blocks(work, n_voxels, chunk, n_threads)
+    stream.for_blocks(work, n_voxels, chunk, n_threads, progress)
     return result
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,7 +43,9 @@ class OnOff:
         return ~self.lacking.any(axis=1)
 
 
-def fit_on_off(inputs: Inputs, *, chunk: int, n_threads: int) -> OnOff:
+def fit_on_off(
+    inputs: Inputs, *, chunk: int, n_threads: int, progress: Callable[[float], None] | None = None
+) -> OnOff:
     """Fit all trials as one regressor with the assumed response, in one pass over the data."""
     basis = [polynomials.astype(np.float32) for polynomials in inputs.basis]
     plain, joint = [], []
@@ -81,6 +84,6 @@ def fit_on_off(inputs: Inputs, *, chunk: int, n_threads: int) -> OnOff:
         mean[~finite.all(axis=1)] = np.nan
         return r2, percent, mean, lacking
 
-    parts = stream.for_blocks(work, inputs.n_voxels, chunk, n_threads)
+    parts = stream.for_blocks(work, inputs.n_voxels, chunk, n_threads, progress)
     r2, percent, mean, lacking = (np.concatenate(values) for values in zip(*parts, strict=True))
     return OnOff(r2, percent.astype(np.float32)[:, None], mean.astype(np.float32), lacking)

@@ -1,13 +1,13 @@
 """From a session's series and events to single-trial betas: what surrounds the fit itself."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from mebold.errors import DataError
-from mebold.singletrial import design, hrf
+from mebold.singletrial import carried, design, hrf
 
 TRIAL_COLUMNS = {
     "session": {"Description": "Session label, n/a without sessions."},
@@ -34,24 +34,37 @@ class Session:
     data : list of (V, T_r) array
     design : list of (T_r, C) array
     trials : DataFrame
-        Columns of `TRIAL_COLUMNS`, trials in the order of the betas.
+        Columns of `TRIAL_COLUMNS`, then those of `carried`; trials in the order of the betas.
+    conditions : list of str
+        Label of every column of the design.
     tr, stimulus_duration_s : float
         Seconds.
     non_steady : list of int
         Samples before the steady state, at the start of every run.
     used, left_out, excluded : list
         Run stems, dicts of run and reason, dicts of run, onset, label and reason.
+    carried : dict of str to str
+        Column of the events to the column of the trial table that holds it.
+    confounds : list of (T_r, q) array or None
+        Extra regressors of every run, see `mebold.singletrial.regressors`.
     """
 
     data: list
     design: list
     trials: pd.DataFrame
+    conditions: list
     tr: float
     stimulus_duration_s: float
     non_steady: list
     used: list
     left_out: list
     excluded: list
+    carried: dict = field(default_factory=dict)
+    confounds: list | None = None
+
+    def columns(self, events: Mapping[str, object]) -> dict[str, dict]:
+        """Return what a sidecar says of the trial table, with the content of events.json."""
+        return TRIAL_COLUMNS | carried.descriptions(self.carried, events)
 
 
 def prepare(
@@ -67,6 +80,8 @@ def prepare(
     minimum_coverage: float = 0.0,
     coverage: Sequence[float] | None = None,
     non_steady: Sequence[int] | None = None,
+    cells: Sequence[pd.DataFrame] | None = None,
+    confounds: Sequence[np.ndarray] | None = None,
 ) -> Session:
     """Choose the runs of a session, and make the trial table and the design.
 
@@ -94,6 +109,10 @@ def prepare(
         That share of every run, 0 to 1; 1 unless given.
     non_steady : sequence of int, optional
         Samples before the steady state at the start of every run; none by default.
+    cells : sequence of DataFrame, optional
+        The events as text, row for row; their further columns join the trial table unchanged.
+    confounds : sequence of (T_r, q_r) arrays, optional
+        Extra regressors of every run.
 
     Returns
     -------
@@ -118,7 +137,9 @@ def prepare(
     if stimulus_duration_s is None:
         stimulus_duration_s = design.stimulus_duration(events, blank_rule=blank)
     tail = hrf.half_energy_s(stimulus_duration_s) if minimum_tail_s == "auto" else minimum_tail_s
-    for series, table, run, first, share in zip(data, events, runs, early, shares, strict=True):
+    for number, (series, table, run, first, share) in enumerate(
+        zip(data, events, runs, early, shares, strict=True)
+    ):
         acquired = run.get("n_acquired") or series.shape[1]
         reason = _unfit(acquired, share, minimum_volumes, minimum_coverage)
         if reason:
@@ -137,30 +158,37 @@ def prepare(
         except ValueError as error:
             message = f"events of {run['stem']}: {error}"
             raise type(error)(message) from error
-        kept.append((series, run, first))
+        kept.append((series, run, first, number))
         trials.append(trial)
         excluded += [{"run": run["stem"], **item} for item in trial.attrs.get("excluded", [])]
     if not kept:
         message = f"No run of {runs[0]['stem']} and its session can be fitted: {left_out}."
         raise DataError(message)
-    matrices, _, table = design.design_matrices(
-        trials, n_volumes=[series.shape[1] for series, _, _ in kept]
+    matrices, conditions, table = design.design_matrices(
+        trials, n_volumes=[series.shape[1] for series, *_ in kept]
     )
-    used, first = [run for _, run, _ in kept], np.array([first for _, _, first in kept])
+    used, first = [run for _, run, _, _ in kept], np.array([first for _, _, first, _ in kept])
+    texts = [_as_text(cells[n], events[n], run["stem"]) for _, run, _, n in kept] if cells else []
+    names = carried.columns(texts, TRIAL_COLUMNS)
+    rows = [table["row"][table["run"] == run] for run in range(len(texts))]
+    further = carried.values(texts, rows, names) if texts else pd.DataFrame(index=table.index)
     table["non_steady_state"] = (table["volume"] < first[table["run"]]).astype(int)
     table["session"] = [used[r]["session"] or "n/a" for r in table["run"]]
     table["stem"] = [used[r]["stem"] for r in table["run"]]
     table["run"] = [used[r]["run"] or "n/a" for r in table["run"]]
     return Session(
-        data=[series for series, _, _ in kept],
+        data=[series for series, *_ in kept],
         design=matrices,
-        trials=table[list(TRIAL_COLUMNS)],
+        trials=table[list(TRIAL_COLUMNS)].join(further),
+        conditions=conditions,
         tr=tr,
         stimulus_duration_s=stimulus_duration_s,
         non_steady=first.tolist(),
         used=[run["stem"] for run in used],
         left_out=left_out,
         excluded=excluded,
+        carried=names,
+        confounds=confounds and [confounds[number] for *_, number in kept],
     )
 
 
@@ -188,3 +216,14 @@ def _unfit(acquired: int, share: float, minimum_volumes: int, minimum_coverage: 
             f"{100 * minimum_coverage:g} % (`design.minimum_coverage`)"
         )
     return ""
+
+
+def _as_text(cells: pd.DataFrame, events: pd.DataFrame, stem: str) -> pd.DataFrame:
+    """Return the text of a run's events after a check that it has the same rows."""
+    if len(cells) != len(events):
+        message = (
+            f"Events of {stem} have {len(events)} rows, and {len(cells)} as text: a cell holds a "
+            "line break or an open quotation mark."
+        )
+        raise DataError(message)
+    return cells

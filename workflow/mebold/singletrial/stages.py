@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from functools import partial
 
 import numpy as np
 
@@ -36,6 +38,7 @@ class Options:
     pc_mask: np.ndarray | None
     chunk: int
     n_threads: int
+    progress: Callable[[str, float], None] | None = None
     out: dict[str, np.ndarray | None] = field(default_factory=dict)
 
     def check(self, n_voxels: int, n_trials: int) -> None:
@@ -62,6 +65,11 @@ class Options:
                 raise DataError(
                     f"out[{name!r}] has shape {array.shape}; needed is ({n_voxels}, {n_trials})"
                 )
+
+    def streaming(self, stage: str) -> dict:
+        """Return how a stage visits the voxels, for `stream.for_blocks`."""
+        report = self.progress and partial(self.progress, stage)
+        return {"chunk": self.chunk, "n_threads": self.n_threads, "progress": report}
 
     def array(self, name: str, shape: tuple[int, int]) -> np.ndarray:
         """Return the caller's array for a result, or a new one."""
@@ -92,7 +100,6 @@ def run(inputs: Inputs, options: Options) -> SingleTrialFit:
     SingleTrialFit
     """
     options.check(inputs.n_voxels, len(inputs.run))
-    stream = {"chunk": options.chunk, "n_threads": options.n_threads}
     pairs = Pairs.build(
         inputs.condition,
         inputs.run,
@@ -101,7 +108,7 @@ def run(inputs: Inputs, options: Options) -> SingleTrialFit:
         inputs.trial_session,
     )
     _drop_stages_without_repeats(inputs, options, pairs)
-    on_off = fit_on_off(inputs, **stream)
+    on_off = fit_on_off(inputs, **options.streaming("on-off"))
     _note_voxels(inputs, on_off)
     thresholds = _thresholds(options, on_off)
     noise = _noise(inputs, options, on_off, thresholds) if options.glmdenoise else None
@@ -191,7 +198,7 @@ def _noise(
         return None
     judges = components.response_voxels(on_off.r2, thresholds[1], options.pc_mask)
     found = components.components(
-        inputs, pool, options.n_pcs + 1, chunk=options.chunk, n_threads=options.n_threads
+        inputs, pool, options.n_pcs + 1, **options.streaming("components")
     )
     return _Noise(pool, judges, found)
 
@@ -217,8 +224,7 @@ def _search(
         model,
         on_off,
         betas_out=None if skip else options.array(name, shape),
-        chunk=options.chunk,
-        n_threads=options.n_threads,
+        **options.streaming("responses"),
     )
 
 
@@ -284,9 +290,7 @@ def _finish(
     shape = (inputs.n_voxels, len(inputs.run))
     denoise = options.array("denoise_betas", shape) if options.denoise_betas else None
     result = model.allocate(options.array("betas", shape), denoise)
-    final.finish(
-        model, on_off, fit.hrf_index, result, chunk=options.chunk, n_threads=options.n_threads
-    )
+    final.finish(model, on_off, fit.hrf_index, result, **options.streaming("betas"))
     for item in fields(result):
         setattr(fit, item.name, getattr(result, item.name))
     if not options.fracridge:

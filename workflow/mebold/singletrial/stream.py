@@ -8,7 +8,7 @@ a memory map back afterwards.
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -34,15 +34,34 @@ def one_blas_thread() -> threadpool_limits:
 
 
 def for_blocks(
-    work: Callable[[slice], object], n_voxels: int, size: int, n_threads: int
+    work: Callable[[slice], object],
+    n_voxels: int,
+    size: int,
+    n_threads: int,
+    progress: Callable[[float], None] | None = None,
 ) -> list[object]:
-    """Call `work` on consecutive slices of voxels and return what it returned, in order."""
+    """Call `work` on consecutive slices of voxels and return what it returned, in order.
+
+    `progress` hears the share of blocks that are done.
+    """
     blocks = [slice(start, min(start + size, n_voxels)) for start in range(0, n_voxels, size)]
     with one_blas_thread():
         if n_threads <= 1 or len(blocks) == 1:
-            return [work(block) for block in blocks]
+            return _followed(map(work, blocks), len(blocks), progress)
         with ThreadPoolExecutor(max_workers=n_threads) as pool:
-            return list(pool.map(work, blocks))
+            return _followed(pool.map(work, blocks), len(blocks), progress)
+
+
+def _followed(
+    results: Iterable[object], count: int, progress: Callable[[float], None] | None
+) -> list[object]:
+    """Collect results as they come, and say how many there are."""
+    found = []
+    for result in results:
+        found.append(result)
+        if progress is not None:
+            progress(len(found) / count)
+    return found
 
 
 def read_run(
