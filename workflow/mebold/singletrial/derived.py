@@ -79,8 +79,8 @@ def zscored(betas: np.ndarray, trials: pd.DataFrame, *, within: str) -> Iterator
     Yields
     ------
     (V, k) float32 array
-        NaN where a group of two trials or more does not vary; the numbers that noise ceilings are made of
-        (`mebold.noiseceiling.ceilings.zscore_betas`).
+        NaN where a group of two trials or more does not vary; the numbers that noise ceilings are
+        made of (`mebold.noiseceiling.ceilings.zscore_betas`).
     """
     if within not in ("run", "session"):
         raise ConfigError(f"within is {within!r}: betas are z-scored within run or session")
