@@ -16,7 +16,7 @@ from mebold.figures.style import BLUE, GREEN, ORANGE, new_figure, save, style
 from mebold.nordic import survival
 from mebold.nordic.patches import automatic_kernel
 from mebold.nordic.rank import noise_edge
-from mebold.singletrial import regressors
+from mebold.singletrial import as_acquired
 
 TR_S, STIMULUS_S, SIDE = 1.6, 2.5, 20
 SNR = np.geomspace(5, 200, 9)
@@ -42,7 +42,7 @@ def weakest(snr: float, n: int, share: float, kind: str, *, is_complex: bool) ->
         responding=share,
     )
     options = {"label_column": "", "blank": None, "stimulus_duration_s": STIMULUS_S}
-    rows, _ = regressors.of_run(None, tr=TR_S, n_volumes=n, **options)
+    rows, _ = as_acquired.of_run(None, tr=TR_S, n_volumes=n, **options)
     design = survival.design_energy(rows)
     return float(np.median(patches.weakest(design, kind=kind, kept=0.5)))
 

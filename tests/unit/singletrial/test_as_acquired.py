@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from mebold.errors import MetadataError
-from mebold.singletrial import hrf, regressors
+from mebold.singletrial import as_acquired, hrf
 
 OPTIONS = {"label_column": "stim_name", "blank": {"trial_type": ["blank"]}}
 
