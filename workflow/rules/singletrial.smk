@@ -89,3 +89,23 @@ rule singletrial:
         code=code("singletrial_fit"),
     script:
         "../scripts/singletrial_fit.py"
+
+
+rule singletrial_subject:
+    input:
+        models=of_subject_task(rules.singletrial.output.model),
+        trials=of_subject_task(rules.singletrial.output.trials),
+    output:
+        model="<out>/{glm}/{sub}/{subtask}_space-<space>_desc-SingletrialBetas_model.h5",
+        trials="<out>/{glm}/{sub}/{subtask}_desc-SingletrialBetas_trials.tsv",
+    log:
+        "<logs>/singletrial/{glm}/{sub}/{subtask}.log",
+    conda:
+        "../../envs/core.yaml"
+    resources:
+        mem_mb=memory(0, 1000),
+        runtime=minutes(10),
+    params:
+        code=code("singletrial_subject"),
+    script:
+        "../scripts/singletrial_subject.py"
