@@ -38,8 +38,8 @@ demo: env demo/raw/dataset_description.json
 	$(SNAKEMAKE) --configfile config/demo.yaml --report demo/report.html --quiet all
 	PYTHONPATH=workflow $(BIN)/python -m mebold.phantom.check demo/derivatives demo/truth
 	@printf '%s\n' '' 'Results of the demo:' \
-	  '  comparison   demo/derivatives/comparison/figures/desc-variants_comparison.png' \
-	  '  in words     demo/derivatives/comparison/desc-variants_summary.md' \
+	  '  comparison   demo/derivatives/comparison/figures/task-images_desc-variants_comparison.png' \
+	  '  in words     demo/derivatives/comparison/task-images_desc-variants_summary.md' \
 	  '  betas        demo/derivatives/glmsingle-tedana/sub-01/ses-*/func/*Betas_statmap.nii.gz' \
 	  '  trials       demo/derivatives/glmsingle-tedana/sub-01/ses-*/func/*_trials.tsv' \
 	  '  ceilings     demo/derivatives/glmsingle-tedana/sub-01/*Noiseceiling*_statmap.nii.gz' \
@@ -54,8 +54,8 @@ group: env group/raw/dataset_description.json
 	  --config bids_dir=group/raw output_dir=group/derivatives compare='{n_bootstrap: 200}' \
 	  variants='["standardSingle","standardOptcom","nordicSingle","nordicOptcom"]'
 	PYTHONPATH=workflow $(BIN)/python -m mebold.phantom.check group/derivatives group/truth
-	@echo; cat group/derivatives/comparison/desc-variants_summary.md; printf '%s\n' '' \
-	  '  figure       group/derivatives/comparison/figures/desc-variants_comparison.png' \
+	@echo; cat group/derivatives/comparison/task-images_desc-variants_summary.md; printf '%s\n' '' \
+	  '  figure       group/derivatives/comparison/figures/task-images_desc-variants_comparison.png' \
 	  '  p, floors    group/derivatives/comparison/desc-variants_group.tsv'
 
 # The plan of a dataset: make plan BIDS=path CONFIG=my.yaml (the demo's by default).

@@ -103,3 +103,9 @@ rule anatomy:
     input:
         rules.datasets.output,
         anatomy_targets,
+
+
+rule comparison:
+    input:
+        rules.datasets.output,
+        comparison_targets,

@@ -67,6 +67,7 @@ wildcard_constraints:
     group="sub-[A-Za-z0-9]+(_ses-[A-Za-z0-9]+)?_task-[A-Za-z0-9]+(_acq-[A-Za-z0-9]+)?",
     pooled="sub-[A-Za-z0-9]+(_(ses|task|acq|ce|rec|dir|run)-[A-Za-z0-9]+)+",
     subtask="sub-[A-Za-z0-9]+_task-[A-Za-z0-9]+(_acq-[A-Za-z0-9]+)?",
+    task="task-[A-Za-z0-9]+(_acq-[A-Za-z0-9]+)?",
     thermal="standard|nordic",
     variant="|".join(VARIANTS),
     dataset="tedana|preproc-[A-Za-z]+",

@@ -203,9 +203,9 @@ def test_runs_without_ica_are_told_everywhere(finished):
     table = tables.read_tsv(out / "comparison/desc-variants_metrics.tsv")
     row = table[table["metric"] == "ica_fallback_runs"]
     assert row[["variant", "value"]].to_numpy().tolist() == [["standardIca", 3]]
-    text = (out / "comparison/desc-variants_summary.md").read_text()
+    text = (out / "comparison/task-images_desc-variants_summary.md").read_text()
     assert "ICA was not used in 3 runs of standardIca" in text
-    drawing = (out / "comparison/figures/desc-variants_comparison.svg").read_text()
+    drawing = (out / "comparison/figures/task-images_desc-variants_comparison.svg").read_text()
     assert "ICA was not used" in drawing
 
 

@@ -66,10 +66,10 @@ def test_an_example_is_ready_for_its_data(name, tmp_path):
     assert done.returncode == 0, done.stdout[-3000:]
     counts = job_counts(done.stdout)
     expected = {
-        "laion_like": {"singletrial": 7, "noiseceiling_subject": 1, "comparison": 1},
+        "laion_like": {"singletrial": 7, "noiseceiling_subject": 1, "compare_task": 1},
         "single_echo_3t": {"singletrial": 1, "bold_single": 1, "confounds": 1},
         "anatomy_only": {"anat": 2, "hmc": 0, "singletrial": 0},
-        "quick_comparison": {"singletrial": 4, "comparison": 1, "ica": 0},
+        "quick_comparison": {"singletrial": 4, "compare_task": 1, "ica": 0},
     }[name]
     assert {rule: counts.get(rule, 0) for rule in expected} == expected
 

@@ -93,7 +93,8 @@ def test_jobs_of_a_session(tmp_path):
     counts = dry_run(tmp_path, n_runs=n)
     once = dict.fromkeys(
         ("anat", "grid", "fmap", "coreg_subject", "coreg_session", "decay", "compare",
-         "comparison", "noiseceiling_subject", "rois", "plan", "datasets", "all"), 1)  # fmt: skip
+         "compare_group", "compare_task", "noiseceiling_subject",
+         "rois", "plan", "datasets", "all"), 1)  # fmt: skip
     per_run = dict.fromkeys(
         ("hmc", "sdc", "coreg_run", "nordic_gfactor", "bold_optcom", "confounds"), n
     )

@@ -36,3 +36,10 @@ def noise_map(wildcards):
     if parameters.shares_gfactor(wildcards.stem):
         return [of_run(rules.nordic_gfactor.output.gfactor, wildcards.stem)]
     return []
+
+
+def run_events(wildcards):
+    """Events of a run that is fitted; none where there are no trials to be had."""
+    if wildcards.stem not in runs.planned["singletrial"]:
+        return []
+    return runs.path(runs.row(wildcards.stem)["events"])

@@ -49,12 +49,15 @@ def group_series(wildcards):
     return [variant_series(stem, variant_of(wildcards.glm)) for stem in stems]
 
 
-def group_samples(wildcards):
-    thermal, _ = VARIANTS[variant_of(wildcards.glm)]
-    stems = runs.glm_stems(wildcards.group)
-    return [
-        of_run(rules.series.output.samples, stem, thermal=thermal) for stem in stems
-    ]
+def of_group_level(output):
+    """Input function: an output of `series` for the runs of a group, of a variant's level."""
+
+    def function(wildcards):
+        thermal, _ = VARIANTS[variant_of(wildcards.glm)]
+        stems = runs.glm_stems(wildcards.group)
+        return [of_run(output, stem, thermal=thermal) for stem in stems]
+
+    return function
 
 
 def ica_outcome(wildcards):

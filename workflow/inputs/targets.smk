@@ -32,6 +32,11 @@ def preprocessing_targets(wildcards):
             targets.append(
                 of_run(rules.bold_echo.output.bold, stem, dataset=name, echo=echo)
             )
+    # What NORDIC lets through is said of the echo that the variants of one echo rest on.
+    for stem in products.denoised():
+        run = runs.runs[stem]
+        echo = run.echo_entities[run.single_echo]
+        targets.append(of_run(rules.nordic_survival.output.shared, stem, echo=echo))
     return targets
 
 
@@ -73,5 +78,5 @@ def in_template(maps):
 
 
 def comparison_targets(wildcards):
-    """Comparison of the variants over all compared sessions."""
-    return rules.comparison.output if products.compared() else []
+    """Comparison of the variants over all compared sessions, each task by itself."""
+    return collect(rules.compare_task.output, task=products.compared_tasks())

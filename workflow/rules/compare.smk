@@ -7,9 +7,11 @@ Memory: measured peaks and their dependence on the session are in ../../benchmar
 rule quality:
     input:
         series=group_series,
-        samples=group_samples,
+        samples=of_group_level(rules.series.output.samples),
+        coverage=of_group_level(rules.series.output.coverage),
         events=group_events,
         mask=of_subject(rules.grid.output.series_mask),
+        brain=of_subject(rules.grid.output.mask),
     output:
         "<work>/quality/{folder}/{group}_desc-{glm}_quality.npz",
     log:
@@ -38,6 +40,7 @@ rule compare:
         quality=of_group_variants(rules.quality.output[0]),
         mask=of_subject(rules.grid.output.series_mask),
         brain=of_subject(rules.grid.output.mask),
+        dseg=of_subject(rules.grid.output.dseg),
         underlay=of_subject(rules.grid.output.underlay),
     output:
         metrics="<out>/comparison/{folder}/func/{group}_desc-variants_metrics.tsv",
@@ -61,7 +64,7 @@ rule compare:
         runtime=minutes(60),
     params:
         variants=by(products.variants),
-        run=by(parameters.of_first, "subject", "session"),
+        run=by(parameters.of_first, "subject", "session", "task", "acquisition"),
         roi=chosen("visual_roi", "source", "threshold"),
         settings=chosen("compare", "baseline", "n_bootstrap"),
         primary=config["primary_variant"],
@@ -73,7 +76,7 @@ rule compare:
         "../scripts/compare_session.py"
 
 
-rule comparison:
+rule compare_group:
     input:
         metrics=of_compared_groups(rules.compare.output.metrics),
         paired=of_compared_groups(rules.compare.output.paired),
@@ -81,27 +84,47 @@ rule comparison:
         metrics="<out>/comparison/desc-variants_metrics.tsv",
         paired="<out>/comparison/desc-variants_differences.tsv",
         subjects="<out>/comparison/desc-variants_group.tsv",
+    log:
+        "<logs>/compare_group.log",
+    conda:
+        "../../envs/core.yaml"
+    resources:
+        mem_mb=memory(0, 1000),
+        runtime=minutes(20),
+    params:
+        references=[config["compare"]["baseline"], config["primary_variant"]],
+        code=code("compare_group"),
+    script:
+        "../scripts/compare_group.py"
+
+
+rule compare_task:
+    input:
+        metrics=rules.compare_group.output.metrics,
+        paired=rules.compare_group.output.paired,
+        subjects=rules.compare_group.output.subjects,
+    output:
         text=report(
-            "<out>/comparison/desc-variants_summary.md",
+            "<out>/comparison/{task}_desc-variants_summary.md",
             caption="../report/comparison_text.rst",
             category="Comparison",
-            labels={"session": "all", "figure": "in words"},
+            labels={"session": "all, {task}", "figure": "in words"},
         ),
-        svg="<out>/comparison/figures/desc-variants_comparison.svg",
+        svg="<out>/comparison/figures/{task}_desc-variants_comparison.svg",
         png=report(
-            "<out>/comparison/figures/desc-variants_comparison.png",
+            "<out>/comparison/figures/{task}_desc-variants_comparison.png",
             caption="../report/comparison.rst",
             category="Comparison",
-            labels={"session": "all", "figure": "noise ceilings of the variants"},
+            labels={"session": "all, {task}", "figure": "which variant"},
         ),
         others=report(
-            "<out>/comparison/figures/desc-variants_metrics.png",
+            "<out>/comparison/figures/{task}_desc-variants_metrics.png",
             caption="../report/variant_metrics.rst",
             category="Comparison",
-            labels={"session": "all", "figure": "other metrics of the variants"},
+            labels={"session": "all, {task}", "figure": "all metrics of the variants"},
         ),
     log:
-        "<logs>/comparison.log",
+        "<logs>/compare_task/{task}.log",
     conda:
         "../../envs/core.yaml"
     resources:
@@ -110,6 +133,6 @@ rule comparison:
     params:
         baseline=config["compare"]["baseline"],
         primary=config["primary_variant"],
-        code=code("compare_subjects"),
+        code=code("compare_task"),
     script:
-        "../scripts/compare_subjects.py"
+        "../scripts/compare_task.py"

@@ -80,3 +80,40 @@ rule nordic:
         code=code("nordic_denoise"),
     script:
         "../scripts/nordic_denoise.py"
+
+
+# A job of its own, so that neither events nor design make NORDIC run again.
+rule nordic_survival:
+    input:
+        magnitude=raw(runs.echo_images, "bold", "mag"),
+        info=rules.nordic.output.info,
+        gfactor=rules.nordic.output.gfactor,
+        noise_sd=rules.nordic.output.noise_sd,
+        events=run_events,
+    output:
+        shared="<out>/nordic/{folder}/func/{stem}{echo}_desc-weakestResponse_boldmap.nii.gz",
+        images="<out>/nordic/{folder}/func/{stem}{echo}_desc-weakestDifference_boldmap.nii.gz",
+        figure=report(
+            "<out>/nordic/{folder}/figures/{stem}{echo}_desc-weakestResponse_boldmap.png",
+            caption="../report/nordic_survival.rst",
+            category="NORDIC",
+            subcategory="{folder}",
+            labels={"run": "{stem}{echo}", "figure": "what can survive"},
+        ),
+    log:
+        "<logs>/nordic_survival/{folder}/{stem}{echo}.log",
+    conda:
+        "../../envs/core.yaml"
+    resources:
+        mem_mb=memory(2, 1000),
+        runtime=minutes(15),
+    params:
+        tr=by(parameters.of_run, "tr"),
+        design=chosen("design", "label_column", "blank", "stimulus_duration_s"),
+        patches=chosen("nordic", "patch_overlap", "compat"),
+        asked=chosen(
+            "nordic", "responding_share", "kept_share", "weakest_limit_percent"
+        ),
+        code=code("nordic_survival"),
+    script:
+        "../scripts/nordic_survival.py"

@@ -29,12 +29,14 @@ def written_on_request():
 rule singletrial:
     input:
         series=group_series,
-        samples=group_samples,
+        samples=of_group_level(rules.series.output.samples),
+        coverage=of_group_level(rules.series.output.coverage),
         events=group_events,
         described=group_events_sidecars,
         confounds=group_confounds,
         ica=group_ica_outcomes,
         mask=of_subject(rules.grid.output.series_mask),
+        brain=of_subject(rules.grid.output.mask),
         underlay=of_subject(rules.grid.output.underlay),
     output:
         **written_on_request(),
@@ -45,6 +47,7 @@ rule singletrial:
         fracridge="<out>/{glm}/{folder}/func/{group}_space-<space>_desc-Fracridge_statmap.nii.gz",
         onoff="<out>/{glm}/{folder}/func/{group}_space-<space>_stat-rsquare_desc-R2onoff_statmap.nii.gz",
         meanvol="<out>/{glm}/{folder}/func/{group}_space-<space>_desc-Meanvol_statmap.nii.gz",
+        coverage="<out>/{glm}/{folder}/func/{group}_space-<space>_desc-coverage_mask.nii.gz",
         model="<out>/{glm}/{folder}/func/{group}_space-<space>_desc-GLMsingle_model.h5",
         summary="<out>/{glm}/{folder}/func/{group}_desc-GLMsingle_summary.json",
         carpet=report(

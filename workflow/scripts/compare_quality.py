@@ -22,8 +22,7 @@ with job(snakemake):
     regressors = [r[early:] for r, early in zip(regressors, data.non_steady, strict=True)]
     runs = [run[:, early:] for run, early in zip(data.data, data.non_steady, strict=True)]
     degrees = [drifts.degree(len(r), tr=data.tr) for r in regressors]
-    lags = round(params.correlation_s / data.tr)
-    found = visual.visual_response(runs, regressors, degrees=degrees, lags=lags)
+    score = visual.score(runs, regressors, tr=data.tr, lags=round(params.correlation_s / data.tr))
     size = affines.voxel_sizes(affine)
     tsnr, fwhm = [], []
     for run, regressor, degree in zip(runs, regressors, degrees, strict=True):
@@ -32,4 +31,4 @@ with job(snakemake):
             run, mask, voxel_mm=size, degree=degree, regressors=regressor[:, None]
         )
         fwhm.append(smooth.fwhm)
-    np.savez(snakemake.output[0], score=found.score, tsnr=np.stack(tsnr), fwhm=np.array(fwhm))
+    np.savez(snakemake.output[0], score=score, tsnr=np.stack(tsnr), fwhm=np.array(fwhm))

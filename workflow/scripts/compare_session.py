@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mebold.anat import labels
 from mebold.compare import session, tables
 from mebold.figures.rois import visual_roi
 from mebold.figures.style import save
@@ -20,18 +21,20 @@ with job(snakemake):
     if compared.is_mask(source, params.variants):
         given = masks.on_grid(*images.load_mask(source), mask, affine, name=source)
     scores = {variant: found["score"] for variant, found in quality.items()}
-    region = compared.choose(scores, brain=brain, given=given, **params.roi)
+    grey = np.round(images.load(files.dseg)[0][mask]) == labels.GM
+    region = compared.choose(scores, brain=brain, grey=grey, given=given, **params.roi)
     known = {"quality": quality, "roi": region.mask, "brain": brain}
     known["summaries"] = dict(zip(params.variants, map(read_json, files.summaries), strict=True))
     known |= {"zscore": params.zscore, "seed": params.seed, "trials": read_tsv(files.trials[0])}
     with model.open_models(files.models) as models:
         betas = {v: one["betas"] for v, one in zip(params.variants, models, strict=True)}
         results = session.evaluate_variants(betas, n_resamples=settings["n_bootstrap"], **known)
-    names = {"subject": params.run["subject"], "session": params.run["session"] or "n/a"}
+    names = {key: value or "n/a" for key, value in params.run.items()}
     write_tsv(out.metrics, tables.comparison_table(results, **names))
     names["references"] = tables.compared_only([settings["baseline"], params.primary], results)
     write_tsv(out.paired, tables.difference_table(results, **names))
     space = {"SpatialReference": params.reference, "Description": region.about}
+    space |= {"RegionFallback": region.fallback, "VoxelsByVariant": region.voxels}
     about = sidecar.Sidecar(snakemake, packages=["numpy", "scipy"], **space)
     series.save_map(out.roi, region.mask, mask, affine, dtype=np.uint8, metadata=about(Type="ROI"))
     series.save_map(out.score, region.score, mask, affine, metadata=about(Units="t"))

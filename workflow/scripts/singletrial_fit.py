@@ -1,11 +1,9 @@
 """Fit single trials of a session: GLMsingle FITHRF_GLMDENOISE_RR."""
 
-import numpy as np
-
 from mebold.figures.singletrial import beta_carpet, component_curve, model_maps
 from mebold.figures.style import save
 from mebold.files import images, series, tables
-from mebold.jobs import fitted, session, sidecar
+from mebold.jobs import coverage, fitted, session, sidecar
 from mebold.jobs.script import job
 from mebold.multiecho import ica_outcome
 from mebold.singletrial import fit
@@ -17,8 +15,8 @@ with job(snakemake):
     data = session.read(files, **chosen)
     options = {"further": params.further, "seed": params.seed, **params.settings}
     result = fit.fit(data, n_threads=snakemake.threads, **options)
+    space = {"SpatialReference": params.reference, **coverage.known(out.coverage)}
     packages = ["numpy", "scipy", "scikit-learn", "h5py"]
-    about = sidecar.Sidecar(snakemake, packages=packages, SpatialReference=params.reference)
     outcomes = [tables.read_json(path) for path in files.ica]
     fields = fitted.write(
         dict(out.items()),
@@ -26,16 +24,14 @@ with job(snakemake):
         result,
         mask=mask,
         affine=affine,
-        about=about,
+        about=sidecar.Sidecar(snakemake, packages=packages, **space),
         columns=data.columns(session.described(files.described)),
         remarks={"IcaFallbacks": ica_outcome.fallbacks(outcomes)} if outcomes else {},
     )
     maps = {key: values for key, (values, _, _) in fit.maps(fields).items()}
-    grids = {key: series.unmask(maps[key], mask) for key in ("r2", "hrf", "fracridge")}
-    # Voxels of the mask that no run has seen have no model.
-    seen = series.unmask(np.isfinite(fields["r2"]), mask) > 0
     carpet = beta_carpet(fields["betas"], data.trials["stem"].tolist(), order=maps["r2"])
     save(carpet, out.carpet)
     save(component_curve(result.xval_trend, chosen=result.pc_num), out.components)
-    index, fraction = grids["hrf"], grids["fracridge"]
-    save(model_maps(index, fraction, affine, mask=seen, r2=grids["r2"]), out.maps)
+    grids = {key: series.unmask(maps[key], mask) for key in ("r2", "hrf", "fracridge")}
+    shown = {"mask": series.unmask(fit.fitted(fields), mask), "r2": grids["r2"]}
+    save(model_maps(grids["hrf"], grids["fracridge"], affine, **shown), out.maps)

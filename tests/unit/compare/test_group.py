@@ -33,7 +33,7 @@ def subject(seed, noises):
         results[variant] = session.evaluate(
             betas, labels=labels, runs=runs, roi=roi, cells=cells, resamples=draws
         )
-    names = {"subject": f"{seed:02d}", "session": "01"}
+    names = {"subject": f"{seed:02d}", "session": "01", "task": "images"}
     return (
         tables.comparison_table(results, **names),
         tables.difference_table(results, references=[NAMES["baseline"]], **names),

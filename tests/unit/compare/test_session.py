@@ -149,7 +149,9 @@ def test_response_has_the_standard_error_of_run_means():
 
 def test_long_table_has_a_row_per_metric_and_the_wider_interval():
     result = evaluate(betas(), n_components=3)
-    table = tables.comparison_table({"standardSingle": result}, subject="01", session="n/a")
+    table = tables.comparison_table(
+        {"standardSingle": result}, subject="01", session="n/a", task="images"
+    )
     assert list(table) == tables.LONG_COLUMNS
     assert list(table["metric"]) == list(result.values)
     row = table.set_index("metric").loc["noise_ceiling_median"]
@@ -165,14 +167,16 @@ def test_interval_of_a_noise_ceiling_stays_in_its_range():
     samples = result.samples["images"]["noise_ceiling_median"]
     value = result.values["noise_ceiling_median"]
     assert bootstrap.interval(value, samples)[0] < 0
-    table = tables.comparison_table({"standardSingle": result}, subject="01", session="01")
+    table = tables.comparison_table(
+        {"standardSingle": result}, subject="01", session="01", task="images"
+    )
     assert table.set_index("metric").loc["noise_ceiling_median", "ci_low"] == 0
 
 
 def test_paired_table_subtracts_the_reference_resample_by_resample():
     results = {"standardSingle": evaluate(betas()), "nordicSingle": evaluate(betas(noise=0.5))}
     table = tables.difference_table(
-        results, subject="01", session="01", references=["standardSingle"]
+        results, subject="01", session="01", task="images", references=["standardSingle"]
     )
     assert list(table) == tables.PAIRED_COLUMNS
     row = table[(table["metric"] == "dprime") & (table["method"] == "runs")].iloc[0]
@@ -207,16 +211,16 @@ def test_variants_share_trials_and_draws_and_keep_their_own_numbers():
     assert "ica_fallback_runs" not in plain
     assert ica["ica_fallback_runs"] == 1
     assert np.isfinite(ica["percent_signal_change"])
-    table = tables.comparison_table(found, subject="01", session="01")
+    table = tables.comparison_table(found, subject="01", session="01", task="images")
     assert ica_fallbacks(table) == {"nordicIca": 1}
 
 
 def test_pairing_is_checked():
     results = {"a": evaluate(betas()), "b": evaluate(betas(), seed=1)}
     with pytest.raises(DataError, match="b and a were evaluated on different trials or resamples"):
-        tables.difference_table(results, subject="1", session="1", references=["a"])
+        tables.difference_table(results, subject="1", session="1", task="images", references=["a"])
     with pytest.raises(ConfigError, match="'c' is not compared; compared: \\['a', 'b'\\]"):
-        tables.difference_table(results, subject="1", session="1", references=["c"])
+        tables.difference_table(results, subject="1", session="1", task="images", references=["c"])
 
 
 def test_bad_shapes_are_named():

@@ -62,8 +62,11 @@ def long_table():
         for session in ("01", "02")[: 1 + (subject == 0)]:
             for variant, value in (("standardSingle", 10.0), ("nordicOptcom", 14.0)):
                 extra = subject + (5.0 if session == "02" else 0.0) * (variant == "nordicOptcom")
-                rows.append((f"{subject}", session, variant, "dprime", value + extra, "1"))
-    return pd.DataFrame(rows, columns=["subject", "session", "variant", "metric", "value", "unit"])
+                rows.append(
+                    (f"{subject}", session, "images", "n/a", variant, "dprime", value + extra)
+                )
+    columns = ["subject", "session", "task", "acquisition", "variant", "metric", "value"]
+    return pd.DataFrame(rows, columns=columns).assign(unit="1")
 
 
 def test_group_table_averages_sessions_then_subjects():

@@ -17,15 +17,15 @@ def tables(subjects, *, half=2.0):
     for i, subject in enumerate(subjects):
         for variant, value in VALUES.items():
             value += i
-            row = (subject, "01", variant, METRIC, value, value - 1, value + 1, "percent")
-            long.append(row)
-            long.append((subject, "01", variant, "smoothness_fwhm", 2 + i, 1, 3, "mm"))
+            head = (subject, "01", "images", "n/a", variant)
+            long.append((*head, METRIC, value, value - 1, value + 1, "percent"))
+            long.append((*head, "smoothness_fwhm", 2 + i, 1, 3, "mm"))
             for reference in ("standardSingle", "nordicOptcom"):
                 if variant == reference:
                     continue
                 d = VALUES[variant] - VALUES[reference]
-                head, tail = (subject, "01", variant, reference, METRIC), (d, d - half, d + half)
-                paired += [(*head, *tail, method, "percent") for method in ("images", "runs")]
+                row = (*head, reference, METRIC, d, d - half, d + half)
+                paired += [(*row, method, "percent") for method in ("images", "runs")]
     return (
         pd.DataFrame(long, columns=LONG_COLUMNS),
         pd.DataFrame(paired, columns=PAIRED_COLUMNS),
@@ -86,8 +86,8 @@ def test_a_lead_of_the_primary_is_held_against_the_next_variant():
 def test_runs_without_ica_are_told():
     long, paired = tables(["01"])
     for variant, count in (("nordicIca", 2.0), ("standardIca", 0.0)):
-        row = ("01", "01", variant, "ica_fallback_runs", count, None, None, "count")
-        long.loc[len(long)] = row
+        row = (*("01", "01", "images", "n/a", variant), "ica_fallback_runs", count)
+        long.loc[len(long)] = (*row, None, None, "count")
     text = describe(long, paired, baseline="standardSingle", primary="nordicOptcom")
     assert text.endswith("ICA was not used in 2 runs of nordicIca, which hold the optimal "
                          "combination.")  # fmt: skip

@@ -210,6 +210,7 @@ VALUES = {"standardSingle": 8.0, "nordicSingle": 11.0, "nordicOptcom": 14.0}
 def tables(n_subjects):
     long, paired = [], []
     for s in range(n_subjects):
+        session = (f"{s:02d}", "01", "images", "n/a")
         for variant, value in VALUES.items():
             for metric, factor in (
                 ("noise_ceiling_median", 1),
@@ -217,8 +218,8 @@ def tables(n_subjects):
                 ("tsnr_median_roi", 4),
             ):
                 v = (value + s) * factor
-                long.append((f"{s:02d}", "01", variant, metric, v, 0.8 * v, 1.2 * v, "percent"))
-            head = (f"{s:02d}", "01", variant, "standardSingle", "noise_ceiling_median")
+                long.append((*session, variant, metric, v, 0.8 * v, 1.2 * v, "percent"))
+            head = (*session, variant, "standardSingle", "noise_ceiling_median")
             d = value - 8
             if d:
                 paired += [(*head, d, d - 1, d + 2, m, "percent") for m in ("images", "runs")]
@@ -295,9 +296,10 @@ def test_comparison_of_the_baseline_alone_has_no_differences():
 def test_runs_without_ica_are_marked_with_their_number():
     long, paired = tables(2)
     for subject, count in (("00", 2.0), ("01", 1.0)):
-        row = (subject, "01", "nordicOptcom", "ica_fallback_runs", count, np.nan, np.nan, "count")
-        long.loc[len(long)] = row
-        long.loc[len(long)] = (subject, "01", "nordicSingle", *row[3:4], 0.0, *row[5:])
+        session = (subject, "01", "images", "n/a")
+        for variant, runs in (("nordicOptcom", count), ("nordicSingle", 0.0)):
+            row = (*session, variant, "ica_fallback_runs", runs, np.nan, np.nan, "count")
+            long.loc[len(long)] = row
     for figure in (
         variant_comparison(long, paired, baseline="standardSingle"),
         variant_metrics(long),

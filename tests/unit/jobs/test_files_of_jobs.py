@@ -69,12 +69,21 @@ def test_echoes_are_cut_and_phases_scaled(tmp_path, rng, wanted, top):
 
 def test_a_session_takes_its_echo_from_stores_of_all(tmp_path, rng):
     data = rng.normal(size=(3, 20, 40)).astype(np.float32)
-    files = SimpleNamespace(series=[], samples=[], events=[])
+    files = SimpleNamespace(series=[], samples=[], coverage=[], events=[])
+    files.mask, files.brain = tmp_path / "mask.nii.gz", tmp_path / "brain.nii.gz"
+    grid = np.ones((5, 2, 2), np.uint8)
+    images.save(files.mask, grid, np.eye(4), dtype=np.uint8)
+    grid[0] = 0  # the first four voxels
+    images.save(files.brain, grid, np.eye(4), dtype=np.uint8)
     for run, values in enumerate((data, data[2])):
         files.series.append(tmp_path / f"{run}.npy")
         series.create(files.series[-1], values.shape)[:] = values
         files.samples.append(tmp_path / f"{run}.json")
-        tables.write_json(files.samples[-1], {"NonSteadyStateSamples": 5 * run})
+        about = {"NonSteadyStateSamples": 5 * run, "LeastCoverage": 0.8}
+        tables.write_json(files.samples[-1], about)
+        files.coverage.append(tmp_path / f"{run}_coverage.npy")
+        # Half of the brain voxels are lost to the second run, and all voxels beside the brain.
+        np.save(files.coverage[-1], np.where(np.arange(20) < 12 * run, 0.79, 0.8))
         files.events.append(tmp_path / f"{run}.tsv")
         events = pd.DataFrame({"onset": [4.0, 9.0], "stim_name": ["a", "b"]})
         tables.write_tsv(files.events[-1], events)
@@ -94,3 +103,8 @@ def test_a_session_takes_its_echo_from_stores_of_all(tmp_path, rng):
     assert found.trials["label"].tolist() == ["a", "b", "a", "b"]
     assert found.used == ["run-1", "run-2"]
     assert found.non_steady == [0, 5]
+    found = session.read(files, runs=runs, design=design | {"minimum_coverage": 0.5})
+    assert found.used == ["run-1", "run-2"]
+    found = session.read(files, runs=runs, design=design | {"minimum_coverage": 0.51})
+    assert found.used == ["run-1"]
+    assert "data in 50 % of the brain" in found.left_out[0]["reason"]

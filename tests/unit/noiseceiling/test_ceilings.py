@@ -183,13 +183,30 @@ def test_standardised_betas_and_still_groups(rng):
     betas[2, 10:20] = 0.1
     standard = zscore_betas(betas, groups)
     for name in "abc":
+        known = np.arange(5) != 2 if name == "a" else np.ones(5, bool)
         part = standard[:, groups == name]
-        assert np.allclose(part.mean(axis=1), 0)
-        expected = np.ones(5)
-        expected[2] = name != "a"
-        assert np.allclose((part**2).mean(axis=1), expected)
+        assert np.isnan(part[~known]).all()
+        assert np.allclose(part[known].mean(axis=1), 0)
+        assert np.allclose((part[known] ** 2).mean(axis=1), 1)
     assert zscore_betas(betas.astype(np.float32), groups).dtype == np.float32
-    assert np.allclose(zscore_betas(betas * 7 - 3, groups), standard)
+    assert np.allclose(zscore_betas(betas * 7 - 3, groups), standard, equal_nan=True)
+
+
+@pytest.mark.parametrize("zscore", ["session", "run", None])
+def test_a_run_without_data_gives_no_ceiling(rng, zscore):
+    """Betas of 0 in one of four runs: 16 to 64 % were found in noise."""
+    betas = rng.standard_normal((300, 80))
+    runs, labels = np.repeat(np.arange(4), 20), np.tile(np.arange(20), 4)
+    betas[:50] = 0
+    if zscore == "run":
+        betas[50:100, 20:40] = 0
+    found = noise_ceilings(
+        [betas], [labels], runs=[runs], selections={"": Selection()}, zscore=zscore
+    )[""]
+    lost = 100 if zscore == "run" else 50
+    assert np.isnan(found.nc[:lost]).all()
+    assert np.isnan(found.ncsnr[:lost]).all()
+    assert np.isfinite(found.nc[lost:]).all()
 
 
 def test_special_voxels_and_missing_repeats(rng):

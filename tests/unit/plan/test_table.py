@@ -388,7 +388,9 @@ def test_repeats_across_sessions_only(rows):
         row |= {"events_repeats": {"stim_name": [0, 4]}, "events_trials": None}
     assert decide(rows, "noiseceiling") == (False, "images repeat across sessions only")
     assert decide(rows, "across_sessions") == decide(rows, "rois") == (True, "")
-    assert decide(rows, "compare") == (False, "no image is shown twice in the session")
+    planned, reason = decide(rows, "compare")
+    assert not planned
+    assert "images repeat across sessions only" in reason
 
 
 def test_the_label_of_blank_trials_is_no_repeated_image(rows):

@@ -64,7 +64,33 @@ def test_late_trials_and_shifts_are_said_and_fitted(tree):
     )
     moved = fit(tree, "3\t1\ta", "6.4\t1\tb")
     assert moved[0]
-    assert "onsets are moved by up to 0.40 s onto the samples, every 1 s" in moved[1]
+    assert "1 of 2 onsets are moved by up to 0.40 s onto the samples, every 1 s" in moved[1]
+    output = {"repetition_time_s": "auto"}
+    assert fit(tree, "3\t1\ta", "6.5\t1\tb", output=output) == (True, "")
+
+
+def test_trials_close_to_the_end_are_said_and_left_out(tree):
+    design = CONFIG["design"] | {"minimum_tail_s": "auto"}
+    # Eight volumes of 1.9 s on a grid of 1 s end at 16 s; a stimulus of 1 s asks for 5.7 s.
+    planned, reason = fit(tree, "3\t1\ta", "10\t1\ta", "11\t1\tb", "14\t1\tb", design=design)
+    assert planned
+    assert "2 of 4 trials start less than 5.7 s before the run's end (15.2 s)" in reason
+    planned, reason = fit(tree, "11\t1\tb", "14\t1\tb", design=design)
+    assert not planned
+    assert "all 2 trials start less than 5.7 s" in reason
+    assert "`design.minimum_tail_s`" in reason
+
+
+def test_durations_that_differ_or_lack_are_said(tree):
+    planned, reason = fit(tree, "3\t1\ta", "6\t2\ta", "9\t1\tb")
+    assert planned
+    assert "durations of the trials differ (1 to 2 s): all are fitted as 1 s" in reason
+    assert fit(tree, "3\t1\ta", "6\t1.05\ta")[1] == ""
+    planned, reason = fit(tree, "3\tn/a\ta", "6\tn/a\ta")
+    assert not planned
+    assert "`design.stimulus_duration_s`" in reason
+    given = CONFIG["design"] | {"stimulus_duration_s": 2.0}
+    assert fit(tree, "3\tn/a\ta", "6\tn/a\ta", design=given) == (True, "")
 
 
 def test_blanks_are_no_trials_and_an_absent_blank_column_means_none(tree):
@@ -85,6 +111,12 @@ def test_repeats_are_counted_in_the_trials_that_are_fitted(tree):
 
     assert planned(CONFIG)
     assert not planned(CONFIG | {"exclude": ["run-02"]})
+    # The second presentation of the image that repeats is too close to the end.
+    for run, onsets in (("01", "3"), ("02", "14")):
+        text = f"onset\tduration\tstim_name\n6\t1\tb{run}\n{onsets}\t1\ta\n"
+        tree.text(EVENTS.replace("run-01", f"run-{run}"), text)
+    assert planned(CONFIG)
+    assert not planned(CONFIG | {"design": CONFIG["design"] | {"minimum_tail_s": 3}})
 
 
 def test_ica_counts_acquired_volumes(tree):

@@ -111,9 +111,29 @@ def test_empty_voxels_score_zero():
     assert response.score[2] > 3
 
 
-def test_consensus_is_the_mean_of_the_variants():
+def test_consensus_is_what_more_than_half_of_the_variants_reach():
     maps = [np.array([1.0, 2.0]), np.array([3.0, -4.0])]
-    np.testing.assert_allclose(visual.consensus(maps), [2, -1])
+    np.testing.assert_allclose(visual.consensus(maps), np.min(maps, axis=0))
+    maps = [*maps, np.array([9.0, -9.0])]
+    np.testing.assert_allclose(visual.consensus(maps), np.median(maps, axis=0))
+
+
+def test_a_single_run_is_cross_validated_in_its_halves(rng):
+    regressor = np.convolve(np.tile([1.0] + 11 * [0.0], 20), np.hanning(8))[:240]
+    series = 100 + rng.standard_normal((40, 240))
+    series[:5] += 3 * regressor
+    series[5:10, :120] += 6 * regressor[:120]  # one half only
+    score = visual.score([series], [regressor], tr=1.0, lags=0)
+    assert (score[:5] > 3).all()
+    assert (score[5:] < 3).mean() > 0.9
+
+
+def test_images_without_blanks_have_no_score(rng):
+    series = [100 + rng.standard_normal((40, 240)) for _ in range(2)]
+    score = visual.score(series, [np.ones(240)] * 2, tr=1.0, lags=0)
+    assert np.isnan(score).all()
+    assert not visual.varies(np.linspace(0, 1, 240), 1)
+    assert visual.varies(np.linspace(0, 1, 240) ** 2, 1)
 
 
 def test_drift_degree_is_one_per_two_minutes():

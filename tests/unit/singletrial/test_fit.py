@@ -133,7 +133,7 @@ def test_slow_drifts_do_not_matter(session, whole):
     _same(drifting, whole, ("betas", "r2"), rtol=1e-3)
 
 
-def test_silent_voxels_follow_the_reference(session, whole):
+def test_silent_voxels_are_not_fitted(session, whole):
     data, design = session
     data = [series.copy() for series in data]
     for series in data:
@@ -149,8 +149,25 @@ def test_silent_voxels_follow_the_reference(session, whole):
         assert not fit.glm_badness[voxel].any()
         assert not fit.noise_pool[voxel]
         assert not fit.pc_voxels[voxel]
-    assert np.isnan(fit.betas[4]).all()
-    assert not fit.betas[30].any()
+        assert np.isnan(fit.betas[voxel]).all()
+        assert np.isnan(fit.fithrf_betas[voxel]).all()
+    assert fit.lacking.sum() == 2 * len(data)
+
+
+@pytest.mark.parametrize("level", [0, 700])
+def test_a_voxel_that_one_run_lacks_is_not_fitted(session, whole, level):
+    data, design = session
+    data = [series.copy() for series in data]
+    # Nothing but a slow drift counts as no data, as outside the field of view after resampling.
+    data[1][[6, 33]] = level * np.linspace(1, 1.1, data[1].shape[1])
+    fit = _fit(data, design)
+    bad = np.isin(np.arange(N_VOXELS), [6, 33])
+    for values in (fit.betas, fit.fithrf_betas, fit.r2, fit.onoff_r2):
+        assert np.isnan(values[bad]).all()
+        assert np.isfinite(values[~bad]).all()
+    assert np.array_equal(np.argwhere(fit.lacking), [[6, 1], [33, 1]])
+    assert any("2 of 40 voxels have no data" in note and "2 in run 2" in note for note in fit.notes)
+    assert not (fit.noise_pool | fit.pc_voxels)[bad].any()
 
 
 @pytest.mark.parametrize("run", [0, 2])
@@ -161,7 +178,7 @@ def test_a_sample_that_is_not_finite_costs_only_its_voxel(session, run):
     fit = _fit(data, design)
     bad = np.zeros(N_VOXELS, bool)
     bad[[6, 33]] = True
-    assert any("2 voxels have samples that are not finite" in note for note in fit.notes)
+    assert any("2 of 40 voxels have no data" in note for note in fit.notes)
     for name in ("betas", "fithrf_betas", "r2", "onoff_r2", "mean_volume", "rr_badness"):
         values = getattr(fit, name)
         assert np.isnan(values[bad]).all(), name
@@ -351,7 +368,7 @@ def _two_at_once(data, design):
         (lambda d, m: ([d[0][:5], *d[1:]], m), "runs differ in voxels"),
         (lambda d, m: (d, [m[0][:, :4], *m[1:]]), "runs differ in conditions"),
         (lambda d, m: ([s[0] for s in d], m), "both must have two axes"),
-        (lambda d, m: ([s * np.nan for s in d], m), "all 40 voxels have samples"),
+        (lambda d, m: ([s * np.nan for s in d], m), "all 40 voxels have no data"),
         (lambda d, m: ([s[:0] for s in d], m), "no voxels"),
     ],
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from mebold.compare import tasks
 from mebold.errors import ConfigError, DataError
 
 MAX_EXACT = 20
@@ -72,30 +74,37 @@ def sign_flip(differences: np.ndarray, *, n_sampled: int = 100_000, seed: int = 
     return SignFlip(p=p, floor=2.0 ** (1 - n), n=n, exact=n <= MAX_EXACT)
 
 
-def group_table(table: pd.DataFrame, *, references: tuple[str, ...] | list[str]) -> pd.DataFrame:
+def group_table(table: pd.DataFrame, *, references: Sequence[str]) -> pd.DataFrame:
     """Summarise the comparison over subjects and test each variant against the references.
 
-    Sessions of one subject are averaged first: subjects are the unit.
+    Every task and acquisition is a comparison of its own. Sessions of one subject are averaged
+    first: subjects are the unit.
 
     Parameters
     ----------
     table : DataFrame
-        Long table of :func:`mebold.compare.tables.comparison_table`, all subjects.
+        Long table of :func:`mebold.compare.tables.comparison_table`, all subjects and tasks.
     references : sequence of str
         Variants to test against (baseline, primary); those absent from the table are refused.
 
     Returns
     -------
     DataFrame
-        Columns ``metric variant reference n mean sem mean_difference sem_difference
-        relative_percent n_positive p p_floor unit``; one row per metric, variant and reference.
-        ``n`` counts the subjects with both variants, SEM is NaN for one subject, and
-        ``relative_percent`` is the difference of the means over the reference's mean.
+        Columns ``task acquisition metric variant reference n mean sem mean_difference
+        sem_difference relative_percent n_positive p p_floor p_holm p_holm_floor unit``; one row per
+        task, metric, variant and reference. ``n`` counts the subjects with both variants, SEM is
+        NaN for one subject, and ``relative_percent`` is the difference of the means over the
+        reference's mean. ``p_holm`` corrects for the variants that are tested against one reference
+        in one metric; it cannot be below ``p_holm_floor``.
 
     Raises
     ------
     ConfigError
         When a reference is not among the variants.
+
+    References
+    ----------
+    Holm 1979, Scandinavian Journal of Statistics 6:65-70.
     """
     known = list(dict.fromkeys(table["variant"]))
     for reference in references:
@@ -104,29 +113,47 @@ def group_table(table: pd.DataFrame, *, references: tuple[str, ...] | list[str])
                 f"reference variant {reference!r} is not in the table; it has {known}"
             )
     rows = []
-    for metric, part in table.groupby("metric", sort=False):
+    for labels, part in table.groupby([*tasks.COLUMNS, "metric"], sort=False):
+        head = dict(zip([*tasks.COLUMNS, "metric"], labels, strict=True))
         wide = part.pivot_table(
             index="subject", columns="variant", values="value", aggfunc="mean", sort=False
         )
         unit = part["unit"].iloc[0]
         for reference in dict.fromkeys(references):
-            rows += [
-                _group_row(wide, metric, variant, reference) | {"unit": unit}
+            against = [
+                head | _group_row(wide, variant, reference) | {"unit": unit}
                 for variant in known
                 if variant != reference and variant in wide and reference in wide
             ]
+            corrected = holm([row.get("p", np.nan) for row in against])
+            tested = np.count_nonzero(np.isfinite(corrected))
+            for row, p in zip(against, corrected, strict=True):
+                floor = min(1.0, tested * row["p_floor"]) if np.isfinite(p) else np.nan
+                row |= {"p_holm": p, "p_holm_floor": floor}
+            rows += against
     columns = [
-        "metric", "variant", "reference", "n", "mean", "sem", "mean_difference", "sem_difference",
-        "relative_percent", "n_positive", "p", "p_floor", "unit",
+        *tasks.COLUMNS, "metric", "variant", "reference", "n", "mean", "sem", "mean_difference",
+        "sem_difference", "relative_percent", "n_positive", "p", "p_floor", "p_holm",
+        "p_holm_floor", "unit",
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 
 
-def _group_row(wide: pd.DataFrame, metric: str, variant: str, reference: str) -> dict:
+def holm(p: Sequence[float]) -> np.ndarray:
+    """Correct p values of one family by Holm's step-down method; NaN stays and does not count."""
+    p = np.asarray(p, float)
+    corrected = np.full(p.shape, np.nan)
+    order = [i for i in np.argsort(p, kind="stable") if np.isfinite(p[i])]
+    steps = p[order] * np.arange(len(order), 0, -1)
+    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1)
+    return corrected
+
+
+def _group_row(wide: pd.DataFrame, variant: str, reference: str) -> dict:
     """Summarise one variant against one reference over subjects."""
     both = wide[[variant, reference]].dropna()
     value, other = both[variant].to_numpy(), both[reference].to_numpy()
-    row = {"metric": metric, "variant": variant, "reference": reference, "n": len(both)}
+    row = {"variant": variant, "reference": reference, "n": len(both)}
     if len(both) == 0:
         return row
     difference = value - other

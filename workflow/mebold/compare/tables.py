@@ -7,15 +7,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from mebold.compare import tasks
 from mebold.compare.metrics import METRICS, envelope
 from mebold.compare.session import VariantMetrics
 from mebold.errors import ConfigError, DataError
 from mebold.noiseceiling.bootstrap import METHODS, interval
 
-LONG_COLUMNS = ["subject", "session", "variant", "metric", "value", "ci_low", "ci_high", "unit"]
+HEAD = ["subject", "session", *tasks.COLUMNS]
+LONG_COLUMNS = [*HEAD, "variant", "metric", "value", "ci_low", "ci_high", "unit"]
 PAIRED_COLUMNS = [
-    "subject", "session", "variant", "reference", "metric", "difference", "ci_low", "ci_high",
-    "method", "unit",
+    *HEAD, "variant", "reference", "metric", "difference", "ci_low", "ci_high", "method", "unit",
 ]  # fmt: skip
 
 
@@ -24,6 +25,8 @@ def comparison_table(
     *,
     subject: str,
     session: str,
+    task: str,
+    acquisition: str = "n/a",
     confidence: float = 0.95,
 ) -> pd.DataFrame:
     """Make the long table: one row per variant and metric.
@@ -35,16 +38,17 @@ def comparison_table(
     ----------
     results : mapping of str to VariantMetrics
         Variant -> metrics, in the order wanted.
-    subject, session : str
-        Labels without prefix; session ``n/a`` where there is none.
+    subject, session, task, acquisition : str
+        Labels without prefix; session and acquisition ``n/a`` where there is none.
     confidence : float
         Level of the intervals.
 
     Returns
     -------
     DataFrame
-        Columns ``subject session variant metric value ci_low ci_high unit``.
+        Columns ``subject session task acquisition variant metric value ci_low ci_high unit``.
     """
+    head = (subject, session, task, acquisition)
     rows = []
     for variant, result in results.items():
         for metric, value in result.values.items():
@@ -58,7 +62,7 @@ def comparison_table(
             if metric.startswith("noise_ceiling"):
                 low, high = np.clip((low, high), 0, 100)
             unit = METRICS[metric][1]
-            rows.append((subject, session, variant, metric, value, low, high, unit))
+            rows.append((*head, variant, metric, value, low, high, unit))
     return pd.DataFrame(rows, columns=LONG_COLUMNS)
 
 
@@ -67,6 +71,8 @@ def difference_table(
     *,
     subject: str,
     session: str,
+    task: str,
+    acquisition: str = "n/a",
     references: Sequence[str],
     confidence: float = 0.95,
 ) -> pd.DataFrame:
@@ -77,7 +83,7 @@ def difference_table(
     Parameters
     ----------
     results : mapping of str to VariantMetrics
-    subject, session : str
+    subject, session, task, acquisition : str
     references : sequence of str
         Baseline and primary variant.
     confidence : float
@@ -85,8 +91,9 @@ def difference_table(
     Returns
     -------
     DataFrame
-        Columns ``subject session variant reference metric difference ci_low ci_high method unit``;
-        method is ``images``, ``runs``, or ``none`` for metrics without resamples (limits NaN).
+        Columns ``subject session task acquisition variant reference metric difference ci_low
+        ci_high method unit``; method is ``images``, ``runs``, or ``none`` for metrics without
+        resamples (limits NaN).
 
     Raises
     ------
@@ -103,7 +110,7 @@ def difference_table(
             )
         for variant in results:
             if variant != reference:
-                head = (subject, session, variant, reference)
+                head = (subject, session, task, acquisition, variant, reference)
                 pair = _paired_rows(results[variant], results[reference], confidence, head)
                 rows += [(*head, *row) for row in pair]
     return pd.DataFrame(rows, columns=PAIRED_COLUMNS)
@@ -120,8 +127,9 @@ def _paired_rows(
     """Compute difference and intervals of one pair of variants."""
     if result.draws_key != other.draws_key:
         raise DataError(
-            f"{head[2]} and {head[3]} were evaluated on different trials or resamples "
-            f"(subject {head[0]}, session {head[1]}): their differences are not paired"
+            f"{head[-2]} and {head[-1]} were evaluated on different trials or resamples "
+            f"(subject {head[0]}, session {head[1]}, task {head[2]}): their differences are not "
+            "paired"
         )
     rows = []
     for metric, value in result.values.items():

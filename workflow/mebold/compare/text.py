@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from mebold.compare import tasks
 from mebold.compare.metrics import ica_fallbacks
 from mebold.errors import DataError
 
@@ -24,7 +25,7 @@ def describe(
     Parameters
     ----------
     table : DataFrame
-        Long table of all subjects and sessions.
+        Long table of all subjects and sessions, one task (`mebold.compare.tasks`).
     paired : DataFrame
         Paired differences against baseline and primary.
     baseline, primary : str
@@ -45,6 +46,7 @@ def describe(
     DataError
         When the table holds no noise ceilings.
     """
+    tasks.require_one(table)
     part = table[table["metric"] == METRIC]
     if part.empty:
         raise DataError(f"the comparison table has no rows of {METRIC}")

@@ -119,6 +119,51 @@ def nordic_qc(
     return figure
 
 
+def weakest_response(
+    shared: np.ndarray,
+    images: np.ndarray,
+    affine: np.ndarray,
+    *,
+    mask: np.ndarray,
+    n_slices: int = 6,
+    title: str = "What can survive NORDIC",
+    subtitle: str = "",
+) -> Figure:
+    """Draw the weakest response that survives NORDIC.
+
+    Parameters
+    ----------
+    shared, images : (x, y, z) array
+        Response that all trials share, and differences between trials, percent of the signal.
+    affine : (4, 4) array
+        Grid as acquired; slices are drawn along the acquired axes.
+    mask : (x, y, z) array
+        Head.
+    n_slices : int
+    title, subtitle : str
+        Lines are broken to the width of the figure.
+
+    Returns
+    -------
+    Figure
+        Two rows of slices across the third acquired axis, each with its own range.
+    """
+    grid, mask = straight(affine), np.asarray(mask) > 0
+    axis = int(np.argmax(np.abs(grid[:3, 2])))
+    where = _slice_centres(grid, axis, spread(mask, grid, axis=axis, n=n_slices))
+    rows = []
+    for label, volume, unit in (("shared", shared, "%"), ("differences", images, "% (SD)")):
+        inside = volume[mask & np.isfinite(volume)]
+        top = round_up(robust_range(inside, high=95)[1] if inside.size else 1.0)
+        shown = np.where(mask, volume, np.nan)
+        layer = Layer(shown, grid, "magma_r", 0.0, top)
+        rows.append(Row(axis, where, [layer], label=label, bar=(layer, unit)))
+    lines = [part for line in subtitle.splitlines() for part in wrap(line, _LINE)]
+    box = bounding_box(mask, grid, margin_mm=8)
+    figure, _ = row_figure(rows, box=box, title=title, subtitle="\n".join(lines))
+    return figure
+
+
 def _over_time(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return mean signal and tSNR ratio, slab by slab."""
     shape = before.shape[:3]

@@ -22,7 +22,7 @@ def save(
     tr: float | None = None,
     metadata: dict | None = None,
 ) -> None:
-    """Write a masked series as a float32 image, 0 outside the mask.
+    """Write a masked series as a float32 image, 0 outside the mask and where not finite.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def save_volumes(
 
 
 def volumes(values: np.ndarray, mask: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the (x, y, z) float32 volumes of a (V, T) series, 0 outside the mask.
+    """Yield the (x, y, z) float32 volumes of a (V, T) series, 0 outside and where not finite.
 
     One array is filled again and again: a consumer that keeps volumes must copy them.
 
@@ -99,5 +99,5 @@ def volumes(values: np.ndarray, mask: np.ndarray) -> Iterator[np.ndarray]:
     for first in range(0, values.shape[1], _VOLUMES_AT_ONCE):
         # By blocks: a single column touches every page of the series.
         for column in np.ascontiguousarray(values[:, first : first + _VOLUMES_AT_ONCE].T):
-            volume[mask] = column
+            volume[mask] = np.nan_to_num(column, posinf=0, neginf=0)
             yield volume

@@ -7,7 +7,7 @@ import numpy as np
 
 from mebold.files.atomic import FULL_SUFFIXES, atomic
 
-_LABELS = ("subject", "session", "run", "label", "roi", "name")
+_LABELS = ("subject", "session", "task", "acquisition", "run", "label", "roi", "name")
 
 
 def sidecar(path: str | Path) -> Path:

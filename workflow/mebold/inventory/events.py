@@ -34,7 +34,7 @@ def attach(
         Dataset-relative paths of all ``*_events.tsv``; they inherit like sidecars, so that one
         at the root may serve every run.
     keep : iterable of str
-        Columns whose values are kept, with the onsets, in one row of each run.
+        Columns whose values are kept, with onsets and durations, in one row of each run.
     sidecars : iterable of str
         Dataset-relative paths of all ``*_events.json``.
     """
@@ -58,7 +58,7 @@ def attach(
             row["events_columns"] = list(columns)
             row["n_events"] = len(columns["onset"])
             runs[row["folder"], row["stem"]] = row
-    kept = ("onset", *keep)
+    kept = ("onset", "duration", *keep)
     for row in runs.values():
         columns = contents[row["events"]]
         row["events_trials"] = {name: columns[name] for name in kept if name in columns}

@@ -28,6 +28,11 @@ class Run:
     norf: dict[str, list[dict]] = field(default_factory=dict)
 
     @property
+    def subject_task(self) -> str:
+        """Group of the run without its session: ``sub-01_task-images``."""
+        return self.group.replace(f"_ses-{self.first['session']}", "", 1)
+
+    @property
     def images(self) -> list[dict]:
         """All rows of BOLD images."""
         return [row for rows in self.bold.values() for row in rows]

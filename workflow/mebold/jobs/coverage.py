@@ -1,6 +1,7 @@
-"""What a run saw of the output grid: its masks, and how long it saw each voxel."""
+"""Where values are known: what a run saw of the output grid, and where a map holds results."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -8,6 +9,7 @@ from mebold.files import images, series
 
 _BRAIN = "Brain voxels in which the run has data."
 _DILATED = "All voxels of the series in which the run has data: brain, grown by a rim."
+_KNOWN = "Voxels that every fitted run has data of: elsewhere the 0 of a map means unknown."
 _SHARE = "Share of the samples in which the voxel was inside the field of view."
 
 
@@ -52,3 +54,30 @@ def save(
     images.save(out.series_mask, covered, affine, **whole, metadata=described)
     series.save_map(out.coverage, share, mask, affine, metadata=about(Description=_SHARE))
     return measured
+
+
+def known(path: str | Path) -> dict[str, str]:
+    """Return the sidecar key of maps that are 0 where nothing is known: the mask that tells."""
+    return {"CoverageMask": Path(path).name}
+
+
+def save_known(
+    path: str | Path,
+    values: np.ndarray,
+    mask: np.ndarray,
+    affine: np.ndarray,
+    *,
+    about: Callable[..., dict],
+) -> None:
+    """Write where the maps of a product hold results; elsewhere their 0 means unknown.
+
+    Parameters
+    ----------
+    path : path-like
+    values : (V,) bool array
+        In the voxels of `mask`, in C order.
+    mask, affine, about
+        See `save`.
+    """
+    metadata = about(Type="ROI", Description=_KNOWN)
+    series.save_map(path, values, mask, affine, dtype=np.uint8, metadata=metadata)

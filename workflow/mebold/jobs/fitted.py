@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mebold.files import model, series, stream, tables
+from mebold.jobs import coverage
 from mebold.singletrial import contents, derived, fit
 from mebold.singletrial.result import SingleTrialFit
 from mebold.singletrial.session import Session
@@ -28,8 +29,8 @@ def write(
     Parameters
     ----------
     out : mapping
-        Paths ``trials``, ``summary``, ``model``, ``betas``, the maps of `fit.maps`, and what is
-        written on request: ``images`` with ``images_table``, ``zscored_run``,
+        Paths ``trials``, ``summary``, ``model``, ``betas``, ``coverage``, the maps of `fit.maps`,
+        and what is written on request: ``images`` with ``images_table``, ``zscored_run``,
         ``zscored_session``.
     session, found
         What was fitted, and the results.
@@ -58,6 +59,7 @@ def write(
     stream.save(out["betas"], found.betas, mask, affine, metadata=percent)
     for key, (values, dtype, units) in fit.maps(fields).items():
         series.save_map(out[key], values, mask, affine, dtype=dtype, metadata=about(**units))
+    coverage.save_known(out["coverage"], fit.fitted(fields), mask, affine, about=about)
     _write_model(out["model"], session, fields, mask, affine, columns, about, summary)
     _write_on_request(out, session, found.betas, mask, affine, about)
     return fields

@@ -7,14 +7,20 @@ makes a job run again.
 import math
 
 from mebold.jobs.index import Index
+from mebold.plan import sampling
 from mebold.variants import VARIANTS, variant_of
 
 # Keys of `nordic` that are not options of the method, and options that only its second pass has.
-_NORDIC_FILES = ("share_gfactor", "noise_volumes", "noise_map", "write")
+_NORDIC_FILES = (
+    *("share_gfactor", "noise_volumes", "noise_map", "write"),
+    *("responding_share", "kept_share", "weakest_limit_percent"),
+)
 _GFACTOR_OPTIONS = (
     *("temporal_phase", "phase_filter_width", "gfactor_kernel_size", "gfactor_volumes"),
     *("gfactor_patch_overlap", "phase_range", "compat"),
 )
+# Columns of a run's row that are handed on as they are.
+_LABELS = ("subject", "session", "task", "acquisition", "run", "fieldmaps")
 # Columns of a fieldmap's row that its field in Hz depends on.
 _FIELDMAP_COLUMNS = (
     *("suffix", "fieldmap", "fieldmap_kind", "component", "acquisition_time", "echo_time"),
@@ -33,6 +39,9 @@ class Parameters:
     def __init__(self, index: Index) -> None:
         self._index = index
         self._config = index.config
+        wanted = self._config["output"]["repetition_time_s"]
+        runs = index.runs.values()
+        self._intervals = sampling.intervals(runs, wanted, self._config.get("design") or {})
 
     # -- runs ---------------------------------------------------------------------------------
 
@@ -43,20 +52,21 @@ class Parameters:
         ----------
         stem : str
         *keys : str
-            Of ``stem``, ``subject``, ``session``, ``task``, ``run``; ``tr``, ``tr_out``,
-            ``readout_s``, ``centre_s`` (s); ``n_acquired`` (volumes in the header, None if not
-            known); ``echo_times``, ``acquired_slice_timing``, ``slice_timing`` (None where it is
-            not corrected; lists, s); ``slice_encoding_direction``, ``direction``, ``fieldmaps``;
+            Of ``stem``, ``subject``, ``session``, ``task``, ``acquisition``, ``run``; ``tr``,
+            ``tr_out``, ``readout_s``, ``centre_s`` (s); ``n_acquired`` (volumes in the header, None
+            if not known); ``echo_times``, ``acquired_slice_timing``, ``slice_timing`` (None where
+            it is not corrected; lists, s); ``slice_encoding_direction``, ``direction``,
+            ``fieldmaps``;
             ``single_echo``, ``hmc_echo``, ``reference_echo`` (positions from 0).
         """
         run, hmc = self._index.runs[stem], self._config["hmc"]
-        row, wanted = run.first, self._config["output"]["repetition_time_s"]
+        row = run.first
         known = {
             "stem": stem,
-            **{key: row[key] for key in ("subject", "session", "task", "run", "fieldmaps")},
+            **{key: row[key] for key in _LABELS},
             "tr": row["repetition_time"],
             "n_acquired": row["n_volumes"],
-            "tr_out": row["repetition_time"] if wanted == "keep" else float(wanted),
+            "tr_out": self._intervals[stem],
             "readout_s": row["total_readout_time"],
             "centre_s": _centre(row),
             "echo_times": run.echo_times,

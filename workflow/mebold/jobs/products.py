@@ -1,5 +1,6 @@
 """Which variants are made of which runs, and the datasets that hold them."""
 
+from mebold.compare import tasks
 from mebold.errors import ConfigError, MetadataError
 from mebold.jobs.index import Index
 from mebold.variants import VARIANTS, datasets, nearest, possible
@@ -43,9 +44,26 @@ class Products:
         shared = set.intersection(*(set(self.variants(group)) for group in groups))
         return [primary, *(v for v in self.variants(groups[0]) if v in shared - {primary})]
 
+    def denoised(self) -> list[str]:
+        """Return the runs that pass NORDIC, for whichever variant is made of them."""
+        found = []
+        for stem in self._index.stems():
+            made = self.written_bold(stem)
+            group = self._index.runs[stem].group
+            if stem in self._index.glm_stems(group):
+                made = [*made, *self.variants(group)]
+            if any(VARIANTS[variant][0] == "nordic" for variant in made):
+                found.append(stem)
+        return found
+
     def compared(self) -> list[str]:
         """Return the groups in which variants are compared."""
         return [group for group in self._index.groups() if len(self.variants(group)) > 1]
+
+    def compared_tasks(self) -> list[str]:
+        """Return the names (`mebold.compare.tasks.name`) of the tasks with a comparison."""
+        rows = [self._index.row(self._index.glm_stems(group)[0]) for group in self.compared()]
+        return list(dict.fromkeys(map(tasks.name, rows)))
 
     def written_bold(self, stem: str) -> list[str]:
         """Variants of a run that are written as NIfTI: the primary one, and those asked for."""

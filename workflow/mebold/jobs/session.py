@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from mebold.errors import MetadataError
-from mebold.files import series, tables
+from mebold.files import images, series, tables
 from mebold.inventory.tree import read_sidecar
 from mebold.singletrial import regressors
-from mebold.singletrial.session import Session, prepare
+from mebold.singletrial.session import Session, prepare, shares_of
 
 logger = logging.getLogger(__name__)
 
@@ -23,8 +23,8 @@ def read(
     Parameters
     ----------
     files : object
-        Paths by the names ``series``, ``samples`` and ``events``, and ``confounds`` where these are
-        asked for, each in the order of the runs.
+        Paths by the names ``series``, ``samples``, ``coverage`` and ``events``, and ``confounds``
+        where these are asked for, each in the order of the runs, and ``mask`` and ``brain``.
     runs : sequence of mapping
         ``single_echo`` (position from 0, used where a series holds all echoes), and what
         `mebold.singletrial.session.prepare` needs.
@@ -48,12 +48,18 @@ def read(
         for path, run in zip(files.series, runs, strict=True)
     ]
     events = [tables.read_tsv(path) for path in files.events]
-    early = [tables.read_json(path)["NonSteadyStateSamples"] for path in files.samples]
+    about = [tables.read_json(path) for path in files.samples]
+    brain = images.load_mask(files.brain)[0][images.load_mask(files.mask)[0]]
+    seen = [
+        (np.load(path) >= one["LeastCoverage"])[brain]
+        for path, one in zip(files.coverage, about, strict=True)
+    ]
     return prepare(
         data,
         events,
         runs=runs,
-        non_steady=early,
+        non_steady=[one["NonSteadyStateSamples"] for one in about],
+        coverage=shares_of(seen),
         cells=[tables.read_cells(path) for path in files.events],
         confounds=_confounds(files, runs, confounds) if confounds else None,
         **design,

@@ -31,10 +31,11 @@ def zscore_betas(betas: np.ndarray, groups: Sequence) -> np.ndarray:
     Returns
     -------
     ndarray, (V, N), of the floating point type of `betas` (float32 at least)
-        Mean 0 and mean square 1 in every group; 0 where a group does not vary. The mean square
-        (ddof 0) is what makes the expected variance of two noise trials from different groups
-        exactly 1; division by n - 1 would leave 1 - 1/n and hence a ceiling above 0 (12 % for 12
-        repeats in groups of 90).
+        Mean 0 and mean square 1 in every group; NaN where a group of two or more trials does not
+        vary, because nothing is known of such a voxel and its trials would all agree. The mean
+        square (ddof 0) is what makes the expected variance of two noise trials from different
+        groups exactly 1; division by n - 1 would leave 1 - 1/n and hence a ceiling above 0 (12 %
+        for 12 repeats in groups of 90).
 
     Raises
     ------
@@ -55,7 +56,7 @@ def zscore_betas(betas: np.ndarray, groups: Sequence) -> np.ndarray:
         floor = 1e-12 * np.abs(betas[:, inside]).max(axis=1, keepdims=True, initial=0)
         still = deviation <= floor
         part /= np.where(still, 1, deviation)
-        part[np.broadcast_to(still, part.shape)] = 0
+        part[still[:, 0]] = np.nan if part.shape[1] > 1 else 0
         standard[:, inside] = part
     return standard
 
@@ -64,14 +65,14 @@ def total_deviation(sessions: Sequence[np.ndarray]) -> np.ndarray:
     """Return the standard deviation (V, 1) of the betas (V, N_s) of all sessions together.
 
     It makes the total variance of betas 1 that are not standardised within runs or sessions; their
-    ceiling would follow their units otherwise. 1 where betas do not vary.
+    ceiling would follow their units otherwise. NaN where betas do not vary.
     """
     count = sum(session.shape[1] for session in sessions)
     mean = sum(session.sum(axis=1, keepdims=True) for session in sessions) / count
     square = sum(((session - mean) ** 2).sum(axis=1, keepdims=True) for session in sessions)
     largest = np.max([np.abs(session).max(axis=1, initial=0) for session in sessions], axis=0)
     deviation = np.sqrt(square / count)
-    return np.where(deviation > 1e-12 * largest[:, None], deviation, 1.0)
+    return np.where(deviation > 1e-12 * largest[:, None], deviation, np.nan)
 
 
 def noise_ceiling(

@@ -134,11 +134,18 @@ class Rule:
             return marchenko_pastur(eigenvalues, filled_rows, self.columns)[0]
         if self.threshold <= 0:
             return np.full(len(eigenvalues), self.columns)
-        limits = np.full(len(eigenvalues), self.threshold)
+        limits = self.limits(filled_rows)
+        return (eigenvalues >= limits[:, None] ** 2).sum(axis=1)
+
+    def limits(self, filled_rows: np.ndarray) -> np.ndarray:
+        """Threshold of patches with these numbers of filled voxels: (patches,) float64."""
+        limits = np.full(len(filled_rows), float(self.threshold))
         if self.by_filled_rows:
             whole = noise_edge(self.rows, self.columns)
-            limits *= [noise_edge(int(rows), self.columns) / whole for rows in filled_rows]
-        return (eigenvalues >= limits[:, None] ** 2).sum(axis=1)
+            counts, place = np.unique(filled_rows, return_inverse=True)
+            edges = [noise_edge(int(rows), self.columns) if rows else 0.0 for rows in counts]
+            limits *= np.array(edges)[place] / whole
+        return limits
 
 
 @dataclass

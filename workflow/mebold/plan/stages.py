@@ -30,10 +30,10 @@ class Context:
 
     variants: list[str]
     label_column: str | None
-    blank: dict
+    design: dict
     minimum_volumes: int
     ica_volumes: int
-    interval_s: object
+    intervals: dict
     without_t1w: str
     compare_sessions: object
     noise_map: bool
@@ -186,12 +186,7 @@ def _singletrial(run: Run, context: Context) -> Decision:
         )
     if context.label_column is None:
         return True, ""
-    problem, note = trials.check(
-        run,
-        label_column=context.label_column,
-        blank=context.blank,
-        interval_s=context.interval_s,
-    )
+    problem, note = trials.check(run, context.design, interval_s=context.intervals[run.stem])
     return _unfit(context, problem) if problem else (True, note)
 
 

@@ -9,7 +9,7 @@ from mebold.errors import MetadataError
 from mebold.inventory.left_out import LeftOut
 from mebold.inventory.runs import Run, collect
 from mebold.inventory.table import ABSENT, records
-from mebold.plan import trials
+from mebold.plan import sampling, trials
 from mebold.plan.anatomy import Decision, anatomy_decisions, output_space
 from mebold.plan.references import References, partners
 from mebold.plan.stages import (
@@ -27,6 +27,10 @@ COLUMNS = ("subject", "session", "task", "run", "stem", "group", "stage", "plann
            "echoes")  # fmt: skip
 #: Label column of the reference data set: what the configuration holds when nobody chose one.
 _USUAL_LABEL_COLUMN = "stim_name"
+_NO_REPEATS = (
+    "images repeat across sessions only: variants are compared within a session, so the primary "
+    "one is made alone"
+)
 
 
 def make_plan(
@@ -44,10 +48,9 @@ def make_plan(
         Run table, as from `mebold.inventory.index`.
     config : dict, optional
         Keys of the configuration that decide; all may be absent: ``variants``,
-        ``compare_sessions``, ``output.space``, ``design.label_column``, ``design.blank``,
-        ``design.minimum_volumes``, ``nordic.noise_map``, ``hmc.echo``, ``hmc.reference_echo``,
-        ``sdc``, ``slice_timing.method``, ``gradient_nonlinearity.warp``, ``ica.minimum_volumes``,
-        ``output.repetition_time_s``, ``output.without_T1w``, ``anat``.
+        ``compare_sessions``, ``output.space``, ``design``, ``nordic.noise_map``, ``hmc.echo``,
+        ``hmc.reference_echo``, ``sdc``, ``slice_timing.method``, ``gradient_nonlinearity.warp``,
+        ``ica.minimum_volumes``, ``output.repetition_time_s``, ``output.without_T1w``, ``anat``.
     left_out : iterable of LeftOut, optional
         What is not in the table; gets a row each, of the stage ``left_out``.
     kept : mapping, optional
@@ -76,10 +79,10 @@ def make_plan(
     context = Context(
         variants=list(config.get("variants") or ["standardSingle", "nordicOptcom"]),
         label_column=design.get("label_column"),
-        blank=design.get("blank") or {},
+        design=design,
         minimum_volumes=design.get("minimum_volumes", 0),
         ica_volumes=(config.get("ica") or {}).get("minimum_volumes", 0),
-        interval_s=output.get("repetition_time_s", "keep"),
+        intervals=sampling.intervals(runs, output.get("repetition_time_s", "keep"), design),
         without_t1w=output.get("without_T1w", "motion"),
         compare_sessions=config.get("compare_sessions", "first"),
         noise_map=bool((config.get("nordic") or {}).get("noise_map")),
@@ -120,11 +123,13 @@ def make_plan(
         if context.done["singletrial"][0]:
             fitted[run.group].append(run)
             context.planned[run.stem] = {name for name, (yes, _) in context.done.items() if yes}
-    first_groups = _first_groups(fitted)
+    repeats = {group: _repeats(members, fitted, context) for group, members in fitted.items()}
+    first_groups = _first_groups(fitted, repeats)
     for group, members in groups.items():
         names = {c: members[0].first[c] for c in ("subject", "session", "task")}
         names |= {"stem": group, "group": group, "echoes": members[0].n_echoes}
-        decisions = _group_decisions(group, fitted, context, first_groups)
+        known = repeats.get(group, (False, None))
+        decisions = _group_decisions(group, fitted, context, first_groups, known)
         rows += [_row(names, stage, decisions[stage]) for stage in GROUP_STAGES]
     for item in left_out:
         names = {c: getattr(item, c) for c in ("subject", "session", "task", "run")}
@@ -172,21 +177,25 @@ def _labels(runs: list[Run], column: str | None) -> tuple[set[str], set[str]]:
 
 
 def _group_decisions(
-    group: str, groups: dict[str, list[Run]], context: Context, first_groups: set[str]
+    group: str,
+    groups: dict[str, list[Run]],
+    context: Context,
+    first_groups: set[str],
+    repeats: tuple[bool, bool | None],
 ) -> dict[str, Decision]:
     """Return the decisions for noise ceiling, comparison and ROI tables of a session's task."""
     fitted = groups[group]
     if not fitted:
         reason = "no run enters a single-trial fit"
         return dict.fromkeys(GROUP_STAGES, (False, reason))
-    in_session, in_subject = _repeats(fitted, groups, context)
+    in_session, in_subject = repeats
     known = in_subject is not None
     subject = (True, "" if known else "label column not chosen")
     if known and not in_subject:
         subject = (False, "no image is shown twice")
     session, compare = subject, _compare(group, fitted, context, first_groups)
     if known and not in_session:
-        compare = (False, "no image is shown twice in the session")
+        compare = (False, _NO_REPEATS if in_subject else "no image is shown twice in the session")
         session = (False, "images repeat across sessions only") if in_subject else subject
     return dict(zip(GROUP_STAGES, (session, subject, compare, subject), strict=True))
 
@@ -196,29 +205,26 @@ def _repeats(
 ) -> tuple[bool, bool | None]:
     """Return whether images repeat in the session and in the subject (None when not known)."""
     column = context.label_column
-    own = _subject_task(fitted[0])
-    others = [run for runs in groups.values() for run in runs if _subject_task(run) == own]
+    own = fitted[0].subject_task
+    others = [run for runs in groups.values() for run in runs if run.subject_task == own]
     if column and all(column in (run.first["events_trials"] or ()) for run in others):
         return tuple(_any_twice(runs, context) for runs in (fitted, others))
     row = next((run.first for run in fitted if run.first["events_repeats"]), fitted[0].first)
     if context.label_column is None or not row["events_repeats"]:
         return False, None
     # Trials without an image may share one label, which then repeats.
-    fewest = 2 if set(context.blank) & set(row["events_columns"]) else 1
+    blank = context.design.get("blank") or {}
+    fewest = 2 if set(blank) & set(row["events_columns"]) else 1
     in_session, in_subject = row["events_repeats"][context.label_column]
     return in_session >= fewest, in_subject >= fewest
-
-
-def _subject_task(run: Run) -> str:
-    return run.group.replace(f"_ses-{run.first['session']}", "", 1)
 
 
 def _any_twice(runs: list[Run], context: Context) -> bool:
     """Return whether an image is shown twice in the trials of some runs."""
     shown = Counter()
     for run in runs:
-        columns = run.first["events_trials"]
-        shown.update(trials.trials(columns, context.label_column, context.blank)[1])
+        step = context.intervals[run.stem]
+        shown.update(trials.labels_of(run, context.design, interval_s=step))
     return any(n > 1 for n in shown.values())
 
 
@@ -237,14 +243,23 @@ def _compare(group: str, fitted: list[Run], context: Context, first_groups: set[
     if isinstance(wanted, list) and str(session) not in map(str, wanted):
         return False, "session not named in `compare_sessions`"
     if wanted == "first" and group not in first_groups:
-        return False, "`compare_sessions`: only the first session of each subject"
+        return (
+            False,
+            "`compare_sessions`: only the first session of each subject in which images repeat",
+        )
     return True, ", ".join(allowed)
 
 
-def _first_groups(fitted: dict[str, list[Run]]) -> set[str]:
-    """Return, of each subject's task, the group of the first session with a fit."""
+def _first_groups(
+    fitted: dict[str, list[Run]], repeats: dict[str, tuple[bool, bool | None]]
+) -> set[str]:
+    """Return, of each subject's task, the first session in which images repeat, or may.
+
+    Variants are compared by what repeats: a session without it says nothing of them.
+    """
     firsts = {}
     for group, runs in fitted.items():
-        row = runs[0].first
-        firsts.setdefault((row["subject"], row["task"]), group)
+        in_session, in_subject = repeats[group]
+        if in_session or in_subject is None:
+            firsts.setdefault(runs[0].subject_task, group)
     return set(firsts.values())

@@ -4,23 +4,30 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 
+import numpy as np
+
 from mebold.inventory.runs import Run
+from mebold.singletrial import hrf
 
 _MISSING = ("n/a", "", "nan")
 #: Share of a sample that onsets may be moved by before the plan mentions it.
 _WORTH_SAYING = 0.1
+#: Share of the median duration that others may differ by before the plan mentions it.
+_EQUAL_DURATIONS = 0.1
 
 
-def check(run: Run, *, label_column: str, blank: Mapping, interval_s: float | str) -> tuple:
+def check(run: Run, design: Mapping, *, interval_s: float | None) -> tuple[str, str]:
     """Check the trials of a run as the fit does.
 
     Parameters
     ----------
     run : Run
-    label_column, blank
-        Of the section ``design``. A blank column that the events do not have means no blanks.
-    interval_s : float or "keep"
-        ``output.repetition_time_s``.
+    design : mapping
+        Section ``design`` of the configuration. Without a label column nothing is checked; a blank
+        column that the events do not have means no blanks; without ``minimum_tail_s`` no trial is
+        too close to the end.
+    interval_s : float or None
+        Between the samples of the series that is fitted; None where it is not known.
 
     Returns
     -------
@@ -29,17 +36,15 @@ def check(run: Run, *, label_column: str, blank: Mapping, interval_s: float | st
     note : str
         What to know of a run that can.
     """
-    row = run.first
+    row, name = run.first, design.get("label_column")
     columns = row["events_trials"]
-    if not columns or label_column not in columns or not row["repetition_time"]:
+    if not columns or name not in columns or not interval_s:
         return "", ""
-    step = row["repetition_time"] if interval_s == "keep" else float(interval_s)
-    onsets, labels = trials(columns, label_column, blank)
-    file = row["events"]
-    if not onsets:
+    kept, file = _kept(columns, design), row["events"]
+    if not kept:
         return f"{file}: all {len(columns['onset'])} rows are blank (`design.blank`): no trial", ""
-    times = [_number(onset) for onset in onsets]
-    bad = [onset for onset, time in zip(onsets, times, strict=True) if time is None]
+    onsets, labels = [columns["onset"][i] for i in kept], [_text(columns[name][i]) for i in kept]
+    bad = [onset for onset in onsets if _number(onset) is None]
     if bad:
         return (
             f"{file}: {len(bad)} of {len(onsets)} onsets are no numbers, such as {bad[0]!r}; "
@@ -48,29 +53,103 @@ def check(run: Run, *, label_column: str, blank: Mapping, interval_s: float | st
     unnamed = sum(label in _MISSING for label in labels)
     if unnamed:
         return (
-            f"{file}: {unnamed} of {len(labels)} trials have no {label_column!r}; where such rows "
-            f"show no image, add {{{label_column}: [n/a]}} to `design.blank`"
+            f"{file}: {unnamed} of {len(labels)} trials have no {name!r}; where such rows "
+            f"show no image, add {{{name}: [n/a]}} to `design.blank`"
         ), ""
-    return _on_grid(file, times, row, step)
+    length, note = _duration(run, design)
+    if length is None:
+        return f"{file}: {note}", ""
+    tail = tail_s(design.get("minimum_tail_s", 0), length)
+    problem, others = _on_grid(row, [float(onset) for onset in onsets], interval_s, tail)
+    return problem, "; ".join(filter(None, [others, note]))
 
 
-def trials(columns: Mapping, label_column: str, blank: Mapping) -> tuple[list, list]:
-    """Return onsets and labels, as text, of the rows that are no blanks."""
+def labels_of(run: Run, design: Mapping, *, interval_s: float | None) -> list[str]:
+    """Return the images of the trials of a run that are fitted; none where events do not tell.
+
+    Parameters
+    ----------
+    run, design, interval_s
+        See `check`.
+    """
+    columns, name = run.first["events_trials"], design.get("label_column")
+    if not columns or name not in columns:
+        return []
+    length, _ = _duration(run, design)
+    tail = tail_s(design.get("minimum_tail_s", 0), length) if length is not None else 0
+    end = _end(run.first, interval_s) if interval_s else math.inf
+    return [
+        _text(columns[name][i])
+        for i in _kept(columns, design)
+        if (_number(columns["onset"][i]) or 0) <= end - tail
+    ]
+
+
+def onsets_of(run: Run, design: Mapping) -> list[float]:
+    """Return the onsets (s) of the trials of a run; none where events do not tell."""
+    columns = run.first["events_trials"]
+    if not columns or design.get("label_column") not in columns:
+        return []
+    times = (_number(columns["onset"][i]) for i in _kept(columns, design))
+    return [time for time in times if time is not None]
+
+
+def tail_s(minimum: float | str, stimulus_duration_s: float) -> float:
+    """Return the time that a trial needs before the end of its run, s.
+
+    Parameters
+    ----------
+    minimum : float or "auto"
+        ``design.minimum_tail_s``.
+    stimulus_duration_s : float
+        Duration of the stimulus.
+    """
+    return hrf.half_energy_s(stimulus_duration_s) if minimum == "auto" else float(minimum)
+
+
+def _kept(columns: Mapping, design: Mapping) -> list[int]:
+    """Return the rows of the events that are no blanks."""
     rules = {
         name: {_text(value) for value in ([values] if isinstance(values, str) else values)}
-        for name, values in blank.items()
+        for name, values in (design.get("blank") or {}).items()
         if name in columns
     }
-    kept = [
-        i
-        for i in range(len(columns["onset"]))
-        if not any(_text(columns[name][i]) in values for name, values in rules.items())
-    ]
-    return [columns["onset"][i] for i in kept], [_text(columns[label_column][i]) for i in kept]
+    rows = range(len(columns["onset"]))
+    blank = {i for name, values in rules.items() for i in rows if _text(columns[name][i]) in values}
+    return [i for i in rows if i not in blank]
 
 
-def _on_grid(file: str, times: list[float], row: dict, step: float) -> tuple[str, str]:
+def _duration(run: Run, design: Mapping) -> tuple[float | None, str]:
+    """Return the duration of the stimulus (s), None if nothing tells, and what to know of it."""
+    given = design.get("stimulus_duration_s")
+    if given is not None:
+        return float(given), ""
+    columns = run.first["events_trials"]
+    cells = columns.get("duration") or []
+    known = [n for n in (_number(cells[i]) for i in _kept(columns, design)) if n is not None]
+    if not known:
+        return None, (
+            "no trial has a `duration`: give that of the stimulus in `design.stimulus_duration_s`"
+        )
+    usual = float(np.median(known))
+    far = sum(abs(n - usual) > _EQUAL_DURATIONS * usual for n in known)
+    note = (
+        f"durations of the trials differ ({min(known):g} to {max(known):g} s): all are fitted as "
+        f"{usual:g} s, their median (`design.stimulus_duration_s`)"
+    )
+    return usual, note if far else ""
+
+
+def _end(row: dict, step: float) -> float:
+    """Return the end of a run's series of samples, s; infinite where its length is not known."""
+    if not row["n_volumes"] or not row["repetition_time"]:
+        return math.inf
+    return math.ceil(round(row["n_volumes"] * row["repetition_time"] / step, 6)) * step
+
+
+def _on_grid(row: dict, times: list[float], step: float, tail: float) -> tuple[str, str]:
     """Place the onsets on the samples of the series."""
+    file = row["events"]
     samples = [math.floor(time / step + 0.5) for time in times]
     early = [time for time, sample in zip(times, samples, strict=True) if sample < 0]
     if early:
@@ -78,35 +157,49 @@ def _on_grid(file: str, times: list[float], row: dict, step: float) -> tuple[str
             f"{file}: {len(early)} of {len(times)} trials start before the run, the first at "
             f"{min(early):g} s; onsets are seconds from the start of the first volume"
         ), ""
-    notes, late = [], []
-    if row["n_volumes"]:
-        end = row["n_volumes"] * row["repetition_time"]
-        count = math.ceil(round(end / step, 6))
+    notes, last = [], _end(row, step) - tail
+    if math.isfinite(last):
+        end, count = row["n_volumes"] * row["repetition_time"], round((last + tail) / step)
         late = [time for time, sample in zip(times, samples, strict=True) if sample >= count]
+        close = [time for time in times if time > last and time not in late]
         if len(late) == len(times):
             return (
                 f"{file}: all {len(times)} trials start after the run's end ({min(late):g} s or "
                 f"later, {row['n_volumes']} volumes end at {end:g} s)"
+            ), ""
+        if len(late) + len(close) == len(times):
+            return (
+                f"{file}: all {len(times)} trials start less than {tail:g} s before the run's "
+                f"end or after it ({row['n_volumes']} volumes end at {end:g} s; "
+                "`design.minimum_tail_s`)"
             ), ""
         if late:
             notes.append(
                 f"{len(late)} of {len(times)} trials start after the run's end (the first at "
                 f"{min(late):g} s, the run ends at {end:g} s) and are left out"
             )
-    inside = [s for s, time in zip(samples, times, strict=True) if time not in late]
-    twice = [sample for sample, n in Counter(inside).items() if n > 1]
+            last = min(last, min(late) - step / 2)
+        if close:
+            notes.append(
+                f"{len(close)} of {len(times)} trials start less than {tail:g} s before the run's "
+                f"end ({end:g} s) and are left out (`design.minimum_tail_s`)"
+            )
+    inside = [(time, s) for time, s in zip(times, samples, strict=True) if time <= last]
+    twice = [sample for sample, n in Counter(s for _, s in inside).items() if n > 1]
     if twice:
-        pair = [t for t, s in zip(times, samples, strict=True) if s == twice[0]][:2]
+        pair = [time for time, sample in inside if sample == twice[0]][:2]
         return (
             f"{file}: two trials fall on one sample at {len(twice)} places, first those "
             f"at {pair[0]:g} and {pair[1]:g} s on a grid of {step:g} s "
             "(`output.repetition_time_s`): their responses cannot be told apart"
         ), ""
-    shift = max(abs(s * step - t) for s, t in zip(samples, times, strict=True))
-    if shift > _WORTH_SAYING * step:
+    shifts = [abs(sample * step - time) for time, sample in inside]
+    moved = sum(shift > _WORTH_SAYING * step for shift in shifts)
+    if moved:
         notes.append(
-            f"onsets are moved by up to {shift:.2f} s onto the samples, every {step:g} s "
-            "(`output.repetition_time_s`)"
+            f"{moved} of {len(inside)} onsets are moved by up to {max(shifts):.2f} s onto the "
+            f"samples, every {step:g} s; `output.repetition_time_s: auto` looks for a grid that "
+            "fits them"
         )
     return "", "; ".join(notes)
 

@@ -11,6 +11,9 @@ from scipy.linalg import toeplitz
 from mebold.confounds import drifts
 from mebold.errors import ConfigError, DataError
 
+#: Share of a regressor's energy beyond drift below which it holds nothing.
+_NOTHING = 1e-8
+
 
 @dataclass(frozen=True)
 class VisualResponse:
@@ -87,7 +90,7 @@ def run_response(
     basis = drifts.polynomials(n_volumes, degree)
     x = regressor - basis @ (basis.T @ regressor)
     power = x @ x
-    if power <= 1e-8 * max(regressor @ regressor, 1e-30):
+    if not varies(regressor, degree):
         raise DataError(
             "the image regressor is constant or pure drift: the run has no image trials"
         )
@@ -119,6 +122,28 @@ def _autocorrelation(x: np.ndarray, lags: int) -> np.ndarray:
     for lag in range(min(lags, x.size - 1) + 1):
         row[lag] = x[lag:] @ x[: x.size - lag] / (x @ x)
     return toeplitz(row)
+
+
+def folds(
+    series: Sequence[np.ndarray], regressors: Sequence[np.ndarray]
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Return runs for cross-validation: the halves of a single run, as they are otherwise.
+
+    Parameters
+    ----------
+    series : sequence of ndarray, (V, T_r)
+    regressors : sequence of ndarray, (T_r,)
+
+    Returns
+    -------
+    series, regressors : lists
+        Views, not copies.
+    """
+    if len(series) != 1:
+        return list(series), list(regressors)
+    middle = series[0].shape[1] // 2
+    halves = slice(None, middle), slice(middle, None)
+    return [series[0][:, half] for half in halves], [regressors[0][half] for half in halves]
 
 
 def visual_response(
@@ -198,11 +223,43 @@ def visual_response(
     )
 
 
-def consensus(scores: Sequence[np.ndarray]) -> np.ndarray:
-    """Average the cross-validated score maps of the variants.
+def score(
+    series: Sequence[np.ndarray], regressors: Sequence[np.ndarray], *, tr: float, lags: int
+) -> np.ndarray:
+    """Return the cross-validated score of a session, of one run or more.
 
-    The mean over all variants makes one mask for all of them, so that none defines its own
-    yardstick.
+    Parameters
+    ----------
+    series, regressors, lags
+        See :func:`visual_response`; a single run is cut in halves.
+    tr : float
+        Seconds between samples.
+
+    Returns
+    -------
+    (V,) float32 array
+        NaN where responses cannot be told from the baseline: images without blanks at equal
+        distances are a constant.
+    """
+    parts, wanted = folds(series, regressors)
+    degrees = [drifts.degree(len(regressor), tr=tr) for regressor in wanted]
+    if not all(varies(x, degree) for x, degree in zip(wanted, degrees, strict=True)):
+        return np.full(len(series[0]), np.nan, np.float32)
+    return visual_response(parts, wanted, degrees=degrees, lags=lags).score
+
+
+def varies(regressor: np.ndarray, degree: int) -> bool:
+    """Tell whether a regressor holds anything beyond polynomial drift."""
+    basis = drifts.polynomials(len(regressor), degree)
+    rest = regressor - basis @ (basis.T @ regressor)
+    return bool(rest @ rest > _NOTHING * max(regressor @ regressor, 1e-30))
+
+
+def consensus(scores: Sequence[np.ndarray]) -> np.ndarray:
+    """Return, voxel by voxel, the score that more than half of the variants reach.
+
+    A voxel of it lies above a threshold just where a majority would choose it alone. Every variant
+    has one vote: scores grow with tSNR, and a mean would be that of the variants with most of it.
 
     Parameters
     ----------
@@ -223,7 +280,8 @@ def consensus(scores: Sequence[np.ndarray]) -> np.ndarray:
         raise DataError(
             f"consensus needs score maps of one shape, got {sorted(shapes) or 'no map at all'}"
         )
-    return np.mean(np.stack(list(scores)), axis=0, dtype=np.float64).astype(np.float32)
+    ordered = np.sort(np.stack(list(scores)), axis=0)[::-1]
+    return ordered[len(ordered) // 2].astype(np.float32)
 
 
 def select(score: np.ndarray, *, threshold: float, min_voxels: int = 10) -> np.ndarray:

@@ -79,8 +79,8 @@ def zscored(betas: np.ndarray, trials: pd.DataFrame, *, within: str) -> Iterator
     Yields
     ------
     (V, k) float32 array
-        0 where a group does not vary; the numbers that noise ceilings are made of
-        (`mebold.noiseceiling.ceilings.zscore_betas`).
+        NaN where a group of two or more trials does not vary; the numbers that noise ceilings are
+        made of (`mebold.noiseceiling.ceilings.zscore_betas`).
     """
     if within not in ("run", "session"):
         raise ConfigError(f"within is {within!r}: betas are z-scored within run or session")
@@ -96,7 +96,8 @@ def zscored(betas: np.ndarray, trials: pd.DataFrame, *, within: str) -> Iterator
             mean[part, code] = exact.mean(axis=1)
             spread = exact.std(axis=1)
             still = spread <= CONSTANT * np.abs(inside).max(axis=1, initial=0)
-            scale[part, code] = np.where(still, 0, 1 / np.where(still, 1, spread))
+            unknown = np.nan if inside.shape[1] > 1 else 0
+            scale[part, code] = np.where(still, unknown, 1 / np.where(still, 1, spread))
     for first in range(0, len(codes), COLUMNS_AT_ONCE):
         chosen = slice(first, first + COLUMNS_AT_ONCE)
         block = np.empty((len(betas), len(codes[chosen])), np.float32)

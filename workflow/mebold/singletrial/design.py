@@ -93,6 +93,37 @@ def trials_from_events(
     return trials
 
 
+def stimulus_duration(
+    events: Sequence[pd.DataFrame], *, blank_rule: Mapping[str, Sequence] | None
+) -> float:
+    """Return the median duration of the image trials of some runs, s.
+
+    Parameters
+    ----------
+    events : sequence of DataFrame
+        As for `trials_from_events`, with a column ``duration`` (s).
+    blank_rule
+        See `trials_from_events`.
+
+    Raises
+    ------
+    DataError
+        If no trial has a duration.
+    """
+    parts = [
+        pd.to_numeric(table.loc[~_blank_rows(table, blank_rule), "duration"], errors="coerce")
+        for table in events
+        if "duration" in table
+    ]
+    known = pd.concat(parts).dropna() if parts else []
+    if not len(known):
+        raise DataError(
+            "no image trial has a duration: give that of the stimulus, in seconds, in the "
+            "configuration key `design.stimulus_duration_s`"
+        )
+    return float(known.median())
+
+
 def design_matrices(
     trials_per_run: Sequence[pd.DataFrame], *, n_volumes: Sequence[int]
 ) -> tuple[list[np.ndarray], list[str], pd.DataFrame]:

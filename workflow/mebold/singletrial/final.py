@@ -116,7 +116,7 @@ def finish(
     ----------
     model : FinalModel
     on_off : OnOff
-        Gives the mean for percent conversion and the finite voxels.
+        Gives the mean for percent conversion and the voxels to fit.
     index : ndarray of int, shape (V,)
         Response of every voxel.
     result : FinalResult
@@ -132,7 +132,7 @@ def finish(
     basis = [polynomials.astype(np.float32) for polynomials in inputs.basis]
 
     def work(voxels: slice) -> None:
-        bad = ~on_off.finite[voxels]
+        bad = ~on_off.fitted[voxels]
         block, energy = [], np.empty((len(bad), len(basis)))
         for run, polynomials in enumerate(basis):
             series = stream.read_run(inputs.data[run], voxels, bad=bad)

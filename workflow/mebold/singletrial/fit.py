@@ -259,6 +259,11 @@ def maps(fields: Mapping) -> dict[str, tuple[np.ndarray, type, dict]]:
     }
 
 
+def fitted(fields: Mapping) -> np.ndarray:
+    """Return where a fit has results, (V,) bool: the voxels that every fitted run has data of."""
+    return ~np.asarray(fields["lacking"]).any(axis=1)
+
+
 def summary(session: Session, found: result.SingleTrialFit) -> dict:
     """Return what a reader wants to know of a fit before opening its maps."""
     repeats = session.trials["label"].value_counts()
@@ -276,6 +281,10 @@ def summary(session: Session, found: result.SingleTrialFit) -> dict:
         "Model": found.model,
         "NoiseComponents": found.pc_num,
         "BrainR2Threshold": found.brain_r2_threshold,
+        "VoxelsFitted": int((~found.lacking.any(axis=1)).sum()),
+        "VoxelsWithoutData": dict(
+            zip(session.used, found.lacking.sum(axis=0).tolist(), strict=True)
+        ),
         "Remarks": list(found.notes),
         "ReferencesAndLinks": [
             "Prince et al. 2022, eLife 11:e77599, doi 10.7554/eLife.77599",

@@ -80,6 +80,13 @@ def assumed(tr: float, stimdur: float) -> np.ndarray:
     return (sampled / sampled.max()).astype(np.float32)
 
 
+@lru_cache(maxsize=8)
+def half_energy_s(stimdur: float) -> float:
+    """Return the time after onset (s) by which the assumed response has half of its energy."""
+    energy = np.cumsum(assumed(STEP_S, stimdur).astype(float) ** 2)
+    return float(round(np.searchsorted(energy, energy[-1] / 2) * STEP_S, 1))
+
+
 @lru_cache(maxsize=1)
 def _rows() -> tuple[dict[str, str], ...]:
     """Read the parameter table."""

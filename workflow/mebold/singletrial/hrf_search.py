@@ -130,7 +130,7 @@ def search(
     ----------
     model : SearchModel
     on_off : OnOff
-        Gives the mean for percent conversion and the finite voxels.
+        Gives the mean for percent conversion and the voxels to fit.
     betas_out : ndarray (V, N) or None
         Where betas (percent) are written; not kept when None.
     chunk, n_threads, progress
@@ -155,7 +155,7 @@ def search(
     basis = [polynomials.astype(np.float32) for polynomials in inputs.basis]
 
     def work(voxels: slice) -> None:
-        bad = ~on_off.finite[voxels]
+        bad = ~on_off.fitted[voxels]
         explained = np.empty((len(bad), n_runs, n_responses))
         energy = np.empty((len(bad), n_runs))
         block = []

@@ -16,12 +16,31 @@ PRODUCT_VOXELS = 512
 
 @dataclass(frozen=True)
 class OnOff:
-    """On-off model: R2 (V,) percent, betas (V, 1) percent, mean (V,), whether a voxel is finite."""
+    """On-off model of every voxel; NaN where a voxel is not fitted.
+
+    Attributes
+    ----------
+    r2, betas : (V,), (V, 1) array
+        Percent.
+    mean : (V,) array
+        Over all runs, in units of the data; NaN only where samples are not finite.
+    lacking : (V, R) bool array
+        Runs in which a voxel has no data: samples that are not finite, or nothing beyond drift.
+    """
 
     r2: np.ndarray
     betas: np.ndarray
     mean: np.ndarray
-    finite: np.ndarray
+    lacking: np.ndarray
+
+    @property
+    def fitted(self) -> np.ndarray:
+        """True where every run has data, (V,).
+
+        A run without data has betas that do not vary; standardised and compared over repeats, they
+        would pass for responses that agree.
+        """
+        return ~self.lacking.any(axis=1)
 
 
 def fit_on_off(
@@ -46,11 +65,13 @@ def fit_on_off(
     def work(voxels: slice) -> tuple[np.ndarray, ...]:
         block = [stream.read_run(run, voxels) for run in inputs.data]
         finite = stream.finite_voxels(block)
-        mean = np.zeros(len(finite))
-        energy, products = np.zeros(len(finite)), np.zeros((len(finite), 2))
+        lacking = ~finite
+        mean = np.zeros(len(block[0]))
+        energy, products = np.zeros(len(mean)), np.zeros((len(mean), 2))
         for run, series in enumerate(block):
-            series[~finite] = 0
+            series[~finite.all(axis=1)] = 0
             run_mean, run_energy = stream.detrend(series, basis[run])
+            lacking[:, run] |= finite.all(axis=1) & (run_energy == 0)
             mean += run_mean * volumes[run] / sum(volumes)
             energy += run_energy
             products += series @ probes[run]
@@ -58,10 +79,11 @@ def fit_on_off(
         explained = 2 * beta * products[:, 0] - beta**2 * gram
         with np.errstate(divide="ignore", invalid="ignore"):
             r2, percent = 100 * explained / energy, 100 * beta / np.abs(mean)
-        for values in (r2, percent, mean):
-            values[~finite] = np.nan
-        return r2, percent, mean, finite
+        for values in (r2, percent):
+            values[lacking.any(axis=1)] = np.nan
+        mean[~finite.all(axis=1)] = np.nan
+        return r2, percent, mean, lacking
 
     parts = stream.for_blocks(work, inputs.n_voxels, chunk, n_threads, progress)
-    r2, percent, mean, finite = (np.concatenate(values) for values in zip(*parts, strict=True))
-    return OnOff(r2, percent.astype(np.float32)[:, None], mean.astype(np.float32), finite)
+    r2, percent, mean, lacking = (np.concatenate(values) for values in zip(*parts, strict=True))
+    return OnOff(r2, percent.astype(np.float32)[:, None], mean.astype(np.float32), lacking)

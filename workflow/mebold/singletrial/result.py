@@ -12,8 +12,9 @@ class SingleTrialFit:
     """Results of `fit_glmsingle`: V voxels, N trials, R runs, H responses, K - 1 components.
 
     R2 are percent. Betas are percent of the voxel's mean. A stage that did not run leaves None.
-    Voxels without variance have NaN R2 (and NaN betas if their mean is 0), response index 0,
-    fraction 1 and badness 0; voxels with a sample that is not finite have NaN betas as well.
+    Voxels that lack data in any run have NaN R2 and betas, response index 0, fraction 1 and
+    badness 0. (The reference gives them betas: of a run without data they do not vary, and pass for
+    responses that agree.)
 
     Attributes
     ----------
@@ -23,6 +24,8 @@ class SingleTrialFit:
         Candidate responses, peak 1.
     onoff_r2, onoff_betas, mean_volume : ndarray, (V,), (V, 1), (V,) float32
         Model of all trials as one regressor.
+    lacking : ndarray, (V, R) bool
+        Runs in which a voxel has no data: samples that are not finite, or nothing beyond drift.
     brain_r2_threshold, pc_r2_threshold : float
         Percent; below: noise pool, above: voxels that decide on the number of components.
     fithrf_r2 : ndarray, (V, H) float32
@@ -66,6 +69,7 @@ class SingleTrialFit:
     onoff_r2: np.ndarray
     onoff_betas: np.ndarray
     mean_volume: np.ndarray
+    lacking: np.ndarray
     brain_r2_threshold: float
     pc_r2_threshold: float
     fithrf_r2: np.ndarray

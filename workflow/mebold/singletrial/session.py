@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mebold.errors import DataError
-from mebold.singletrial import carried, design
+from mebold.singletrial import carried, design, hrf
 
 TRIAL_COLUMNS = {
     "session": {"Description": "Session label, n/a without sessions."},
@@ -74,8 +74,11 @@ def prepare(
     runs: Sequence[Mapping],
     label_column: str,
     blank: Mapping,
-    stimulus_duration_s: float,
+    stimulus_duration_s: float | None,
     minimum_volumes: int,
+    minimum_tail_s: float | str = 0.0,
+    minimum_coverage: float = 0.0,
+    coverage: Sequence[float] | None = None,
     non_steady: Sequence[int] | None = None,
     cells: Sequence[pd.DataFrame] | None = None,
     confounds: Sequence[np.ndarray] | None = None,
@@ -90,13 +93,21 @@ def prepare(
         One per run, as read from events.tsv.
     runs : sequence of mapping
         With ``stem``, ``session``, ``run``, ``tr_out`` (s) and, where the series is resampled in
-        time, ``n_acquired`` (volumes of the scanner).
+        time, ``n_acquired`` (volumes of the scanner); ``start_s`` (s) where the first sample is
+        not at the time 0 of the events.
     label_column, blank
         See `mebold.singletrial.design.trials_from_events`.
-    stimulus_duration_s : float
-        Duration of the stimulus.
+    stimulus_duration_s : float or None
+        Duration of the stimulus; None takes the median ``duration`` of the image trials.
     minimum_volumes : int
         Runs with fewer acquired volumes are left out.
+    minimum_tail_s : float or "auto"
+        Trials that start closer to the end of their run are left out; ``auto`` is the time by which
+        the assumed response has half of its energy.
+    minimum_coverage : float
+        Runs that saw a smaller share of the brain are left out.
+    coverage : sequence of float, optional
+        That share of every run, 0 to 1; 1 unless given.
     non_steady : sequence of int, optional
         Samples before the steady state at the start of every run; none by default.
     cells : sequence of DataFrame, optional
@@ -123,15 +134,16 @@ def prepare(
     tr = intervals.pop()
     kept, left_out, trials, excluded = [], [], [], []
     early = [0] * len(runs) if non_steady is None else non_steady
-    for number, (series, table, run, first) in enumerate(
-        zip(data, events, runs, early, strict=True)
+    shares = [1.0] * len(runs) if coverage is None else coverage
+    if stimulus_duration_s is None:
+        stimulus_duration_s = design.stimulus_duration(events, blank_rule=blank)
+    tail = hrf.half_energy_s(stimulus_duration_s) if minimum_tail_s == "auto" else minimum_tail_s
+    for number, (series, table, run, first, share) in enumerate(
+        zip(data, events, runs, early, shares, strict=True)
     ):
         acquired = run.get("n_acquired") or series.shape[1]
-        if acquired < minimum_volumes:
-            reason = (
-                f"{acquired} volumes acquired, fewer than {minimum_volumes} "
-                "(`design.minimum_volumes`)"
-            )
+        reason = _unfit(acquired, share, minimum_volumes, minimum_coverage)
+        if reason:
             left_out.append({"run": run["stem"], "reason": reason})
             continue
         try:
@@ -141,6 +153,8 @@ def prepare(
                 blank_rule=blank,
                 tr=tr,
                 n_volumes=series.shape[1],
+                first_sample_s=run.get("start_s", 0.0),
+                min_tail_s=tail,
                 beyond_end="drop",
             )
         except ValueError as error:
@@ -189,3 +203,29 @@ def _as_text(cells: pd.DataFrame, events: pd.DataFrame, stem: str) -> pd.DataFra
         )
         raise DataError(message)
     return cells
+
+
+def shares_of(seen: Sequence[np.ndarray]) -> list[float]:
+    """Return the share of the voxels that any run saw that each run saw.
+
+    Parameters
+    ----------
+    seen : sequence of (V,) bool array
+        Voxels that each run has data of.
+    """
+    total = np.count_nonzero(np.logical_or.reduce(seen)) if len(seen) else 0
+    return [np.count_nonzero(one) / total if total else 0.0 for one in seen]
+
+
+def _unfit(acquired: int, share: float, minimum_volumes: int, minimum_coverage: float) -> str:
+    """Say why a run is left out; nothing if it is not."""
+    if acquired < minimum_volumes:
+        return (
+            f"{acquired} volumes acquired, fewer than {minimum_volumes} (`design.minimum_volumes`)"
+        )
+    if share < minimum_coverage:
+        return (
+            f"has data in {100 * share:.0f} % of the brain that the session saw, less than "
+            f"{100 * minimum_coverage:g} % (`design.minimum_coverage`)"
+        )
+    return ""

@@ -121,6 +121,7 @@ def run(inputs: Inputs, options: Options) -> SingleTrialFit:
         chosen = fit.hrf_index[:, None].astype(np.int64)
         fit.r2 = np.take_along_axis(fit.fithrf_r2, chosen, axis=1)[:, 0]
         fit.r2_run, fit.betas = fit.fithrf_r2_run, fit.fithrf_betas
+    _blank(fit)
     return fit
 
 
@@ -143,12 +144,35 @@ def _drop_stages_without_repeats(inputs: Inputs, options: Options, pairs: Pairs)
 
 
 def _note_voxels(inputs: Inputs, on_off: OnOff) -> None:
-    """Tell how many voxels hold values that are not finite; none finite is an error."""
-    count = int(np.count_nonzero(~on_off.finite))
-    if count == inputs.n_voxels:
-        raise DataError(f"all {count} voxels have samples that are not finite")
-    if count:
-        inputs.note(f"{count} voxels have samples that are not finite: their results are NaN")
+    """Tell how many voxels single runs lack; voxels that no run has are no news.
+
+    Raises
+    ------
+    DataError
+        When no voxel is left to fit.
+    """
+    none = not on_off.fitted.any()
+    chosen = ~on_off.fitted & (none | ~on_off.lacking.all(axis=1))
+    count = int(np.count_nonzero(chosen))
+    if not count:
+        return
+    each = ", ".join(
+        f"{lacking} in run {number}"
+        for number, lacking in enumerate(on_off.lacking[chosen].sum(axis=0), start=1)
+        if lacking
+    )
+    what = "have no data (samples that are not finite, or nothing but drift)"
+    if none:
+        raise DataError(f"all {count} voxels {what} in at least one run: {each}")
+    inputs.note(f"{count} of {inputs.n_voxels} voxels {what}: {each}. Their results are NaN")
+
+
+def _blank(fit: SingleTrialFit) -> None:
+    """Leave no betas where a run has no data."""
+    bad = np.flatnonzero(fit.lacking.any(axis=1))
+    for values in (fit.fithrf_betas, fit.denoise_betas, fit.betas):
+        if values is not None:
+            values[bad] = np.nan
 
 
 def _thresholds(options: Options, on_off: OnOff) -> tuple[float, float]:
@@ -219,6 +243,7 @@ def _collect(
         onoff_r2=on_off.r2.astype(np.float32),
         onoff_betas=on_off.betas,
         mean_volume=on_off.mean,
+        lacking=on_off.lacking,
         brain_r2_threshold=thresholds[0],
         pc_r2_threshold=thresholds[1],
         fithrf_r2=found.r2,

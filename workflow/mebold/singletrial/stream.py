@@ -89,11 +89,11 @@ def read_run(
 
 
 def finite_voxels(block: Sequence[np.ndarray]) -> np.ndarray:
-    """Mark voxels whose samples are finite in every run."""
+    """Mark, for every run of a block, the voxels whose samples are finite, (m, R)."""
     with np.errstate(invalid="ignore", over="ignore"):
         # A sum is finite unless a sample is not; float64 cannot overflow on float32 samples.
         sums = [run.sum(axis=1, dtype=np.float64) for run in block]
-    return np.logical_and.reduce([np.isfinite(values) for values in sums])
+    return np.column_stack([np.isfinite(values) for values in sums])
 
 
 def detrend(series: np.ndarray, basis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

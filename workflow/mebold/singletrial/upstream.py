@@ -18,6 +18,7 @@ from types import ModuleType
 import numpy as np
 
 from mebold.errors import ConfigError
+from mebold.singletrial import stream
 from mebold.singletrial.badness import Pairs, standardise
 from mebold.singletrial.final import fraction_list
 from mebold.singletrial.inputs import Inputs, collect
@@ -127,7 +128,7 @@ def fit_upstream(
             options[name] = float(value) or TINY_R2
     if chunk_voxels is not None:
         options["chunklen"] = chunk_voxels
-    series, broken = _load(inputs)
+    series, lacking = _load(inputs)
     threads = contextlib.nullcontext() if n_threads > 1 else one_blas_thread()
     with _scratch() as folder, _random_state(seed), threads:
         fitted = package.GLM_single(options)
@@ -139,8 +140,8 @@ def fit_upstream(
             outputdir=os.path.join(folder, "results"),  # noqa: PTH118 - the package wants text
             figuredir=os.path.join(folder, "figures"),  # noqa: PTH118
         )
-    fit = _translate(inputs, fitted.params, results)
-    _blank(fit, broken)
+    fit = _translate(inputs, fitted.params, results, lacking)
+    _blank(fit)
     if not want_denoise_betas:
         fit.denoise_betas = None
     return fit
@@ -238,12 +239,16 @@ def _folds(folds: list[np.ndarray]) -> list[np.ndarray] | np.ndarray:
 
 
 def _load(inputs: Inputs) -> tuple[list[np.ndarray], np.ndarray]:
-    """Copy the data to memory, with 0 in voxels that hold a sample that is not finite."""
+    """Copy the data to memory, with 0 in voxels that a run has no data of; return which, (V, R)."""
     series = [np.array(run, dtype=np.float32) for run in inputs.data]
-    broken = ~np.logical_and.reduce([np.isfinite(run).all(axis=1) for run in series])
+    lacking = ~stream.finite_voxels(series)
+    for number, (run, basis) in enumerate(zip(series, inputs.basis, strict=True)):
+        known = np.flatnonzero(~lacking[:, number])
+        _, energy = stream.detrend(run[known], basis.astype(np.float32))
+        lacking[known, number] = energy == 0
     for run in series:
-        run[broken] = 0
-    return series, broken
+        run[lacking.any(axis=1)] = 0
+    return series, lacking
 
 
 def _onset_matrices(inputs: Inputs) -> list[np.ndarray]:
@@ -282,7 +287,9 @@ def _random_state(seed: int) -> Iterator[None]:
         np.random.set_state(before)  # noqa: NPY002
 
 
-def _translate(inputs: Inputs, params: Mapping, results: Mapping) -> SingleTrialFit:
+def _translate(
+    inputs: Inputs, params: Mapping, results: Mapping, lacking: np.ndarray
+) -> SingleTrialFit:
     """Put the package's results under our names, without its singleton axes."""
     on_off, fit_hrf = results["typea"], results["typeb"]
     fit = SingleTrialFit(
@@ -291,6 +298,7 @@ def _translate(inputs: Inputs, params: Mapping, results: Mapping) -> SingleTrial
         onoff_r2=_flat(on_off, "onoffR2"),
         onoff_betas=_flat(on_off, "betasmd"),
         mean_volume=_flat(on_off, "meanvol"),
+        lacking=lacking,
         brain_r2_threshold=float(np.squeeze(params["brainR2"])),
         pc_r2_threshold=float(np.squeeze(params["pcR2cutoff"])),
         fithrf_r2=_flat(fit_hrf, "FitHRFR2"),
@@ -333,12 +341,13 @@ def _flat(results: Mapping, key: str) -> np.ndarray | None:
     return array.astype(np.float32) if array.dtype == np.float64 else array
 
 
-def _blank(fit: SingleTrialFit, broken: np.ndarray) -> None:
-    """Mark voxels with samples that are not finite as unknown."""
-    if not broken.any():
+def _blank(fit: SingleTrialFit) -> None:
+    """Mark voxels that lack data in any run as unknown."""
+    bad = fit.lacking.any(axis=1)
+    if not bad.any():
         return
-    fit.notes.append(f"{broken.sum()} voxels have samples that are not finite: results are NaN")
+    fit.notes.append(f"{bad.sum()} voxels have no data in at least one run: results are NaN")
     for name in ("mean_volume", "fithrf_betas", "denoise_betas", "betas"):
         values = getattr(fit, name)
         if values is not None:
-            values[broken] = np.nan
+            values[bad] = np.nan

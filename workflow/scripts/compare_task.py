@@ -1,8 +1,6 @@
-"""Gather the comparison over sessions and subjects: tables, text and figure."""
+"""Say and draw the comparison of one task over its sessions and subjects."""
 
-import pandas as pd
-
-from mebold.compare import subjects
+from mebold.compare import tasks
 from mebold.compare.text import describe
 from mebold.figures.compare import variant_comparison, variant_metrics
 from mebold.figures.style import save
@@ -10,15 +8,12 @@ from mebold.files import atomic, tables
 from mebold.jobs.script import job
 
 with job(snakemake):
-    table = pd.concat([tables.read_tsv(path) for path in snakemake.input.metrics])
-    paired = pd.concat([tables.read_tsv(path) for path in snakemake.input.paired])
+    files, out, task = snakemake.input, snakemake.output, snakemake.wildcards.task
+    table, paired, group = (
+        tasks.rows_of(tasks.gathered([tables.read_tsv(path)]), task)
+        for path in (files.metrics, files.paired, files.subjects)
+    )
     baseline, primary = snakemake.params.baseline, snakemake.params.primary
-    references = [r for r in dict.fromkeys([baseline, primary]) if r in set(table["variant"])]
-    group = subjects.group_table(table, references=references)
-    out = snakemake.output
-    tables.write_tsv(out.metrics, table)
-    tables.write_tsv(out.paired, paired)
-    tables.write_tsv(out.subjects, group)
     text = describe(table, paired, baseline=baseline, primary=primary, group=group)
     with atomic.atomic(out.text) as partial:
         partial.write_text(text + "\n")
