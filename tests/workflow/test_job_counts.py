@@ -153,8 +153,40 @@ def test_later_sessions_cost_only_the_primary_variant(tmp_path):
     )
     per_run["nordic"] = 6
     once = dict.fromkeys(("fmap", "coreg_session", "decay", "singletrial"), 1)
+    once["singletrial_subject"] = 1
     assert added == {**per_run, **once, "noiseceiling_session": 1, "series": 4, "optcom": 2}
-    assert total == 31
+    assert total == 32
+
+
+def test_variants_that_every_session_has_are_brought_together(tmp_path):
+    first = dry_run(tmp_path, 2)
+    every = dry_run(tmp_path, 2, compare_sessions="all")
+    assert (first["noiseceiling_subject"], first["singletrial_subject"]) == (1, 1)
+    assert (every["noiseceiling_subject"], every["singletrial_subject"]) == (6, 6)
+    one = dry_run(tmp_path, 1, compare_sessions="all")
+    assert one["noiseceiling_subject"] == 1
+    assert "singletrial_subject" not in one
+
+
+def test_confounds_of_a_fit_cost_a_table_per_variant_and_run(tmp_path):
+    plain = dry_run(tmp_path)
+    asked = dry_run(tmp_path, glm="{confounds: [trans_*]}")
+    # Beside the tables of the primary variant: those of five others, of two runs each.
+    assert asked == plain | {"confounds": 12, "total": plain["total"] + 10}
+
+
+def test_products_on_request_cost_no_job(tmp_path):
+    plain = dry_run(tmp_path)
+    asked = dry_run(tmp_path, glm="{write: [images, zscored_run, zscored_session, FITHRF]}")
+    assert asked == plain
+    done = snakemake(
+        "-n", cwd=tmp_path, bids_dir="raw", output_dir="out", run_table="runs-1-2.tsv",
+        glm="{write: [images, zscored_session]}",
+    )  # fmt: skip
+    outputs = done.stdout.partition("rule singletrial:")[2].partition("log:")[0]
+    for name in ("ImageBetas_statmap", "ImageBetas_images.tsv", "BetasZscoredSession_statmap"):
+        assert name in outputs, name
+    assert "ZscoredRun" not in outputs
 
 
 def test_maps_in_a_template_cost_its_alignment_and_a_job_each(tmp_path):

@@ -143,10 +143,10 @@ def roi_maps(wildcards):
         maps += expand(
             rules.noiseceiling_session.output.nc, glm=names, group=group, folder=folder
         )
-    primary = datasets(products.primary(runs.glm_stems(groups[0])[0]))[1]
+    fits = [datasets(variant)[1] for variant in products.across_sessions(groups)]
     subject = rules.noiseceiling_subject.output.groups
     return maps + expand(
-        subject, glm=primary, sub=wildcards.sub, subtask=wildcards.subtask
+        subject, glm=fits, sub=wildcards.sub, subtask=wildcards.subtask
     )
 
 

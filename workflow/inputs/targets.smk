@@ -54,17 +54,17 @@ def single_trial_targets(wildcards):
             maps += collect([made[m] for m in CEILING_MAPS], **of_group)
         targets += expand(last, **of_group)
     for subtask, groups in runs.subject_tasks().items():
+        names = {"sub": subtask.split("_")[0], "subtask": subtask}
+        fits = [datasets(v)[1] for v in products.across_sessions(groups)]
+        if len(groups) > 1:
+            together = rules.singletrial_subject.output.model
+            targets += expand(together, glm=fits, **names)
         if not runs.planned["across_sessions"].intersection(groups):
             continue
-        names = {"sub": subtask.split("_")[0], "subtask": subtask}
-        primary = datasets(products.primary(runs.glm_stems(groups[0])[0]))[1]
-        targets += expand(
-            rules.noiseceiling_subject.output.summary, glm=primary, **names
-        )
         made = rules.noiseceiling_subject.output
-        maps += collect(
-            [*made.groups, made.between, made.ncsnr, made.r2mean], glm=primary, **names
-        )
+        targets += expand(made.summary, glm=fits, **names)
+        across = [*made.groups, made.between, made.ncsnr, made.r2mean]
+        maps += collect(across, glm=fits, **names)
         targets += expand(rules.rois.output.table, **names)
     return targets + in_template(maps)
 

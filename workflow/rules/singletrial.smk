@@ -45,9 +45,9 @@ rule singletrial:
         r2="<out>/{glm}/{folder}/func/{group}_space-<space>_stat-rsquare_desc-R2_statmap.nii.gz",
         hrf="<out>/{glm}/{folder}/func/{group}_space-<space>_desc-HRFindex_dseg.nii.gz",
         fracridge="<out>/{glm}/{folder}/func/{group}_space-<space>_desc-Fracridge_statmap.nii.gz",
-        coverage="<out>/{glm}/{folder}/func/{group}_space-<space>_desc-coverage_mask.nii.gz",
         onoff="<out>/{glm}/{folder}/func/{group}_space-<space>_stat-rsquare_desc-R2onoff_statmap.nii.gz",
         meanvol="<out>/{glm}/{folder}/func/{group}_space-<space>_desc-Meanvol_statmap.nii.gz",
+        coverage="<out>/{glm}/{folder}/func/{group}_space-<space>_desc-coverage_mask.nii.gz",
         model="<out>/{glm}/{folder}/func/{group}_space-<space>_desc-GLMsingle_model.h5",
         summary="<out>/{glm}/{folder}/func/{group}_desc-GLMsingle_summary.json",
         carpet=report(
@@ -92,3 +92,23 @@ rule singletrial:
         code=code("singletrial_fit"),
     script:
         "../scripts/singletrial_fit.py"
+
+
+rule singletrial_subject:
+    input:
+        models=of_subject_task(rules.singletrial.output.model),
+        trials=of_subject_task(rules.singletrial.output.trials),
+    output:
+        model="<out>/{glm}/{sub}/{subtask}_space-<space>_desc-SingletrialBetas_model.h5",
+        trials="<out>/{glm}/{sub}/{subtask}_desc-SingletrialBetas_trials.tsv",
+    log:
+        "<logs>/singletrial/{glm}/{sub}/{subtask}.log",
+    conda:
+        "../../envs/core.yaml"
+    resources:
+        mem_mb=memory(0, 1000),
+        runtime=minutes(10),
+    params:
+        code=code("singletrial_subject"),
+    script:
+        "../scripts/singletrial_subject.py"

@@ -15,9 +15,8 @@ with job(snakemake):
     data = session.read(files, **chosen)
     options = {"further": params.further, "seed": params.seed, **params.settings}
     result = fit.fit(data, n_threads=snakemake.threads, **options)
-    packages = ["numpy", "scipy", "scikit-learn", "h5py"]
     space = {"SpatialReference": params.reference, **coverage.known(out.coverage)}
-    about = sidecar.Sidecar(snakemake, packages=packages, **space)
+    packages = ["numpy", "scipy", "scikit-learn", "h5py"]
     outcomes = [tables.read_json(path) for path in files.ica]
     fields = fitted.write(
         dict(out.items()),
@@ -25,15 +24,14 @@ with job(snakemake):
         result,
         mask=mask,
         affine=affine,
-        about=about,
+        about=sidecar.Sidecar(snakemake, packages=packages, **space),
         columns=data.columns(session.described(files.described)),
         remarks={"IcaFallbacks": ica_outcome.fallbacks(outcomes)} if outcomes else {},
     )
     maps = {key: values for key, (values, _, _) in fit.maps(fields).items()}
-    grids = {key: series.unmask(maps[key], mask) for key in ("r2", "hrf", "fracridge")}
-    seen = series.unmask(fit.fitted(fields), mask)
     carpet = beta_carpet(fields["betas"], data.trials["stem"].tolist(), order=maps["r2"])
     save(carpet, out.carpet)
     save(component_curve(result.xval_trend, chosen=result.pc_num), out.components)
-    index, fraction = grids["hrf"], grids["fracridge"]
-    save(model_maps(index, fraction, affine, mask=seen, r2=grids["r2"]), out.maps)
+    grids = {key: series.unmask(maps[key], mask) for key in ("r2", "hrf", "fracridge")}
+    shown = {"mask": series.unmask(fit.fitted(fields), mask), "r2": grids["r2"]}
+    save(model_maps(grids["hrf"], grids["fracridge"], affine, **shown), out.maps)

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mebold.errors import DataError
 from mebold.files import model
 from mebold.files.model import open_model, write
 
@@ -84,3 +85,58 @@ def test_what_is_said_of_the_fit_comes_back(tmp_path, mask):
     write(tmp_path / "m.h5", {}, mask=mask, about=told)
     with open_model(tmp_path / "m.h5") as found:
         assert model.about(found) == {"Options": {"n_pcs": 3}, "Runs": ["a"], "Nothing": None}
+
+
+def session_file(path, rng, mask, n_trials, session):
+    betas = rng.normal(size=(4, n_trials)).astype(np.float32)
+    maps = {name: rng.normal(size=4).astype(np.float32) for name in model._JOINED[1:]}
+    maps["hrf_index"] = np.arange(4, dtype=np.int16)
+    trials = pd.DataFrame({"label": ["a"] * n_trials, "session": session})
+    results = {"betas": betas, **maps, "trials": model.columns_of(trials)}
+    units = {"betas": {"units": "percent", "axes": "voxel, trial"}}
+    write(path, results, mask=mask, affine=np.eye(4), attributes=units)
+    return betas, maps, trials
+
+
+def test_sessions_are_joined_without_copies_and_may_be_moved(tmp_path, rng, mask, monkeypatch):
+    folder = tmp_path / "before" / "glm" / "sub-01"
+    paths = [folder / f"ses-{n}" / "func" / "m.h5" for n in "12"]
+    parts = [session_file(path, rng, mask, n, n) for path, n in zip(paths, (5, 3), strict=True)]
+    trials = pd.concat([part[2] for part in parts], ignore_index=True)
+    monkeypatch.chdir(tmp_path)
+    relative = [path.relative_to(tmp_path) for path in paths]
+    joined = folder.relative_to(tmp_path) / "all.h5"
+    model.join(joined, relative, trials=trials, about={"Sources": ["x"]})
+    assert joined.stat().st_size < 60_000
+    (tmp_path / "before").rename(tmp_path / "after")
+    monkeypatch.chdir("/")
+    with open_model(tmp_path / "after" / "glm" / "sub-01" / "all.h5") as found:
+        np.testing.assert_array_equal(found["betas"][:], np.hstack([part[0] for part in parts]))
+        np.testing.assert_array_equal(found["r2"][:, 1], parts[1][1]["r2"])
+        assert found["hrf_index"].dtype == np.int16
+        assert found["betas"].attrs["units"] == "percent"
+        assert found["r2"].attrs["axes"] == "voxel, session"
+        assert model.trials_of(found)["session"].tolist() == [5] * 5 + [3] * 3
+        assert found["betas"].is_virtual
+        assert model.about(found) == {"Sources": ["x"]}
+
+
+def test_a_session_that_is_gone_reads_as_unknown(tmp_path, rng, mask):
+    paths = [tmp_path / name for name in ("a.h5", "b.h5")]
+    parts = [session_file(path, rng, mask, 2, "1") for path in paths]
+    trials = pd.concat([part[2] for part in parts], ignore_index=True)
+    model.join(tmp_path / "all.h5", paths, trials=trials, about={})
+    paths[1].unlink()
+    with open_model(tmp_path / "all.h5") as found:
+        assert np.isfinite(found["betas"][:, :2]).all()
+        assert np.isnan(found["betas"][:, 2:]).all()
+
+
+def test_sessions_on_other_grids_or_trials_are_refused(tmp_path, rng, mask):
+    paths = [tmp_path / name for name in ("a.h5", "b.h5")]
+    trials = pd.concat([session_file(path, rng, mask, 2, "1")[2] for path in paths])
+    with pytest.raises(DataError, match=r"3 rows for \[2, 2\] betas"):
+        model.join(tmp_path / "all.h5", paths, trials=trials[:3], about={})
+    session_file(paths[1], rng, np.roll(mask, 1, 0), 2, "1")
+    with pytest.raises(DataError, match=r"b\.h5 has another mask than .*a\.h5"):
+        model.join(tmp_path / "all.h5", paths, trials=trials, about={})

@@ -23,7 +23,7 @@ SETTINGS |= {"n_pcs": 2, "pcstop": 1.05, "seed": 0, "n_threads": 1}
 AFFINE = np.diag([2.0, 2, 2, 1])
 NAMES = {"trials": "t_trials.tsv", "summary": "t_summary.json", "model": "t_model.h5"}
 NAMES |= {name: f"t_{name}.nii.gz" for name in ("betas", "r2", "hrf", "fracridge", "onoff")}
-NAMES |= {"meanvol": "t_meanvol.nii.gz", "coverage": "t_coverage.nii.gz"}
+NAMES |= {name: f"t_{name}.nii.gz" for name in ("meanvol", "coverage")}
 ASKED = {"images": "t_images.nii.gz", "images_table": "t_images.tsv"}
 ASKED |= {f"zscored_{within}": f"t_{within}.nii.gz" for within in ("run", "session")}
 

@@ -86,6 +86,12 @@ def test_trials_before_the_steady_state_are_marked_and_stay(data):
     assert prepare(series, [events(["a"])] * 3, runs=runs, **OPTIONS).non_steady == [0, 0]
 
 
+def test_a_series_that_starts_later_shifts_its_trials(data):
+    runs = [run("01") | {"start_s": 3.0}, run("02")]
+    trials = prepare(data, [events(["a", "b"])] * 2, runs=runs, **OPTIONS).trials
+    assert trials["volume"].tolist() == [1, 6, 4, 9]
+
+
 def test_acquired_volumes_count_not_samples(data):
     short = run("02") | {"n_acquired": 49}
     session = prepare(data, [events(["a", "b"])] * 2, runs=[run("01"), short], **OPTIONS)

@@ -9,12 +9,14 @@ attributes. The group ``glmsingle`` holds the same datasets by the names of GLMs
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import h5py
 import numpy as np
 
+from mebold.errors import DataError
 from mebold.files import tables
 from mebold.files.atomic import atomic
 
@@ -26,6 +28,12 @@ _COMPRESSED = 100_000
 # chunks of a quarter of a megabyte, 1.9 ms from 1 MB, 7 ms from 4 MB.
 _CHUNK_BYTES = 250_000
 _GZIP_LEVEL = 1
+#: What a file over several sessions has of each.
+_JOINED = ("betas", "r2", "mean_volume", "onoff_r2", "hrf_index", "frac_value")
+_OF_JOINED = {
+    "sessions": {"axes": "session", "units": "n/a", "description": "Files that hold the data"},
+    "about": {"axes": "", "units": "n/a", "description": "Sources and versions: JSON text"},
+}
 
 
 def write(
@@ -149,3 +157,83 @@ def columns_of(table: "pandas.DataFrame") -> dict[str, np.ndarray | list[str]]: 
         filled = column if numeric else column.astype(object).where(column.notna(), "n/a")
         columns[name] = column.to_numpy() if numeric else [str(cell) for cell in filled]
     return columns
+
+
+def join(
+    path: str | Path,
+    models: Sequence[str | Path],
+    *,
+    trials: "pandas.DataFrame",  # noqa: F821
+    about: Mapping,
+) -> None:
+    """Write one file over several sessions whose arrays stay where they are.
+
+    Betas come as (voxel, trial of all sessions), maps as (voxel, session). They are virtual
+    datasets of HDF5 (1.10 or later), with paths relative to the new file: a folder that holds both
+    may be moved. Values of a file that is gone read as not a number (whole numbers as 0).
+
+    Parameters
+    ----------
+    path : path-like
+        The new file.
+    models : sequence of path-like
+        Model files of the sessions, on one mask.
+    trials : DataFrame
+        Of all sessions, row i for column i of the betas; ``session`` is one of its columns.
+    about : mapping
+        As in `write`.
+
+    Raises
+    ------
+    DataError
+        When the files differ in their mask or affine, or hold another number of trials.
+    """
+    with open_models(models) as opened:
+        _check_alike(models, opened, len(trials))
+        first = opened[0]
+        content = {name: first[name][()] for name in ("mask", "affine") if name in first}
+        shapes = {name: [file[name].shape for file in opened] for name in _JOINED}
+        kinds = {name: first[name].dtype for name in _JOINED}
+        described = {name: dict(first[name].attrs) for name in (*content, *_JOINED)}
+        tables_ = {name: dict(item.attrs) for name, item in first["trials"].items()}
+    sources = [os.path.relpath(model, Path(path).parent) for model in models]
+    with atomic(path) as partial, h5py.File(partial, "w") as file:
+        texts = {"trials": columns_of(trials), "sessions": [str(source) for source in sources]}
+        texts["about"] = tables.json_text(dict(about))
+        for name, value in (content | texts).items():
+            _put(file, name, value, {})
+        for name in _JOINED:
+            layout = _layout(name, sources, shapes[name], kinds[name])
+            empty = np.nan if kinds[name].kind == "f" else 0
+            file.create_virtual_dataset(name, layout, fillvalue=empty)
+            described[name]["axes"] = "voxel, trial" if name == "betas" else "voxel, session"
+        described |= {f"trials/{name}": pairs for name, pairs in tables_.items()} | _OF_JOINED
+        for name, pairs in described.items():
+            _describe(file.get(name), pairs)
+
+
+def _check_alike(paths: Sequence[str | Path], opened: list[h5py.File], n_trials: int) -> None:
+    for name in ("mask", "affine"):
+        values = [file[name][()] if name in file else None for file in opened]
+        for path, value in zip(paths, values, strict=True):
+            if not np.array_equal(value, values[0]):
+                message = f"{path} has another {name} than {paths[0]}: sessions need one grid."
+                raise DataError(message)
+    counts = [file["betas"].shape[1] for file in opened]
+    if sum(counts) != n_trials:
+        message = f"The trial table has {n_trials} rows for {counts} betas in {len(paths)} files."
+        raise DataError(message)
+
+
+def _layout(
+    name: str, sources: list[str], shapes: list[tuple[int, ...]], dtype: np.dtype
+) -> h5py.VirtualLayout:
+    """Put the arrays of all sessions side by side."""
+    widths = [shape[1] if len(shape) > 1 else 1 for shape in shapes]
+    layout = h5py.VirtualLayout((shapes[0][0], sum(widths)), dtype)
+    start = 0
+    for source, shape, width in zip(sources, shapes, widths, strict=True):
+        place = slice(start, start + width) if len(shape) > 1 else start
+        layout[:, place] = h5py.VirtualSource(source, name, shape)
+        start += width
+    return layout

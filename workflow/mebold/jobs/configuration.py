@@ -12,6 +12,10 @@ import yaml
 from mebold.errors import ConfigError
 from mebold.variants import VARIANTS
 
+_NAME = Path("schemas", "config.schema.yaml")
+_LIBRARY = Path(__file__).resolve().parents[1]
+#: The schema: in a checkout beside the library, inside of it where it is installed.
+SCHEMA = next((p / _NAME for p in (_LIBRARY.parent, _LIBRARY) if (p / _NAME).is_file()), _NAME)
 _NOISE_MAP_FIELDS = ("folder", "stem", "echo")
 #: Values of `output.space` that need no files; the last is the template inside nilearn.
 _SPACES_WITHOUT_FILES = ("auto", "T1w", "boldref", "MNI152NLin2009aSym")

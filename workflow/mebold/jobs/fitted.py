@@ -29,9 +29,8 @@ def write(
     Parameters
     ----------
     out : mapping
-        Paths ``trials``, ``summary``, ``model``, ``betas``, ``coverage``, the maps of
-        `fit.maps`, and what is
-        written on request: ``images`` with ``images_table``, ``zscored_run``,
+        Paths ``trials``, ``summary``, ``model``, ``betas``, ``coverage``, the maps of `fit.maps`,
+        and what is written on request: ``images`` with ``images_table``, ``zscored_run``,
         ``zscored_session``.
     session, found
         What was fitted, and the results.

@@ -32,6 +32,18 @@ class Products:
         asked = self._config["variants"]
         return [v for v in asked if all(possible(v, self._stages[stem]) for stem in stems)]
 
+    def across_sessions(self, groups: list[str]) -> list[str]:
+        """Variants that have products over the sessions of a subject's task, the primary first.
+
+        The others are those that every one of two or more sessions has, so that their maps rest on
+        the trials that the primary's rest on.
+        """
+        primary = self.primary(self._index.glm_stems(groups[0])[0])
+        if len(groups) < 2:
+            return [primary]
+        shared = set.intersection(*(set(self.variants(group)) for group in groups))
+        return [primary, *(v for v in self.variants(groups[0]) if v in shared - {primary})]
+
     def denoised(self) -> list[str]:
         """Return the runs that pass NORDIC, for whichever variant is made of them."""
         found = []

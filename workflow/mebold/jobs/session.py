@@ -24,7 +24,7 @@ def read(
     ----------
     files : object
         Paths by the names ``series``, ``samples``, ``coverage`` and ``events``, and ``confounds``
-        where these are asked for, each in the order of the runs; and ``mask`` and ``brain``.
+        where these are asked for, each in the order of the runs, and ``mask`` and ``brain``.
     runs : sequence of mapping
         ``single_echo`` (position from 0, used where a series holds all echoes), and what
         `mebold.singletrial.session.prepare` needs.

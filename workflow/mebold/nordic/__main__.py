@@ -1,13 +1,13 @@
 """Command line of the NORDIC step: ``python -m mebold.nordic MAGNITUDE [PHASE] -o OUTPUT``."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from mebold.errors import ConfigError, MeboldError
 from mebold.files import images, provenance
 from mebold.nordic import denoise, noise_volumes, record
 from mebold.nordic.echo import read_echo, read_noise_map
+from mebold.progress import reporter, say
 
 _MAPS = {
     "gfactor": "gfactor",
@@ -99,24 +99,6 @@ def _phase_range(words: list[str] | None) -> tuple[float, float] | str | None:
     return low, high
 
 
-def _reporter():
-    """Progress on standard error, one line per stage."""
-    last = [("", -1)]
-
-    def report(stage: str, fraction: float) -> None:
-        percent = int(100 * fraction)
-        if (stage, percent) == last[0]:
-            return
-        last[0] = stage, percent
-        if sys.stderr.isatty():
-            sys.stderr.write(f"\r{stage:<12}{percent:4d} %" + ("\n" if percent == 100 else ""))
-        elif percent == 100:
-            sys.stderr.write(f"{stage}: done\n")
-        sys.stderr.flush()
-
-    return report
-
-
 def _repetition_time(path: str) -> float | None:
     """Repetition time of an image header in seconds."""
     header = images.load_header(path).header
@@ -148,14 +130,9 @@ def _parameters(options: argparse.Namespace) -> dict:
     }
 
 
-def _say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
-
-
 def _denoise(options: argparse.Namespace) -> tuple:
     """Read and denoise: echo, result, and its record for the sidecar."""
-    with record.noting(lambda note: _say(f"Warning: {note}")) as notes:
+    with record.noting(lambda note: say(f"Warning: {note}")) as notes:
         echo = read_echo(
             options.magnitude,
             options.phase,
@@ -163,7 +140,7 @@ def _denoise(options: argparse.Namespace) -> tuple:
             **_noise_volumes(options.noise_volumes),
         )
         if echo.trailing and echo.origin == noise_volumes.BY_INTENSITY:
-            _say(
+            say(
                 f"The last {echo.trailing} volumes are dark and taken as noise volumes; "
                 "--noise-volumes 0 prevents this."
             )
@@ -175,7 +152,7 @@ def _denoise(options: argparse.Namespace) -> tuple:
             gfactor=gfactor,
             with_phase=options.save_phase,
             trim_noise_volumes=not options.keep_noise_volumes,
-            progress=None if options.quiet else _reporter(),
+            progress=None if options.quiet else reporter(),
             **parameters,
         )
     origin = f"given: {Path(options.gfactor).name}" if options.gfactor else "estimated"
@@ -213,8 +190,8 @@ def _run(options: argparse.Namespace) -> None:
         images.save(f"{stem}_phase{suffix}", result.phase, affine, tr=tr)
     for name, label in _MAPS.items():
         images.save(f"{stem}_{label}{suffix}", getattr(result, name), affine)
-    _say(record.summary(echo, about))
-    _say(record.PATENT)
+    say(record.summary(echo, about))
+    say(record.PATENT)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -234,9 +211,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         _run(options)
     except MeboldError as error:
-        _say(f"error: {error}")
+        say(f"error: {error}")
         return 1
-    _say(f"Wrote {options.output}")
+    say(f"Wrote {options.output}")
     return 0
 
 

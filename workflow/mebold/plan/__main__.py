@@ -15,7 +15,6 @@ from mebold.inventory.selection import add_options
 from mebold.jobs import configuration
 from mebold.plan import study
 
-_SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "config.schema.yaml"
 _LABELS = ("participant", "session", "task")
 
 
@@ -55,9 +54,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _configuration(options: argparse.Namespace) -> dict:
     """Return the complete configuration, as the workflow has it with the same options."""
-    if not _SCHEMA.is_file():
-        message = f"{_SCHEMA} is not there: the plan is made in a checkout of the project."
-        raise ConfigError(message)
     config: dict = {}
     for path in options.configfile:
         _merge(config, _read(Path(path).read_text(), path))
@@ -74,7 +70,7 @@ def _configuration(options: argparse.Namespace) -> dict:
             config[f"{entity}_label"] = chosen
     config["bids_dir"] = options.bids_dir
     config.setdefault("output_dir", tempfile.gettempdir())  # nothing is written there
-    return configuration.complete(config, configuration.load_schema(_SCHEMA))
+    return configuration.complete(config, configuration.load_schema(configuration.SCHEMA))
 
 
 def _read(text: str, name: str) -> dict:

@@ -28,7 +28,7 @@ ITEMS = {
     "denoise_betas": Item(_BETAS, _OF_MEAN, "Betas of FITHRF_GLMDENOISE, before ridge regression"),
     "onoff_betas": Item("voxel, 1", _OF_MEAN, "Beta of all trials as one regressor"),
     "mean_volume": Item("voxel", "as the series", "Mean of the series"),
-    "lacking": Item("voxel, run", "1", "1 where a run has no data of the voxel: it is not fitted"),
+    "lacking": Item("voxel, run", _NONE, "1: runs in which a voxel has no data"),
     "onoff_r2": Item("voxel", _PERCENT, "Variance explained by all trials as one regressor"),
     "fithrf_r2": Item("voxel, response", _PERCENT, "Variance explained with every response"),
     "fithrf_r2_run": Item("voxel, run", _PERCENT, "The same per run, with the chosen response"),

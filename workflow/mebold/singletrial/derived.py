@@ -79,7 +79,7 @@ def zscored(betas: np.ndarray, trials: pd.DataFrame, *, within: str) -> Iterator
     Yields
     ------
     (V, k) float32 array
-        NaN where a group of two trials or more does not vary; the numbers that noise ceilings are
+        NaN where a group of two or more trials does not vary; the numbers that noise ceilings are
         made of (`mebold.noiseceiling.ceilings.zscore_betas`).
     """
     if within not in ("run", "session"):

@@ -93,7 +93,8 @@ def prepare(
         One per run, as read from events.tsv.
     runs : sequence of mapping
         With ``stem``, ``session``, ``run``, ``tr_out`` (s) and, where the series is resampled in
-        time, ``n_acquired`` (volumes of the scanner).
+        time, ``n_acquired`` (volumes of the scanner); ``start_s`` (s) where the first sample is
+        not at the time 0 of the events.
     label_column, blank
         See `mebold.singletrial.design.trials_from_events`.
     stimulus_duration_s : float or None
@@ -152,6 +153,7 @@ def prepare(
                 blank_rule=blank,
                 tr=tr,
                 n_volumes=series.shape[1],
+                first_sample_s=run.get("start_s", 0.0),
                 min_tail_s=tail,
                 beyond_end="drop",
             )
@@ -192,6 +194,17 @@ def prepare(
     )
 
 
+def _as_text(cells: pd.DataFrame, events: pd.DataFrame, stem: str) -> pd.DataFrame:
+    """Return the text of a run's events after a check that it has the same rows."""
+    if len(cells) != len(events):
+        message = (
+            f"Events of {stem} have {len(events)} rows, and {len(cells)} as text: a cell holds a "
+            "line break or an open quotation mark."
+        )
+        raise DataError(message)
+    return cells
+
+
 def shares_of(seen: Sequence[np.ndarray]) -> list[float]:
     """Return the share of the voxels that any run saw that each run saw.
 
@@ -216,14 +229,3 @@ def _unfit(acquired: int, share: float, minimum_volumes: int, minimum_coverage: 
             f"{100 * minimum_coverage:g} % (`design.minimum_coverage`)"
         )
     return ""
-
-
-def _as_text(cells: pd.DataFrame, events: pd.DataFrame, stem: str) -> pd.DataFrame:
-    """Return the text of a run's events after a check that it has the same rows."""
-    if len(cells) != len(events):
-        message = (
-            f"Events of {stem} have {len(events)} rows, and {len(cells)} as text: a cell holds a "
-            "line break or an open quotation mark."
-        )
-        raise DataError(message)
-    return cells

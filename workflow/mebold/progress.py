@@ -1,0 +1,28 @@
+"""What the command lines say on standard error: messages, and how far a stage has come."""
+
+import sys
+from collections.abc import Callable
+
+
+def say(text: str) -> None:
+    """Write one line to standard error."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def reporter() -> Callable[[str, float], None]:
+    """Return a function of stage and fraction that keeps one line per stage."""
+    last = [("", -1)]
+
+    def report(stage: str, fraction: float) -> None:
+        percent = int(100 * fraction)
+        if (stage, percent) == last[0]:
+            return
+        last[0] = stage, percent
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r{stage:<12}{percent:4d} %" + ("\n" if percent == 100 else ""))
+        elif percent == 100:
+            sys.stderr.write(f"{stage}: done\n")
+        sys.stderr.flush()
+
+    return report
