@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from mebold.errors import ConfigError, DataError
+from mebold.noiseceiling.null import LabelNull
 from mebold.noiseceiling.sums import ImageSums, NoiseCeiling, Selection
 
 
@@ -135,6 +136,7 @@ def noise_ceilings(
     runs: Sequence[Sequence],
     selections: Mapping[str, Selection],
     zscore: str | None = "session",
+    null: LabelNull | None = None,
     chunk_voxels: int = 2048,
 ) -> dict[str, NoiseCeiling]:
     """Return several noise ceilings over sessions that together do not fit in memory.
@@ -150,6 +152,8 @@ def noise_ceilings(
     zscore : {"session", "run", None}
         Standardise betas within session or run; None divides all by one number per voxel
         (`total_deviation`), so that differences between runs and sessions stay.
+    null : LabelNull, optional
+        Gets the standardised betas of all voxels, in their order.
     chunk_voxels : int
         Voxels treated together; memory is this times the number of images, in float64.
 
@@ -172,12 +176,17 @@ def noise_ceilings(
         total = 1.0
         if zscore is None:
             total = total_deviation([np.asarray(s[block], np.float64) for s in betas])
+        standard = []
         for index, session in enumerate(betas):
             part = np.asarray(session[block], dtype=np.float64) / total
             if zscore is not None:
                 groups = runs[index] if zscore == "run" else np.zeros(part.shape[1])
                 part = zscore_betas(part, groups)
             sums.add(index, part)
+            if null is not None:
+                standard.append(part.astype(np.float32))
+        if null is not None:
+            null.add(standard)
         for name, result in sums.results().items():
             parts[name].append(result)
     return {name: _join(results) for name, results in parts.items()}
@@ -189,6 +198,7 @@ def of_trials(
     *,
     selections: Mapping[str, Selection],
     zscore: str,
+    null: LabelNull | None = None,
 ) -> dict[str, NoiseCeiling]:
     """Return the noise ceilings of sessions from their trial tables.
 
@@ -202,6 +212,8 @@ def of_trials(
         Name to `Selection`.
     zscore : {"session", "run", "none"}
         As the configuration names it.
+    null : LabelNull, optional
+        Of the same trials, see `null_of_trials`.
 
     Returns
     -------
@@ -213,7 +225,27 @@ def of_trials(
         runs=[runs_of(table).tolist() for table in trials],
         selections=selections,
         zscore=None if zscore == "none" else zscore,
+        null=null,
     )
+
+
+def null_of_trials(
+    trials: Sequence[pd.DataFrame], *, selections: Mapping[str, Selection], **options: int
+) -> LabelNull:
+    """Prepare the null of the ceilings of sessions from their trial tables.
+
+    Parameters
+    ----------
+    trials : sequence of DataFrame
+        As for `of_trials`.
+    selections : mapping
+        Name to `Selection`.
+    **options
+        ``permutations`` and ``seed`` of `LabelNull`.
+    """
+    labels = [table["label"].tolist() for table in trials]
+    runs = [runs_of(table).tolist() for table in trials]
+    return LabelNull(labels, runs, selections, **options)
 
 
 def runs_of(trials: pd.DataFrame) -> np.ndarray:
