@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from mebold.errors import ConfigError, DataError
-from mebold.noiseceiling.null import LabelNull
+from mebold.noiseceiling.null import LabelNull, Null
 from mebold.noiseceiling.sums import ImageSums, NoiseCeiling, Selection
 
 
@@ -213,7 +213,7 @@ def of_trials(
     zscore : {"session", "run", "none"}
         As the configuration names it.
     null : LabelNull, optional
-        Of the same trials, see `null_of_trials`.
+        Of the same trials; see `with_chance`.
 
     Returns
     -------
@@ -229,23 +229,38 @@ def of_trials(
     )
 
 
-def null_of_trials(
-    trials: Sequence[pd.DataFrame], *, selections: Mapping[str, Selection], **options: int
-) -> LabelNull:
-    """Prepare the null of the ceilings of sessions from their trial tables.
+def with_chance(
+    betas: Sequence[np.ndarray],
+    trials: Sequence[pd.DataFrame],
+    *,
+    selections: Mapping[str, Selection],
+    zscore: str,
+    permutations: int,
+    false_discovery_rate: float,
+    seed: int,
+) -> tuple[dict[str, NoiseCeiling], dict[str, Null]]:
+    """Return the noise ceilings of sessions, and what they would be by chance.
 
     Parameters
     ----------
-    trials : sequence of DataFrame
-        As for `of_trials`.
-    selections : mapping
-        Name to `Selection`.
-    **options
-        ``permutations`` and ``seed`` of `LabelNull`.
+    betas, trials, selections, zscore
+        See `of_trials`.
+    permutations : int
+        Shifts of the image labels within runs.
+    false_discovery_rate : float
+        Of the masks.
+    seed : int
+
+    Returns
+    -------
+    found : dict of str to NoiseCeiling
+    chance : dict of str to Null
     """
     labels = [table["label"].tolist() for table in trials]
     runs = [runs_of(table).tolist() for table in trials]
-    return LabelNull(labels, runs, selections, **options)
+    null = LabelNull(labels, runs, selections, permutations=permutations, seed=seed)
+    found = of_trials(betas, trials, selections=selections, zscore=zscore, null=null)
+    return found, null.results(found, q=false_discovery_rate)
 
 
 def runs_of(trials: pd.DataFrame) -> np.ndarray:

@@ -46,12 +46,17 @@ class Null:
     p : (V,) float64
         Of each voxel; NaN where it has no ceiling.
     significant : (V,) bool
-        Voxels above chance at the false discovery rate that was asked for.
+        Voxels above chance at a false discovery rate.
+    permutations : int
+    q : float
+        The false discovery rate.
     """
 
     threshold: float
     p: np.ndarray
     significant: np.ndarray
+    permutations: int
+    q: float
 
 
 def shifted(runs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -156,7 +161,7 @@ class LabelNull:
         significant = np.zeros(len(p), dtype=bool)
         total = self._noise[name].sum()
         if not total:
-            return Null(np.nan, p, significant)
+            return Null(np.nan, p, significant, self.permutations, q)
         mean, deviation = (np.concatenate(part) for part in zip(*self._moments[name], strict=True))
         usable = np.isfinite(mean) & (deviation > 0) & np.isfinite(ceiling.noise_variance)
         score = (ceiling.noise_variance[usable] - mean[usable]) / deviation[usable]
@@ -167,7 +172,8 @@ class LabelNull:
             significant[usable] = stats.false_discovery_control(p[usable]) <= q
         place = np.searchsorted(np.cumsum(self._noise[name]), LEVEL * total)
         noise = _NOISE[min(place, len(_NOISE) - 1)]
-        return Null(self._forms[name].ceiling(noise), p, significant)
+        threshold = self._forms[name].ceiling(noise)
+        return Null(threshold, p, significant, self.permutations, q)
 
 
 def _left_out(noise: np.ndarray) -> np.ndarray:
