@@ -22,8 +22,8 @@ from mebold.files.atomic import atomic
 
 #: Larger arrays are compressed; small ones gain nothing from it.
 _COMPRESSED = 100_000
-# Bytes of a chunk of whole rows, and how it is packed: figures in benchmarks/RESULTS.md. Larger chunks
-# are no smaller and slow single voxels down; lzf is faster, but only h5py reads it.
+# Bytes of a chunk of whole rows, and how it is packed; figures in benchmarks/RESULTS.md. Larger
+# chunks are no smaller and slow single voxels down; lzf is faster, but only h5py reads it.
 _CHUNK_BYTES = 250_000
 _GZIP_LEVEL = 1
 #: What a file over several sessions has of each.
