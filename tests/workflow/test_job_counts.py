@@ -96,7 +96,11 @@ def test_jobs_of_a_session(tmp_path):
          "compare_group", "compare_task", "noiseceiling_subject",
          "rois", "plan", "datasets", "all"), 1)  # fmt: skip
     per_run = dict.fromkeys(
-        ("hmc", "sdc", "coreg_run", "nordic_gfactor", "bold_optcom", "confounds"), n
+        (
+            *("hmc", "sdc", "coreg_run", "nordic_gfactor", "nordic_survival"),
+            *("bold_optcom", "confounds"),
+        ),
+        n,
     )
     per_run["nordic"] = 3 * n
     levels = {"series": 2 * n, "optcom": 2 * n, "ica": 2 * n}
@@ -141,13 +145,17 @@ def test_later_sessions_cost_only_the_primary_variant(tmp_path):
     added = {k: two[k] - one.get(k, 0) for k in two if two[k] != one.get(k, 0)}
     total = added.pop("total")
     per_run = dict.fromkeys(
-        ("hmc", "sdc", "coreg_run", "nordic_gfactor", "bold_optcom", "confounds"), 2
+        (
+            *("hmc", "sdc", "coreg_run", "nordic_gfactor", "nordic_survival"),
+            *("bold_optcom", "confounds"),
+        ),
+        2,
     )
     per_run["nordic"] = 6
     once = dict.fromkeys(("fmap", "coreg_session", "decay", "singletrial"), 1)
     once["singletrial_subject"] = 1
     assert added == {**per_run, **once, "noiseceiling_session": 1, "series": 4, "optcom": 2}
-    assert total == 30
+    assert total == 32
 
 
 def test_variants_that_every_session_has_are_brought_together(tmp_path):
@@ -201,6 +209,18 @@ def test_options_of_nordic_change_its_jobs(tmp_path):
     own = dry_run(tmp_path, nordic="{share_gfactor: false, write: [magnitude, phase]}")
     assert "nordic_gfactor" not in own
     assert own["nordic"] == 6
+
+
+def test_what_survives_nordic_is_said_only_where_nordic_runs(tmp_path):
+    with_nordic = dry_run(tmp_path)
+    assert with_nordic["nordic_survival"] == 2
+    without = dry_run(
+        tmp_path, variants='["standardSingle","standardOptcom"]', primary_variant="standardOptcom"
+    )
+    assert not {"nordic", "nordic_survival"} & set(without)
+    # A session that is not compared, and whose primary variant does without.
+    later = dry_run(tmp_path, 2, primary_variant="standardOptcom")
+    assert later["nordic_survival"] == 2
 
 
 def test_a_changing_field_costs_one_job_per_run(tmp_path):

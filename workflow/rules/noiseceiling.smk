@@ -11,6 +11,8 @@ rule noiseceiling_session:
         nc="<out>/{glm}/{folder}/func/{group}_space-<space>_desc-Noiseceiling_statmap.nii.gz",
         between="<out>/{glm}/{folder}/func/{group}_space-<space>_desc-NoiseceilingDifferentRuns_statmap.nii.gz",
         ncsnr="<out>/{glm}/{folder}/func/{group}_space-<space>_desc-Ncsnr_statmap.nii.gz",
+        significant="<out>/{glm}/{folder}/func/{group}_space-<space>_desc-NoiseceilingFDR_mask.nii.gz",
+        between_significant="<out>/{glm}/{folder}/func/{group}_space-<space>_desc-NoiseceilingDifferentRunsFDR_mask.nii.gz",
         figure=report(
             "<out>/{glm}/{folder}/figures/{group}_desc-Noiseceiling_statmap.png",
             caption="../report/noiseceiling.rst",
@@ -27,6 +29,8 @@ rule noiseceiling_session:
         runtime=minutes(30),
     params:
         zscore=config["noise_ceiling"]["session_zscore"],
+        null=chosen("noise_ceiling", "permutations", "false_discovery_rate"),
+        seed=config["seed"],
         reference=spatial_reference,
         code=code("noiseceiling_session"),
     script:
@@ -46,6 +50,8 @@ rule noiseceiling_subject:
         ),
         between="<out>/{glm}/{sub}/{subtask}_space-<space>_desc-NoiseceilingDifferentRuns_statmap.nii.gz",
         ncsnr="<out>/{glm}/{sub}/{subtask}_space-<space>_desc-Ncsnr_statmap.nii.gz",
+        significant="<out>/{glm}/{sub}/{subtask}_space-<space>_desc-NoiseceilingAllrepFDR_mask.nii.gz",
+        between_significant="<out>/{glm}/{sub}/{subtask}_space-<space>_desc-NoiseceilingDifferentRunsFDR_mask.nii.gz",
         r2mean="<out>/{glm}/{sub}/{subtask}_space-<space>_stat-rsquare_desc-R2mean_statmap.nii.gz",
         r2mask="<out>/{glm}/{sub}/{subtask}_space-<space>_desc-meanR2gt15mask_mask.nii.gz",
         summary="<out>/{glm}/{sub}/{subtask}_desc-GLMsingle_summary.json",
@@ -64,6 +70,8 @@ rule noiseceiling_subject:
         runtime=minutes(120),
     params:
         settings=chosen("noise_ceiling", "groups", "subject_zscore"),
+        null=chosen("noise_ceiling", "permutations", "false_discovery_rate"),
+        seed=config["seed"],
         reference=spatial_reference,
         code=code("noiseceiling_subject"),
     script:

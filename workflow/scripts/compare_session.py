@@ -10,6 +10,7 @@ from mebold.files import images, model, series
 from mebold.files.tables import read_json, read_tsv, write_tsv
 from mebold.jobs import sidecar
 from mebold.jobs.script import job
+from mebold.noiseceiling.ceilings import runs_of
 from mebold.rois import compared, masks
 
 with job(snakemake):
@@ -22,13 +23,17 @@ with job(snakemake):
         given = masks.on_grid(*images.load_mask(source), mask, affine, name=source)
     scores = {variant: found["score"] for variant, found in quality.items()}
     grey = np.round(images.load(files.dseg)[0][mask]) == labels.GM
-    region = compared.choose(scores, brain=brain, grey=grey, given=given, **params.roi)
-    known = {"quality": quality, "roi": region.mask, "brain": brain}
+    known = {"quality": quality, "brain": brain, "trials": read_tsv(files.trials[0])}
     known["summaries"] = dict(zip(params.variants, map(read_json, files.summaries), strict=True))
-    known |= {"zscore": params.zscore, "seed": params.seed, "trials": read_tsv(files.trials[0])}
+    known |= {"zscore": params.zscore, "seed": params.seed, "threshold": params.roi["threshold"]}
     with model.open_models(files.models) as models:
         betas = {v: one["betas"] for v, one in zip(params.variants, models, strict=True)}
-        results = session.evaluate_variants(betas, n_resamples=settings["n_bootstrap"], **known)
+        runs = runs_of(known["trials"])
+        known["seen"] = {v: session.voxels_with_data(b, runs) for v, b in betas.items()}
+        everywhere = brain & np.all(list(known["seen"].values()), axis=0)
+        region = compared.choose(scores, brain=everywhere, grey=grey, given=given, **params.roi)
+        known |= {"roi": region.mask, "n_resamples": settings["n_bootstrap"]}
+        results = session.evaluate_variants(betas, **known)
     names = {key: value or "n/a" for key, value in params.run.items()}
     write_tsv(out.metrics, tables.comparison_table(results, **names))
     names["references"] = tables.compared_only([settings["baseline"], params.primary], results)

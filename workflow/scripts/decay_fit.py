@@ -17,7 +17,8 @@ with job(snakemake):
     fit = decay.fit(summary.pool(summaries), snakemake.params.te, method=snakemake.params.method)
     mask, affine = images.load_mask(snakemake.input.mask)
     out = snakemake.output
-    np.savez(out.fit, t2star=fit.t2star, adaptive_mask=fit.adaptive_mask)
+    kept = ("t2star", "adaptive_mask", "weights_t2star", "weights_echoes")
+    np.savez(out.fit, **{name: getattr(fit, name) for name in kept})
     about = sidecar.Sidecar(
         snakemake,
         packages=["tedana", "nibabel", "numpy"],

@@ -6,7 +6,7 @@ import numpy as np
 
 from mebold.files import images, series, tables
 from mebold.jobs.script import job
-from mebold.multiecho import early, ica
+from mebold.multiecho import early, ica, undecomposed
 
 with job(snakemake) as log:
     run, settings = snakemake.params.run, snakemake.params.settings
@@ -35,8 +35,10 @@ with job(snakemake) as log:
     fallback = series.open(snakemake.input.optcom)
     out = series.create(snakemake.output.store, fallback.shape)
     out[:] = early.restored(result.denoised, fallback, **left_out)
+    filled = undecomposed.fill(out, fallback)
     out.flush()
     outcome = result.outcome | {"n_samples_left_out": left_out["early"]}
+    outcome["n_voxels_left_out"] = filled
     tables.write_json(snakemake.output.info, outcome)
     if result.mixing is not None:
         stem = Path(snakemake.output.info).parent / run["stem"]

@@ -16,14 +16,20 @@ with job(snakemake):
     trials = [tables.read_tsv(path) for path in files.trials]
     chosen = {"selections": maps.subject_selections(params.settings["groups"])}
     chosen["zscore"] = params.settings["subject_zscore"]
+    chosen |= {"seed": params.seed, **params.null}
     with open_models(files.models) as models:
-        found = ceilings.of_trials([model["betas"] for model in models], trials, **chosen)
+        found, chance = ceilings.with_chance([model["betas"] for model in models], trials, **chosen)
         r2, clear = maps.mean_r2([model["r2"][:] for model in models])
     space = {"SpatialReference": params.reference, "ZscoredWithin": chosen["zscore"]}
-    about = sidecar.Sidecar(snakemake, packages=["numpy", "h5py"], **space)
-    for path, ceiling in zip([*out.groups, out.between], found.values(), strict=True):
-        metadata = about(ImagesPerRepeatCount=ceiling.repeats, Units="percent")
-        series.save_map(path, ceiling.nc, mask, affine, metadata=metadata)
+    about = sidecar.Sidecar(snakemake, packages=["numpy", "scipy", "h5py"], **space)
+    masks = {"Allrep": out.significant, "DifferentRuns": out.between_significant}
+    for path, (name, ceiling) in zip([*out.groups, out.between], found.items(), strict=True):
+        said = about(ImagesPerRepeatCount=ceiling.repeats, **maps.by_chance(chance[name], ceiling))
+        percent, mark = said | {"Units": "percent"}, said | {"Type": "ROI"}
+        series.save_map(path, ceiling.nc, mask, affine, metadata=percent)
+        if name in masks:
+            above = chance[name].significant
+            series.save_map(masks[name], above, mask, affine, dtype=np.uint8, metadata=mark)
     every = found["Allrep"]
     series.save_map(out.ncsnr, every.ncsnr, mask, affine, metadata=about(Units="1"))
     series.save_map(out.r2mean, r2, mask, affine, metadata=about(Units="percent"))
@@ -31,6 +37,7 @@ with job(snakemake):
     series.save_map(out.r2mask, clear, mask, affine, **region)
     tables.write_json(out.summary, about(**maps.summary(trials, found)))
     drawn = dict(zip(("t1w", "t1w_affine"), images.load(files.underlay), strict=True))
+    drawn["threshold"] = chance["Allrep"].threshold
     drawn["subtitle"] = f"{snakemake.wildcards.subtask}, {len(trials)} sessions, all repeats"
     percent = series.unmask(np.nan_to_num(every.nc), mask)
     save(noise_ceiling(percent, affine, mask=mask, **drawn), out.figure)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mebold.compare import session, subjects, tables
+from mebold.compare import session, subjects, tables, variant
 from mebold.compare.text import describe
 from mebold.figures.compare import variant_comparison
 
@@ -28,9 +28,9 @@ def subject(seed, noises):
     images = STRENGTH * rng.standard_normal((N_VOXELS, 1100)) * roi[:, None]
     cells, draws = session.prepare(labels, runs, n_resamples=60, seed=seed)
     results = {}
-    for variant, noise in noises.items():
+    for name, noise in noises.items():
         betas = images[:, labels] + noise * rng.standard_normal((N_VOXELS, labels.size))
-        results[variant] = session.evaluate(
+        results[name] = variant.evaluate(
             betas, labels=labels, runs=runs, roi=roi, cells=cells, resamples=draws
         )
     names = {"subject": f"{seed:02d}", "session": "01", "task": "images"}

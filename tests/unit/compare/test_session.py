@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mebold.compare import session, tables
+from mebold.compare import response, session, tables, variant
 from mebold.compare.metrics import METRICS, ica_fallbacks
 from mebold.errors import ConfigError, DataError
 from mebold.noiseceiling import bootstrap, ceilings
@@ -17,6 +17,7 @@ def design(seed=0):
 
 
 LABELS, RUNS = design()
+NAMES = {"subject": "01", "session": "01", "task": "images"}
 ROI = np.arange(40) < 15
 
 
@@ -29,7 +30,18 @@ def betas(seed=0, noise=1.0):
 def evaluate(data, *, n_resamples=60, seed=0, **options):
     cells, resamples = session.prepare(LABELS, RUNS, n_resamples=n_resamples, seed=seed)
     options = {"labels": LABELS, "runs": RUNS, "roi": ROI} | options
-    return session.evaluate(data, cells=cells, resamples=resamples, **options)
+    return variant.evaluate(data, cells=cells, resamples=resamples, **options)
+
+
+def compared(data, *, roi=ROI, quality=None, summaries=None):
+    n = len(roi)
+    quality = quality or {v: {"tsnr": np.full((5, n), 30.0), "fwhm": np.full(5, 2.0)} for v in data}
+    summaries = summaries or {v: {"NoiseComponents": 0} for v in data}
+    return session.evaluate_variants(
+        data, trials=pd.DataFrame({"label": LABELS, "run": RUNS}), quality=quality,
+        summaries=summaries, seen={v: session.voxels_with_data(b, RUNS) for v, b in data.items()},
+        roi=roi, brain=np.ones(n, bool), threshold=2.0, zscore="run", n_resamples=60, seed=0,
+    )  # fmt: skip
 
 
 def test_metrics_follow_their_definitions():
@@ -45,14 +57,16 @@ def test_metrics_follow_their_definitions():
         "noise_ceiling_median": np.median(nc[ROI]),
         "noise_ceiling_median_different_runs": np.median(apart[ROI]),
         "dprime": (nc[ROI].mean() - nc[~ROI].mean()) / pooled,
-        "percent_signal_change": data[ROI].mean(),
+        "percent_signal_change": np.median(data[ROI].mean(axis=1)),
         "tsnr_median_roi": np.median(tsnr[:, ROI], axis=1).mean(),
         "tsnr_median_brain": np.median(tsnr, axis=1).mean(),
         "smoothness_fwhm": 2.12,
         "glmdenoise_components": 4,
         "ica_fallback_runs": 2,
+        "voxels_roi": 15,
+        "voxels_brain": 40,
     }
-    assert list(result.values) == list(METRICS)
+    assert list(result.values) == [metric for metric in METRICS if metric in expected]
     for name, value in expected.items():
         assert result.values[name] == pytest.approx(value, rel=1e-4), name
 
@@ -96,14 +110,54 @@ def test_voxels_outside_the_brain_do_not_count():
     assert masked.values == pytest.approx(cut.values)
 
 
-def test_voxels_without_signal_have_no_noise_ceiling():
+def test_voxels_without_data_in_a_run_are_found():
     data = betas()
-    data[:15:2] = 3.0
-    data[1] = np.nan
-    result = evaluate(data)
-    assert result.values["noise_ceiling_median"] == 0
-    assert np.isfinite(result.values["dprime"])
-    assert np.isfinite(result.values["percent_signal_change"])
+    data[0] = np.nan
+    data[1, RUNS == 2] = np.nan
+    data[2, RUNS == 4] = 0.0
+    data[3, RUNS == 1] = 12.3456789 * (1 + 1e-7 * np.arange(10))
+    data[4] *= 1e-9
+    seen = session.voxels_with_data(data, RUNS, chunk_voxels=7)
+    assert np.flatnonzero(~seen).tolist() == [0, 1, 2, 3]
+    # A run of one trial cannot vary.
+    alone = np.where(np.arange(50) == 49, 5, RUNS)
+    assert session.voxels_with_data(data, alone)[5:].all()
+
+
+def test_all_variants_are_compared_in_the_voxels_that_all_have():
+    rng = np.random.default_rng(0)
+    full = rng.standard_normal((40, LABELS.size))
+    lost = rng.standard_normal((40, LABELS.size))
+    lost[:9, RUNS == 3] = 0.0  # most of the region was outside the field of view in a run
+    data = {"standardOptcom": full, "nordicOptcom": lost}
+    found = compared(data)
+    alone = compared({v: d[9:] for v, d in data.items()}, roi=ROI[9:])
+    for name, one in found.items():
+        counts = {m: one.values[m] for m in ("voxels_roi", "voxels_brain", "voxels_lacking")}
+        lacking = 9 * (name == "nordicOptcom")
+        assert counts == {"voxels_roi": 6, "voxels_brain": 31, "voxels_lacking": lacking}
+        same = {m: v for m, v in alone[name].values.items() if m != "voxels_lacking"}
+        assert {m: one.values[m] for m in same} == pytest.approx(same, nan_ok=True)
+
+
+def test_a_region_or_a_rest_that_is_too_small_is_an_outcome():
+    for roi in (np.zeros(40, bool), np.ones(40, bool), np.arange(40) < 1):
+        found = compared({"standardOptcom": betas(), "nordicOptcom": betas(1)}, roi=roi)
+        for one in found.values():
+            assert np.isnan(one.values["dprime"])
+            assert one.values["voxels_roi"] == roi.sum()
+            assert np.isfinite(one.values["noise_ceiling_median"]) == roi.any()
+            assert np.isfinite(one.values["predictivity_single"]) == roi.any()
+            assert np.isfinite(one.values["percent_signal_change"]) == roi.any()
+        table = tables.comparison_table(found, **NAMES)
+        assert table.set_index("metric").loc["dprime", ["ci_low", "ci_high"]].isna().all(axis=None)
+        tables.difference_table(found, **NAMES, references=["standardOptcom"])
+
+
+def test_a_few_voxels_of_low_signal_do_not_rule_the_response():
+    data = betas()
+    data[:3] *= 500
+    assert evaluate(data).values["percent_signal_change"] == pytest.approx(1.5, abs=0.3)
 
 
 def test_scale_of_a_voxel_changes_only_its_response():
@@ -139,12 +193,23 @@ def test_inputs_stay_as_they_are():
     np.testing.assert_array_equal(data, before)
 
 
-def test_response_has_the_standard_error_of_run_means():
-    data = betas() + RUNS
-    samples = evaluate(data, n_resamples=4000).samples["runs"]["percent_signal_change"]
-    means = [data[ROI][:, run == RUNS].mean() for run in range(5)]
-    expected = np.std(means, ddof=1) / np.sqrt(5)
-    assert bootstrap.standard_error(samples) == pytest.approx(expected, rel=0.05)
+def test_response_has_the_standard_error_of_runs_and_images(monkeypatch):
+    offsets = np.random.default_rng(4).standard_normal(200)
+    data = betas(noise=0.1) * 0.1 + RUNS + offsets[LABELS]
+    found = evaluate(data, n_resamples=4000).samples
+    errors = {m: bootstrap.standard_error(s["percent_signal_change"]) for m, s in found.items()}
+    means = [np.median(data[ROI][:, run == RUNS].mean(axis=1)) for run in range(5)]
+    assert errors["runs"] == pytest.approx(np.std(means, ddof=1) / np.sqrt(5), rel=0.1)
+    shown = np.unique(LABELS, return_counts=True)[1]
+    centred = np.median(data[ROI], axis=0) - np.median(data[ROI])
+    sums = np.bincount(np.unique(LABELS, return_inverse=True)[1], centred)
+    centred = sums - shown * sums.sum() / shown.sum()
+    assert errors["images"] == pytest.approx(np.sqrt((centred**2).sum()) / 50, rel=0.1)
+    # A part of a large region tells as much.
+    monkeypatch.setattr(response, "SPREAD_VOXELS", 5)
+    part = evaluate(data, n_resamples=4000, chunk_voxels=7).samples["images"]
+    error = bootstrap.standard_error(part["percent_signal_change"])
+    assert error == pytest.approx(errors["images"], rel=0.1)
 
 
 def test_long_table_has_a_row_per_metric_and_the_wider_interval():
@@ -186,12 +251,10 @@ def test_paired_table_subtracts_the_reference_resample_by_resample():
     half = 1.96 * 2 * (samples[1] - samples[0]).std(ddof=1)
     assert row["ci_high"] - row["ci_low"] == pytest.approx(2 * half, rel=1e-3)
     assert set(table["method"]) == {"images", "runs"}
-    assert (table["variant"] == "nordicSingle").all()
 
 
 def test_variants_share_trials_and_draws_and_keep_their_own_numbers():
     data = {"standardSingle": betas(), "nordicIca": betas(noise=0.5)}
-    data["nordicIca"][0, 3] = np.nan
     quality = {v: {"tsnr": np.full((5, 40), 30.0 + i), "fwhm": np.full(5, 2.0 + i)}
                for i, v in enumerate(data)}  # fmt: skip
     fallbacks = [{"run": "sub-01_task-images_run-1", "reason": "20 volumes"}]
@@ -199,10 +262,7 @@ def test_variants_share_trials_and_draws_and_keep_their_own_numbers():
         "standardSingle": {"NoiseComponents": 3},
         "nordicIca": {"NoiseComponents": 1, "IcaFallbacks": fallbacks},
     }
-    found = session.evaluate_variants(
-        data, trials=pd.DataFrame({"label": LABELS, "run": RUNS}), quality=quality,
-        summaries=summaries, roi=ROI, brain=np.ones(40, bool), zscore="run", n_resamples=60, seed=0,
-    )  # fmt: skip
+    found = compared(data, quality=quality, summaries=summaries)
     plain, ica = (result.values for result in found.values())
     assert plain["noise_ceiling_median"] == evaluate(betas()).values["noise_ceiling_median"]
     assert found["standardSingle"].draws_key == found["nordicIca"].draws_key
@@ -210,9 +270,17 @@ def test_variants_share_trials_and_draws_and_keep_their_own_numbers():
     assert (plain["tsnr_median_roi"], ica["smoothness_fwhm"]) == (30, 3)
     assert "ica_fallback_runs" not in plain
     assert ica["ica_fallback_runs"] == 1
-    assert np.isfinite(ica["percent_signal_change"])
-    table = tables.comparison_table(found, subject="01", session="01", task="images")
+    table = tables.comparison_table(found, **NAMES)
     assert ica_fallbacks(table) == {"nordicIca": 1}
+
+
+def test_every_pair_of_variants_is_subtracted_in_what_a_choice_rests_on():
+    found = compared({v: betas(i) for i, v in enumerate(("standardOptcom", "nordicIca", "x"))})
+    table = tables.difference_table(found, **NAMES, references=["standardOptcom"])
+    rest = table[table["reference"] != "standardOptcom"]
+    assert set(rest["metric"]) == {"predictivity_single", "noise_ceiling_median"}
+    assert len(rest[["variant", "reference"]].drop_duplicates()) == 4
+    assert not table["metric"].str.startswith("voxels").any()
 
 
 def test_pairing_is_checked():
@@ -228,8 +296,6 @@ def test_bad_shapes_are_named():
         evaluate(betas()[:, :-1])
     with pytest.raises(DataError, match="one entry for each of the 40 voxels"):
         evaluate(betas(), roi=ROI[:-1])
-    with pytest.raises(DataError, match="ROI has 0 voxels and the rest of the brain 40"):
-        evaluate(betas(), roi=np.zeros(40, bool))
 
 
 def test_a_session_is_compared_with_the_references_that_it_has():

@@ -15,7 +15,7 @@ from mebold.figures.coreg import registration
 from mebold.figures.hmc import motion_traces
 from mebold.figures.multiecho import t2star, tsnr
 from mebold.figures.noiseceiling import noise_ceiling
-from mebold.figures.nordic import nordic_qc
+from mebold.figures.nordic import nordic_qc, weakest_response
 from mebold.figures.rois import visual_roi
 from mebold.figures.rows import round_up
 from mebold.figures.sdc import changing_field, distortion, unwarping
@@ -58,6 +58,10 @@ SLICES = {
         nordic_qc, (SERIES, 0.5 * (SERIES + VOLUME[..., None]), AFFINE),
         {"gfactor": VOLUME + 1, "residual_sd": VOLUME, "components_removed": VOLUME, "mask": MASK},
         ["removed", "removed SD", "g-factor", "components", "tSNR ratio", "after / before"],
+    ),
+    "weakest_response": (
+        weakest_response, (VOLUME, 2 * VOLUME, AFFINE), {"mask": MASK, "subtitle": "Weakest: 3 %"},
+        ["shared", "differences", "% (SD)", "Weakest: 3 %"],
     ),
     "distortion": (
         distortion, (VOLUME, VOLUME, AFFINE),

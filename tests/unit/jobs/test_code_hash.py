@@ -88,7 +88,7 @@ def changed_by(edited: str, monkeypatch) -> set[str]:
 @pytest.mark.parametrize(
     ("edited", "scripts"),
     [
-        ("figures/nordic.py", {"nordic_denoise"}),
+        ("figures/nordic.py", {"nordic_denoise", "nordic_survival"}),
         ("figures/hmc.py", {"hmc_estimate"}),
         ("figures/singletrial.py", {"singletrial_fit"}),
         ("figures/multiecho.py", {"bold_write", "decay_fit"}),
@@ -96,7 +96,10 @@ def changed_by(edited: str, monkeypatch) -> set[str]:
         ("files/datasets.py", {"inventory_datasets"}),
         ("plan/text.py", {"inventory_plan"}),
         ("jobs/grid.py", {"grid_T1w", "grid_boldref", "grid_template"}),
-        ("singletrial/hrf.tsv", {"singletrial_fit", "compare_quality", "inventory_plan"}),
+        (
+            "singletrial/hrf.tsv",
+            {"singletrial_fit", "compare_quality", "nordic_survival", "inventory_plan"},
+        ),
         ("nordic/noise_map.py", {"nordic_denoise", "nordic_gfactor"}),
         ("nordic/__main__.py", set()),
         ("singletrial/__init__.py", set()),

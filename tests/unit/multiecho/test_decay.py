@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from mebold.errors import ConfigError, DataError, GridMismatchError, MetadataError
-from mebold.multiecho import decay, summary, tedana_log
+from mebold.multiecho import combine, decay, summary, tedana_log, undecomposed
 
 TE = (0.011, 0.02882, 0.04662)
 
@@ -196,6 +196,38 @@ def test_goodness_falls_where_the_decay_is_not_exponential(rng):
     assert result.r_squared[0] < 0.95
     assert result.rmse[0] > 50
     assert result.r_squared[1:].min() > 0.999
+
+
+def test_weak_voxels_are_combined_although_no_echo_is_good(rng):
+    data, _, _ = make_echoes(rng)
+    data[:, 3] *= 0.1  # below a third of the others
+    data[0, 4, 2] = -1.0  # one bad sample of the first echo
+    data[:, 5] = 0.0
+    found = decay.fit(summary.summarise(data), TE)
+    assert (found.adaptive_mask[[3, 4, 5]] == 0).all()
+    assert (found.t2star[[3, 4, 5]] == 0).all()
+    assert found.weights_echoes[[3, 4, 5]].tolist() == [1, 1, 0]
+    times = np.asarray(TE[:2])
+    for voxel in (3, 4):
+        logs = np.log(data[:2, voxel].mean(axis=1))
+        expected = -np.diff(times) / np.diff(logs)
+        assert found.weights_t2star[voxel] == pytest.approx(expected[0], rel=0.05)
+    others = np.delete(np.arange(60), [3, 4, 5])
+    assert np.array_equal(found.weights_t2star[others], found.t2star[others])
+    assert np.array_equal(found.weights_echoes[others], found.adaptive_mask[others])
+    combined = combine.optcom(data, found.weights_t2star, TE, found.weights_echoes)
+    assert combined[[3, 4]].std(axis=1).all()
+    assert not combined[5].any()
+
+
+def test_what_ica_leaves_out_is_the_optimal_combination(rng):
+    optcom = rng.standard_normal((6, 9)).astype(np.float32)
+    denoised = optcom * 0.5
+    denoised[[1, 4]], optcom[4] = 0, 0
+    expected = denoised.copy()
+    expected[1] = optcom[1]
+    assert undecomposed.fill(denoised, optcom) == 1
+    assert np.array_equal(denoised, expected)
 
 
 def test_inputs_stay_as_they_are(rng):

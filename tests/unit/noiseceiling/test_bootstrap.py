@@ -101,7 +101,7 @@ def test_copies_of_one_variant_differ_by_exactly_nothing():
     first, second = (evaluate(signal[:, labels] + noise, labels, runs) for _ in range(2))
     table = tables.difference_table(
         {"standardSingle": first, "nordicSingle": second},
-        subject="01", session="01", references=["standardSingle"],
+        subject="01", session="01", task="x", references=["standardSingle"],
     )  # fmt: skip
     assert (table[["difference", "ci_low", "ci_high"]].to_numpy() == 0).all()
 

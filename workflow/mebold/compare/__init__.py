@@ -1,1 +1,4 @@
-"""Variants side by side. Read session (the entry), quality, tables, then subjects and text."""
+"""Variants side by side.
+
+Read session (the entry), variant, predictivity, price, quality, tables, then subjects and text.
+"""

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mebold.compare import tasks
+from mebold.compare.metrics import COUNTS
 from mebold.errors import ConfigError, DataError
 
 MAX_EXACT = 20
@@ -113,7 +114,8 @@ def group_table(table: pd.DataFrame, *, references: Sequence[str]) -> pd.DataFra
                 f"reference variant {reference!r} is not in the table; it has {known}"
             )
     rows = []
-    for labels, part in table.groupby([*tasks.COLUMNS, "metric"], sort=False):
+    tested = table[~table["metric"].isin(COUNTS)]
+    for labels, part in tested.groupby([*tasks.COLUMNS, "metric"], sort=False):
         head = dict(zip([*tasks.COLUMNS, "metric"], labels, strict=True))
         wide = part.pivot_table(
             index="subject", columns="variant", values="value", aggfunc="mean", sort=False
@@ -126,9 +128,9 @@ def group_table(table: pd.DataFrame, *, references: Sequence[str]) -> pd.DataFra
                 if variant != reference and variant in wide and reference in wide
             ]
             corrected = holm([row.get("p", np.nan) for row in against])
-            tested = np.count_nonzero(np.isfinite(corrected))
+            n_tested = np.count_nonzero(np.isfinite(corrected))
             for row, p in zip(against, corrected, strict=True):
-                floor = min(1.0, tested * row["p_floor"]) if np.isfinite(p) else np.nan
+                floor = min(1.0, n_tested * row["p_floor"]) if np.isfinite(p) else np.nan
                 row |= {"p_holm": p, "p_holm_floor": floor}
             rows += against
     columns = [

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from mebold.compare import tasks
-from mebold.compare.metrics import METRICS, envelope
-from mebold.compare.session import VariantMetrics
+from mebold.compare.metrics import COUNTS, HEADLINES, METRICS, envelope
+from mebold.compare.variant import VariantMetrics
 from mebold.errors import ConfigError, DataError
 from mebold.noiseceiling.bootstrap import METHODS, interval
 
@@ -78,7 +78,8 @@ def difference_table(
 ) -> pd.DataFrame:
     """Make the table of paired differences: every variant minus each reference.
 
-    Both variants are resampled with the same draws, so what images or runs share cancels.
+    Both variants are resampled with the same draws, so what images or runs share cancels. Of the
+    metrics that a choice rests on (`mebold.compare.metrics.HEADLINES`) every pair is subtracted.
 
     Parameters
     ----------
@@ -102,17 +103,20 @@ def difference_table(
     DataError
         When two variants hold different trials or draws.
     """
-    rows = []
-    for reference in dict.fromkeys(references):
+    for reference in references:
         if reference not in results:
             raise ConfigError(
                 f"reference variant {reference!r} is not compared; compared: {list(results)}"
             )
+    rows = []
+    for reference in dict.fromkeys([*references, *results]):
+        wanted = [m for m in METRICS if m not in COUNTS]
         for variant in results:
             if variant != reference:
                 head = (subject, session, task, acquisition, variant, reference)
-                pair = _paired_rows(results[variant], results[reference], confidence, head)
-                rows += [(*head, *row) for row in pair]
+                pair = results[variant], results[reference]
+                metrics = wanted if reference in references else HEADLINES
+                rows += [(*head, *row) for row in _paired_rows(*pair, metrics, confidence, head)]
     return pd.DataFrame(rows, columns=PAIRED_COLUMNS)
 
 
@@ -122,7 +126,11 @@ def compared_only(references: Sequence[str], results: Mapping[str, VariantMetric
 
 
 def _paired_rows(
-    result: VariantMetrics, other: VariantMetrics, confidence: float, head: tuple
+    result: VariantMetrics,
+    other: VariantMetrics,
+    metrics: Sequence[str],
+    confidence: float,
+    head: tuple,
 ) -> list[tuple]:
     """Compute difference and intervals of one pair of variants."""
     if result.draws_key != other.draws_key:
@@ -133,7 +141,7 @@ def _paired_rows(
         )
     rows = []
     for metric, value in result.values.items():
-        if metric not in other.values:
+        if metric not in other.values or metric not in metrics:
             continue
         difference = value - other.values[metric]
         unit = METRICS[metric][1]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mebold.compare.metrics import METRICS, envelope, ica_fallbacks
+from mebold.compare.metrics import COUNTS, METRICS, envelope, ica_fallbacks
 from mebold.compare.subjects import sem
 from mebold.errors import DataError
 from mebold.figures.bars import COLOURS, colour_of, draw_bars
@@ -238,7 +238,7 @@ def variant_metrics(table: pd.DataFrame, *, confidence: float = 0.95) -> Figure:
     shown = [
         m
         for m in METRICS
-        if m not in ("noise_ceiling_median", "dprime", "ica_fallback_runs")
+        if m not in ("noise_ceiling_median", "dprime", "ica_fallback_runs", *COUNTS)
         and (table["metric"] == m).any()
     ]
     if not shown:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+_UNKNOWN_CHANCE = 5.0  # percent
+
+
 def noise_ceiling(
     percent: np.ndarray,
     affine: np.ndarray,
@@ -31,7 +34,7 @@ def noise_ceiling(
     mask: np.ndarray,
     roi: np.ndarray | None = None,
     vmax: float | None = None,
-    threshold: float = 5.0,
+    threshold: float | None = None,
     n_slices: int = 6,
     title: str = "Noise ceiling",
     subtitle: str = "",
@@ -52,8 +55,9 @@ def noise_ceiling(
         Outlined, on the grid of the map.
     vmax : float, optional
         Upper end of the colours in percent; default the 99.5th percentile, rounded up.
-    threshold : float
-        Percent at or below which the anatomy shows through.
+    threshold : float, optional
+        Percent at or below which the anatomy shows through: the ceiling that 5 % of the voxels
+        pass by chance. Where it is not known (None, NaN) it is 5 %.
     n_slices : int
         Slices per view.
     title, subtitle : str
@@ -64,14 +68,20 @@ def noise_ceiling(
     """
     same_grid("the noise-ceiling map", percent, mask)
     mask = np.asarray(mask) > 0
+    known = threshold is not None and np.isfinite(threshold)
+    threshold = float(threshold) if known else _UNKNOWN_CHANCE
     if vmax is None:
-        vmax = max(round_up(robust_range(percent[mask], high=99.5)[1]), 2 * threshold)
+        # Some range is left above the threshold where nothing passes it by much.
+        least = min(2 * threshold, (threshold + 100) / 2)
+        vmax = max(round_up(robust_range(percent[mask], high=99.5)[1]), least)
     shown = Layer(
         np.where(mask, percent, np.nan), affine, warm_map(), threshold, vmax, below=threshold
     )
     layers = [anatomy_layer(t1w, t1w_affine), shown]
     outlines = [Contour(roi, affine, SKY, 0.6)] if roi is not None else []
-    note = f"Coloured above {threshold:g} %; median in brain {np.nanmedian(percent[mask]):.1f} %"
+    by_chance = ", which 5 % of voxels pass by chance" if known else ""
+    note = f"Coloured above {threshold:.3g} %{by_chance}; median in brain "
+    note += f"{np.nanmedian(percent[mask]):.1f} %"
     if roi is not None:
         inside = percent[np.asarray(roi) > 0]
         note += f"; blue outline: ROI, median {np.nanmedian(inside):.1f} %"

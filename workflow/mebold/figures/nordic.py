@@ -156,7 +156,7 @@ def weakest_response(
         inside = volume[mask & np.isfinite(volume)]
         top = round_up(robust_range(inside, high=95)[1] if inside.size else 1.0)
         shown = np.where(mask, volume, np.nan)
-        layer = Layer(shown, grid, "magma_r", 0.0, top)
+        layer = Layer(shown, grid, "viridis", 0.0, top)
         rows.append(Row(axis, where, [layer], label=label, bar=(layer, unit)))
     lines = [part for line in subtitle.splitlines() for part in wrap(line, _LINE)]
     box = bounding_box(mask, grid, margin_mm=8)

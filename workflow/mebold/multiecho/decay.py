@@ -19,6 +19,8 @@ from mebold.multiecho import tedana_log
 from mebold.multiecho.summary import Summary
 
 _METHODS = ("loglin", "curvefit")
+#: Limits of T2* where it rests on two weak echoes, s.
+_LIMITS_S = (0.001, 0.5)
 _MASK_METHODS = ("dropout", "decay", "none")
 
 # What the maps hold, for their sidecars.
@@ -53,6 +55,12 @@ class DecayFit:
         NaN with fewer than three good echoes, where a line always fits.
     failed : bool array
         Voxels where the nonlinear fit failed and the log-linear estimate was kept.
+    weights_t2star : float32 array
+        Seconds, what echoes are combined with: `t2star`, and where no echo is good although there
+        are data, the estimate from the first two echoes. Without it the combination would lack
+        voxels that a single echo has.
+    weights_echoes : int16 array
+        The same for `adaptive_mask`: 1 in such voxels.
     """
 
     t2star: np.ndarray
@@ -61,6 +69,8 @@ class DecayFit:
     rmse: np.ndarray
     r_squared: np.ndarray
     failed: np.ndarray
+    weights_t2star: np.ndarray
+    weights_echoes: np.ndarray
 
 
 def check_echo_times(te_s: Sequence[float], n_echoes: int, *, minimum: int = 2) -> np.ndarray:
@@ -275,6 +285,9 @@ def fit(
         full[inside] = values
         return full
 
+    weak = ~inside & (summary.mean[:2] > 0).all(axis=0)
+    weights = spread(t2star / 1000)
+    weights[weak] = _of_two_echoes(summary.mean[:2, weak], times_ms[:2] / 1000)
     return DecayFit(
         t2star=spread(t2star / 1000),
         s0=spread(s0),
@@ -282,4 +295,17 @@ def fit(
         rmse=spread(rmse),
         r_squared=spread(r_squared),
         failed=spread(failed, bool),
+        weights_t2star=weights,
+        weights_echoes=np.where(weak, 1, good).astype(good.dtype),
     )
+
+
+def _of_two_echoes(mean: np.ndarray, times_s: np.ndarray) -> np.ndarray:
+    """Return T2* (V,) in s from the mean signals (2, V) of two echoes, within sensible limits.
+
+    Of the means and not of logarithms: a single sample below zero must not decide.
+    """
+    with np.errstate(divide="ignore"):
+        found = (times_s[1] - times_s[0]) / np.log(mean[0] / mean[1])
+    # A signal that does not fall with the echo time decays more slowly than can be told.
+    return np.clip(np.where(found > 0, found, np.inf), *_LIMITS_S)

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from mebold.errors import ConfigError, DataError
+from mebold.noiseceiling.null import LabelNull, Null
 from mebold.noiseceiling.sums import ImageSums, NoiseCeiling, Selection
 
 
@@ -136,6 +137,7 @@ def noise_ceilings(
     runs: Sequence[Sequence],
     selections: Mapping[str, Selection],
     zscore: str | None = "session",
+    null: LabelNull | None = None,
     chunk_voxels: int = 2048,
 ) -> dict[str, NoiseCeiling]:
     """Return several noise ceilings over sessions that together do not fit in memory.
@@ -151,6 +153,8 @@ def noise_ceilings(
     zscore : {"session", "run", None}
         Standardise betas within session or run; None divides all by one number per voxel
         (`total_deviation`), so that differences between runs and sessions stay.
+    null : LabelNull, optional
+        Gets the standardised betas of all voxels, in their order.
     chunk_voxels : int
         Voxels treated together; memory is this times the number of images, in float64.
 
@@ -173,12 +177,17 @@ def noise_ceilings(
         total = 1.0
         if zscore is None:
             total = total_deviation([np.asarray(s[block], np.float64) for s in betas])
+        standard = []
         for index, session in enumerate(betas):
             part = np.asarray(session[block], dtype=np.float64) / total
             if zscore is not None:
                 groups = runs[index] if zscore == "run" else np.zeros(part.shape[1])
                 part = zscore_betas(part, groups)
             sums.add(index, part)
+            if null is not None:
+                standard.append(part.astype(np.float32))
+        if null is not None:
+            null.add(standard)
         for name, result in sums.results().items():
             parts[name].append(result)
     return {name: _join(results) for name, results in parts.items()}
@@ -190,6 +199,7 @@ def of_trials(
     *,
     selections: Mapping[str, Selection],
     zscore: str,
+    null: LabelNull | None = None,
 ) -> dict[str, NoiseCeiling]:
     """Return the noise ceilings of sessions from their trial tables.
 
@@ -203,6 +213,8 @@ def of_trials(
         Name to `Selection`.
     zscore : {"session", "run", "none"}
         As the configuration names it.
+    null : LabelNull, optional
+        Of the same trials; see `with_chance`.
 
     Returns
     -------
@@ -214,7 +226,42 @@ def of_trials(
         runs=[runs_of(table).tolist() for table in trials],
         selections=selections,
         zscore=None if zscore == "none" else zscore,
+        null=null,
     )
+
+
+def with_chance(
+    betas: Sequence[np.ndarray],
+    trials: Sequence[pd.DataFrame],
+    *,
+    selections: Mapping[str, Selection],
+    zscore: str,
+    permutations: int,
+    false_discovery_rate: float,
+    seed: int,
+) -> tuple[dict[str, NoiseCeiling], dict[str, Null]]:
+    """Return the noise ceilings of sessions, and what they would be by chance.
+
+    Parameters
+    ----------
+    betas, trials, selections, zscore
+        See `of_trials`.
+    permutations : int
+        Shifts of the image labels within runs.
+    false_discovery_rate : float
+        Of the masks.
+    seed : int
+
+    Returns
+    -------
+    found : dict of str to NoiseCeiling
+    chance : dict of str to Null
+    """
+    labels = [table["label"].tolist() for table in trials]
+    runs = [runs_of(table).tolist() for table in trials]
+    null = LabelNull(labels, runs, selections, permutations=permutations, seed=seed)
+    found = of_trials(betas, trials, selections=selections, zscore=zscore, null=null)
+    return found, null.results(found, q=false_discovery_rate)
 
 
 def runs_of(trials: pd.DataFrame) -> np.ndarray:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from mebold.noiseceiling.null import Null
 from mebold.noiseceiling.sums import NoiseCeiling, Selection
 
 _CLEAR_R2 = 15.0  # percent; the name of the mask says it
@@ -52,6 +53,34 @@ def mean_r2(r2: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """
     mean = np.mean(r2, axis=0)
     return mean, mean > _CLEAR_R2
+
+
+def by_chance(null: Null, ceiling: NoiseCeiling) -> dict:
+    """Return what a sidecar says of a ceiling's null.
+
+    Parameters
+    ----------
+    null : Null
+    ceiling : NoiseCeiling
+        Of the same voxels.
+
+    Returns
+    -------
+    dict
+        ``ChanceThreshold`` (percent), ``ShareAboveThreshold`` and ``ShareSignificant`` (of the
+        voxels with a ceiling), and how they were found.
+    """
+    known = np.isfinite(ceiling.nc)
+    n = max(int(known.sum()), 1)
+    above = np.count_nonzero(ceiling.nc[known] > null.threshold)
+    return {
+        "ChanceThreshold": None if np.isnan(null.threshold) else round(null.threshold, 3),
+        "ShareAboveThreshold": above / n,
+        "ShareSignificant": np.count_nonzero(null.significant) / n,
+        "Null": "95th percentile over voxels and permutations; image labels shifted within runs",
+        "Permutations": null.permutations,
+        "FalseDiscoveryRate": null.q,
+    }
 
 
 def summary(trials: Sequence[Sequence], found: Mapping[str, NoiseCeiling]) -> dict:
