@@ -178,6 +178,12 @@ def test_confounds_of_a_fit_cost_a_table_per_variant_and_run(tmp_path):
     asked = dry_run(tmp_path, glm="{confounds: [trans_*]}")
     # Beside the tables of the primary variant: those of five others, of two runs each.
     assert asked == plain | {"confounds": 12, "total": plain["total"] + 10}
+    for key, described in (("{}", False), ("{confounds: [trans_*]}", True)):
+        done = snakemake(
+            "-n", cwd=tmp_path, bids_dir="raw", output_dir="out", run_table="runs-1-2.tsv",
+            glm=key,
+        )  # fmt: skip
+        assert ("out/preproc-nordicSingle/dataset_description.json" in done.stdout) == described
 
 
 def test_products_on_request_cost_no_job(tmp_path):

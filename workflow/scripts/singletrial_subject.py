@@ -1,6 +1,6 @@
 """Put the single trials of all sessions of a subject into one file, without a copy of the betas."""
 
-from mebold.files import model, tables
+from mebold.files import bids, model, tables
 from mebold.jobs import sidecar
 from mebold.jobs.script import job
 from mebold.singletrial import sessions
@@ -15,4 +15,4 @@ with job(snakemake):
     tables.write_json(tables.sidecar(out.model), told)
     tables.write_tsv(out.trials, trials)
     described = [tables.read_json(tables.sidecar(path)) for path in files.trials]
-    tables.write_json(tables.sidecar(out.trials), sessions.columns(described))
+    tables.write_json(tables.sidecar(out.trials), bids.described(sessions.columns(described)))

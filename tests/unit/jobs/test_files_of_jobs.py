@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mebold.errors import ConfigError
 from mebold.files import images, series, tables
 from mebold.jobs import ceiling_parts, coverage, echoes, grid, session
 from mebold.noiseceiling.sums import NoiseCeiling
@@ -105,10 +106,21 @@ def test_a_session_takes_its_echo_from_stores_of_all(tmp_path, rng):
     assert found.trials["label"].tolist() == ["a", "b", "a", "b"]
     assert found.used == ["run-1", "run-2"]
     assert found.non_steady == [0, 5]
+    assert found.confounds is None
+    files.confounds = [tmp_path / f"{run}_confounds.tsv" for run in range(2)]
+    for path in files.confounds:
+        tables.write_tsv(path, pd.DataFrame({"x": np.arange(40.0), "y": 1.0}))
+    with_x = session.read(files, runs=runs, design=design, confounds=["x"])
+    assert [part.shape for part in with_x.confounds] == [(40, 1)] * 2
+    with pytest.raises(ConfigError, match=r"run-1 has no confound 'z'; its table holds: x, y"):
+        session.read(files, runs=runs, design=design, confounds=["z"])
     found = session.read(files, runs=runs, design=design | {"minimum_coverage": 0.5})
     assert found.used == ["run-1", "run-2"]
-    found = session.read(files, runs=runs, design=design | {"minimum_coverage": 0.51})
+    one_run = {"minimum_coverage": 0.51}
+    found = session.read(files, runs=runs, design=design | one_run)
     assert found.used == ["run-1"]
+    found = session.read(files, runs=runs, design=design | one_run, confounds=["x"])
+    assert len(found.confounds) == 1
     assert "data in 50 % of the brain" in found.left_out[0]["reason"]
 
 
@@ -134,3 +146,11 @@ def test_parts_of_a_ceiling_travel_with_their_sidecars(tmp_path):
     with np.load(tmp_path / "x.npz") as saved:
         assert saved["4rep_nc"].tolist() == [0, 1, 2]
         assert json.loads(str(saved["4rep_about"]))["ImagesPerRepeatCount"] == {"4": 2}
+
+
+def test_descriptions_of_events_are_merged_and_a_damaged_file_is_no_stop(tmp_path, caplog):
+    for name, text in (("a", '{"x": 1, "y": 1}'), ("b", "{"), ("c", '{"y": 2}')):
+        (tmp_path / f"{name}.json").write_text(text)
+    paths = [str(tmp_path / f"{name}.json") for name in "abc"]
+    assert session.described(paths) == {"x": 1, "y": 2}
+    assert "b.json is no valid JSON" in caplog.text

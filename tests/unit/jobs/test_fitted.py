@@ -2,7 +2,9 @@
 
 import json
 import re
+import shutil
 import tracemalloc
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -181,6 +183,26 @@ def test_images_and_z_scores_on_request(written, tmp_path):
     assert {path.name for path in tmp_path.glob("t_*.nii.gz")} == set(NAMES.values()) - {
         "t_trials.tsv", "t_summary.json", "t_model.h5",
     }  # fmt: skip
+
+
+def test_pybids_indexes_what_is_written(written, tmp_path):
+    layout = pytest.importorskip("bids").BIDSLayout
+    folder, _, _ = written
+    place = tmp_path / "sub-01" / "ses-02" / "func"
+    place.mkdir(parents=True)
+    for end in ("_trials.tsv", "_trials.json", "_model.h5", "_model.json"):
+        name = f"sub-01_ses-02_task-x_desc-SingletrialBetas{end}"
+        shutil.copy(folder / f"t{end}", place / name)
+    about = {"Name": "x", "BIDSVersion": "1.10.0", "DatasetType": "derivative"}
+    about["GeneratedBy"] = [{"Name": "x"}]
+    (tmp_path / "dataset_description.json").write_text(json.dumps(about))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = layout(tmp_path, validate=False, derivatives=False, is_derivative=True)
+        assert found.get_sessions() == ["02"]
+        assert found.get_runs() == []
+        (trials,) = found.get(suffix="trials", extension=".tsv", session="02")
+    assert "onset" in trials.get_metadata()
 
 
 def test_maps_of_mean_and_on_off(written):

@@ -34,8 +34,8 @@ def test_only_ceilings_that_images_enter_are_asked_for(first, second, expected):
         config=CONFIG,
         runs=runs,
         intervals=dict.fromkeys(runs, 2.0),
-        glm_stems=lambda group: list(runs),
-        stages=lambda stem: set(),
+        glm_stems=lambda _: list(runs),
+        stages=lambda _: set(),
     )
     assert Products(index).ceilings(["g"]) == expected
     runs["r2"].first["events_trials"] = None

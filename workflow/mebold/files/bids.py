@@ -179,6 +179,17 @@ def group(entities: Mapping[str, object]) -> str:
     return "_".join(_parts({key: long.get(key) for key in _GROUP}))
 
 
+def described(columns: Mapping[str, object]) -> dict[str, object]:
+    """Return descriptions of a table's columns without those that readers take for entities.
+
+    pybids stops at a dataset in which the sidecar of ``..._ses-01_...tsv`` has a key ``session``,
+    and lists the description of a column ``run`` among the runs. The key ``label`` stays: our
+    tables are of no file with that entity.
+    """
+    taken = set(ENTITIES) - {"label"}
+    return {name: entry for name, entry in columns.items() if name not in taken}
+
+
 def folder(subject: str, session: str | None = None) -> str:
     """Return ``sub-<subject>`` or ``sub-<subject>/ses-<session>``."""
     return "/".join(_parts({"subject": subject, "session": session}))

@@ -22,10 +22,8 @@ from mebold.files.atomic import atomic
 
 #: Larger arrays are compressed; small ones gain nothing from it.
 _COMPRESSED = 100_000
-# Bytes of a chunk of whole rows. On betas of 20,000 x 1,080 (noise of realistic spread), gzip 1
-# with shuffling leaves 87 % of the size at 54 MB/s and reads at 430 MB/s, lzf 93 % at 146 and 480
-# MB/s, gzip 4 no less than gzip 1; lzf cannot be read outside of h5py. One row takes 0.6 ms from
-# chunks of a quarter of a megabyte, 1.9 ms from 1 MB, 7 ms from 4 MB.
+# Bytes of a chunk of whole rows, and how it is packed; figures in benchmarks/RESULTS.md. Larger
+# chunks are no smaller and slow single voxels down; lzf is faster, but only h5py reads it.
 _CHUNK_BYTES = 250_000
 _GZIP_LEVEL = 1
 #: What a file over several sessions has of each.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mebold.files import model, series, stream, tables
+from mebold.files import bids, model, series, stream, tables
 from mebold.jobs import coverage
 from mebold.singletrial import contents, derived, fit
 from mebold.singletrial.result import SingleTrialFit
@@ -53,7 +53,7 @@ def write(
     fields = fit.fields(found)
     summary = fit.summary(session, found) | dict(remarks or {})
     tables.write_tsv(out["trials"], session.trials)
-    tables.write_json(tables.sidecar(out["trials"]), dict(columns))
+    tables.write_json(tables.sidecar(out["trials"]), bids.described(columns))
     tables.write_json(out["summary"], about(**summary))
     percent = about(Units="percent signal change")
     stream.save(out["betas"], found.betas, mask, affine, metadata=percent)
