@@ -146,7 +146,7 @@ def test_without_a_shift_the_form_is_the_noise_variance(design):
     betas = ceilings.zscore_betas(rng.standard_normal((20, 300)), runs)
     parts = [list(values[half]) for half in halves for values in (labels, runs)]
     null = LabelNull(parts[::2], parts[1::2], selections, permutations=20, seed=0)
-    null._orders = [np.arange(300)] * 20
+    null._shifts = null._form.shifts([np.arange(300)] * 20)
     split = [betas[:, half] for half in halves]
     null.add(split)
     found = ceilings.noise_ceilings(
