@@ -29,6 +29,8 @@ from mebold.noiseceiling.sums import NoiseCeiling, Selection
 
 LEVEL = 0.05  # of the threshold; its name, the 95th percentile, is in texts
 _FEWEST = 20
+_FEWEST_DRAWN = 5  # short runs have no more; with fewer there is no null
+_TRIES = 10  # of drawing a permutation that was not drawn before
 _BLOCK_BYTES = 4_000_000  # of the betas that are worked on at once: they stay in the cache
 # Histograms: of standardised values, and of noise variances in units of the total variance.
 _SCORES = np.linspace(-20, 20, 20001)
@@ -42,7 +44,8 @@ class Null:
     Attributes
     ----------
     threshold : float
-        95th percentile of the noise ceiling without images, percent, over voxels and permutations.
+        95th percentile of the noise ceiling without images, percent, over voxels and permutations;
+        NaN where there is no ceiling or there are too few permutations.
     p : (V,) float64
         Of each voxel; NaN where it has no ceiling.
     significant : (V,) bool
@@ -59,14 +62,53 @@ class Null:
     q: float
 
 
-def shifted(runs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw trials whose labels go to the trials of a session: a cyclic shift within every run.
+def lags(lengths: Sequence[int], permutations: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw by how many trials the labels of every run are shifted.
+
+    No run keeps its labels, and as far as there are enough lags no two runs are shifted alike,
+    which would leave their repeats together. No two permutations are the same shift of all runs
+    against the first.
 
     Parameters
     ----------
-    runs : (N,) array
-        Run of every trial; the trials of a run in the order of time.
+    lengths : sequence of int, length R
+        Trials of every run.
+    permutations : int
+        How many are wanted.
     rng : Generator
+
+    Returns
+    -------
+    (B, R) int
+        Fewer than wanted where there are not as many: one less than trials for one or two runs.
+    """
+    longest, drawn, seen = max(lengths), [], set()
+    free = np.maximum(np.asarray(lengths) - 1, 1)
+    for _ in range(_TRIES * permutations):
+        if len(drawn) == permutations:
+            break
+        # Every lag once before one comes again.
+        rounds = -(-len(lengths) // int(free.max()))
+        order = np.concatenate([1 + rng.permutation(free.max()) for _ in range(rounds)])
+        row = order[: len(lengths)]
+        relative = (row - row[0] if len(row) > 1 else row) % longest
+        row = np.minimum(1 + (row - 1) % free, np.asarray(lengths) - 1)
+        keys = {("relative", *relative), ("lags", *row)}
+        if not keys & seen:
+            drawn.append(row)
+            seen |= keys
+    return np.array(drawn)
+
+
+def shifted(runs: np.ndarray, lag: np.ndarray) -> np.ndarray:
+    """Return whose label every trial gets when the labels of every run are shifted cyclically.
+
+    Parameters
+    ----------
+    runs : (N,) int array
+        Run of every trial, from 0; the trials of a run in the order of time.
+    lag : (R,) int array
+        Trials by which the labels of each run move.
 
     Returns
     -------
@@ -74,9 +116,9 @@ def shifted(runs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         Trial i gets the label of trial ``shifted[i]``.
     """
     order = np.arange(len(runs))
-    for run in pd.unique(np.asarray(runs)):
-        inside = np.flatnonzero(np.asarray(runs) == run)
-        order[inside] = np.roll(inside, rng.integers(len(inside)))
+    for run, by in enumerate(lag):
+        inside = np.flatnonzero(runs == run)
+        order[inside] = np.roll(inside, by)
     return order
 
 
@@ -90,7 +132,7 @@ class LabelNull:
     selections : mapping of str to Selection
         Those that a null is wanted of.
     permutations : int
-        At least 20.
+        At least 20; short sessions of one or two runs have fewer (attribute `permutations`).
     seed : int
     """
 
@@ -112,8 +154,9 @@ class LabelNull:
         run = pd.factorize(pd.MultiIndex.from_arrays([session, names]))[0]
         blocks = {"all": None, "different_runs": run, "different_sessions": session}
         rng = np.random.default_rng(seed)
-        self.permutations = permutations
-        orders = [shifted(run, rng) for _ in range(permutations)]
+        drawn = lags(np.bincount(run), permutations, rng)
+        self.permutations = len(drawn)
+        orders = [shifted(run, lag) for lag in drawn]
         self._form = _Form(codes, len(images), blocks, selections)
         self._shifts = self._form.shifts(orders)
         self._moments: dict[str, list] = {name: [] for name in selections}
@@ -122,6 +165,8 @@ class LabelNull:
 
     def add(self, betas: Sequence[np.ndarray]) -> None:
         """Add the standardised betas of the next voxels, one (V, N_s) array per session."""
+        if self.permutations < _FEWEST_DRAWN:
+            return
         step = max(32, _BLOCK_BYTES // (4 * sum(part.shape[1] for part in betas)))
         for first in range(0, len(betas[0]), step):
             block = slice(first, first + step)
