@@ -337,3 +337,21 @@ def test_other_metrics_have_a_panel_each():
         variant_metrics(long[long["metric"] == "dprime"])
     with pytest.raises(DataError, match="no rows of noise_ceiling_median"):
         variant_comparison(long[long["metric"] == "dprime"], long[:0], baseline="standardSingle")
+
+
+@pytest.mark.parametrize(
+    ("threshold", "said", "top"),
+    [
+        (19.5, "Coloured above 19.5 %, which 5 % of voxels pass by chance", 39.0),
+        (70.0, "Coloured above 70 %, which", 85.0),
+        (np.nan, "Coloured above 5 %; median", 10.0),
+        (None, "Coloured above 5 %; median", 10.0),
+    ],
+)
+def test_colours_of_noise_ceilings_start_where_chance_ends(threshold, said, top):
+    percent = np.where(MASK, 3.0, 0)
+    figure = noise_ceiling(percent, AFFINE, mask=MASK, threshold=threshold, n_slices=2, **T1W)
+    assert said in words(figure)
+    low, high = figure.axes[-1].get_ylim()
+    assert low == (threshold if threshold and np.isfinite(threshold) else 5)
+    assert high == pytest.approx(top)
