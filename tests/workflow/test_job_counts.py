@@ -303,3 +303,14 @@ def test_dataset_names_of_variants_map_back():
         for name in variants.datasets(variant):
             assert variants.variant_of(name) == variant
     assert variants.datasets("nordicOptcom") == ("tedana", "glmsingle-tedana")
+
+
+def test_each_task_is_compared_by_itself(tmp_path):
+    rows = table_of(1, 2)
+    other = rows["run"] == "02"
+    for column in ("stem", "path", "group", "events"):
+        rows.loc[other, column] = rows.loc[other, column].str.replace("task-images", "task-faces")
+    rows.loc[other & (rows["datatype"] == "func"), "task"] = "faces"
+    write_table(rows, tmp_path / "runs-1-2.tsv")
+    counts = dry_run(tmp_path)
+    assert (counts["compare"], counts["compare_group"], counts["compare_task"]) == (2, 1, 2)
