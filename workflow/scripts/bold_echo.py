@@ -12,7 +12,7 @@ with job(snakemake):
     about = sidecar.Sidecar(
         snakemake,
         sources=snakemake.params.sources,
-        packages=["nibabel", "numpy", "numba"],
+        packages=["nibabel", "numpy"],
         SpatialReference=snakemake.params.reference,
     )
     metadata = bold_metadata(run, echoes="single") | tables.read_json(snakemake.input.samples)

@@ -17,10 +17,11 @@ with job(snakemake):
     run = snakemake.params.run
     mask, affine = images.load_mask(snakemake.input.mask)
     data = series.open_variant(snakemake.input.store, echo=run["single_echo"])
+    used = {"single": [], "optcom": ["tedana"], "ica": ["tedana"]}
     about = sidecar.Sidecar(
         snakemake,
         sources=snakemake.params.sources,
-        packages=["tedana", "nibabel", "numpy", "numba"],
+        packages=["nibabel", "numpy", "numba", *used[snakemake.params.echoes]],
         SpatialReference=snakemake.params.reference,
     )
     metadata = bold_metadata(run, echoes=snakemake.params.echoes)

@@ -16,7 +16,7 @@ with job(snakemake):
     options = {"further": params.further, "seed": params.seed, **params.settings}
     result = fit.fit(data, n_threads=snakemake.threads, **options)
     space = {"SpatialReference": params.reference, **coverage.known(out.coverage)}
-    packages = ["numpy", "scipy", "scikit-learn", "h5py"]
+    packages = ["numpy", "scipy", "h5py", *fit.packages(params.settings["engine"])]
     outcomes = [tables.read_json(path) for path in files.ica]
     fields = fitted.write(
         dict(out.items()),

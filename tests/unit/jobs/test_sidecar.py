@@ -1,13 +1,19 @@
 """Sidecars: sources as BIDS URIs, keys of preprocessed BOLD, dataset descriptions."""
 
+import ast
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from mebold.files import datasets
 from mebold.files.metadata import bold_metadata
-from mebold.jobs import sidecar
+from mebold.jobs import code_hash, sidecar
+from mebold.singletrial import fit
 
+SCRIPTS = sorted((Path(code_hash.__file__).parents[2] / "scripts").glob("*.py"))
+BY_NAME = {"warpkit"}  # an extra, imported by its name where it is installed
+IMPORTED_AS = {"antspyx": "ants", "scikit-image": "skimage", "scikit-learn": "sklearn"}
 RUN = {"echo_times": [0.011, 0.029, 0.047], "single_echo": 1, "task": "images", "tr_out": 1.0}
 
 
@@ -82,3 +88,39 @@ def test_every_ignored_pattern_is_explained():
     texts = datasets.texts("preproc")
     for pattern in texts[".bidsignore"].split():
         assert f"`{pattern}`: " in texts["README.md"]
+
+
+def named(script):
+    """Return the packages that a script gives to its sidecars as a list of words."""
+    for node in ast.walk(ast.parse(script.read_text())):
+        if (isinstance(node, ast.keyword) and node.arg == "packages") or (
+            isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "packages"
+        ):
+            value = node.value
+        else:
+            continue
+        yield from (e.value for e in getattr(value, "elts", []) if isinstance(e, ast.Constant))
+
+
+def imported(script):
+    """Return the top-level packages that a script or the library modules it uses import."""
+    files = [script, *(f for f in code_hash.modules_of(script) if f.suffix == ".py")]
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = [alias.name for alias in getattr(node, "names", [])]
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                yield from (name.partition(".")[0] for name in names)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
+def test_sidecars_name_packages_that_are_used(script):
+    used = set(imported(script))
+    unused = [name for name in named(script) if IMPORTED_AS.get(name, name) not in used | BY_NAME]
+    assert unused == []
+
+
+def test_the_engine_of_a_fit_decides_what_its_sidecar_names():
+    assert fit.packages("mebold") == []
+    assert fit.packages("upstream") == ["glmsingle", "scikit-learn"]

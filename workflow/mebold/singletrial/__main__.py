@@ -177,7 +177,9 @@ def _run(options: argparse.Namespace, schema: dict) -> None:
         paths = _paths(found, folder, write)
         common = {
             "Sources": [path.name for path in found.files],
-            "GeneratedBy": [provenance.generated_by(("numpy", "scipy", "scikit-learn", "h5py"))],
+            "GeneratedBy": [
+                provenance.generated_by(["numpy", "scipy", "h5py", *fit.packages(glm["engine"])])
+            ],
             "Parameters": settings | {"tr": session.tr, "mask": found.mask_origin},
             **coverage.known(paths["coverage"]),
         }

@@ -224,6 +224,11 @@ def fit(
     return contents.kept(found, further)
 
 
+def packages(engine: str) -> list[str]:
+    """Return the distributions that an engine uses beside those of the own implementation."""
+    return ["glmsingle", "scikit-learn"] if engine == "upstream" else []
+
+
 def fields(found: result.SingleTrialFit) -> dict:
     """Return the results by name, with every per-voxel map that later steps rely on.
 
