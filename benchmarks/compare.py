@@ -81,14 +81,19 @@ def compare(folder: Path) -> None:
     trials = pd.DataFrame({"label": image, "run": np.repeat(range(N_RUNS), TRIALS_PER_RUN)})
     found = np.load(folder / "quality.npz")
     n = found["score"].size
+    names, runs = ("standardOptcom", "nordicOptcom"), trials["run"].to_numpy()
     with h5py.File(folder / "model.h5") as model:
+        betas = dict.fromkeys(names, model["betas"])
+        seen = {name: session.voxels_with_data(values, runs) for name, values in betas.items()}
         session.evaluate_variants(
-            {"a": model["betas"], "b": model["betas"]},
+            betas,
             trials=trials,
-            quality={"a": found, "b": found},
-            summaries={"a": {"NoiseComponents": 0}, "b": {"NoiseComponents": 0}},
+            quality=dict.fromkeys(names, found),
+            summaries={name: {"NoiseComponents": 0} for name in names},
+            seen=seen,
             roi=np.arange(n) < SHARE * n,
             brain=np.ones(n, bool),
+            threshold=2.0,
             zscore="run",
             n_resamples=1000,
             seed=0,

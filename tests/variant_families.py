@@ -83,19 +83,32 @@ def smooth(maps, sigma):
 
 
 def simulate(
-    seed, *, strength=1.0, features=6, local=0.6, physiology=1.0, thermal=2.0, counts=UNEQUAL
+    seed,
+    subject=None,
+    *,
+    strength=1.0,
+    features=6,
+    local=0.6,
+    physiology=1.0,
+    thermal=2.0,
+    counts=UNEQUAL,
 ):
-    """Simulate a session; strengths are standard deviations in percent."""
+    """Simulate a session; strengths are standard deviations in percent.
+
+    Sessions of one `subject` share voxels (gain, what they respond to, shared noise) and differ in
+    images and noise; without, every seed is a subject of its own.
+    """
     rng = np.random.default_rng(seed)
+    voxels = np.random.default_rng((seed if subject is None else subject, 1))
     labels, runs = trial_list(rng, counts)
     n = int(np.prod(GRID))
     # The region is a slab; its responses share features and differ from voxel to voxel.
     roi = np.zeros(GRID, bool)
     roi[: round(0.4 * GRID[0])] = True
     roi = roi.ravel()
-    gain = strength * roi * rng.lognormal(0, 0.4, n)
+    gain = strength * roi * voxels.lognormal(0, 0.4, n)
     n_images = labels.max() + 1
-    weights = smooth(rng.standard_normal((features, n)), 1.0)
+    weights = smooth(voxels.standard_normal((features, n)), 1.0)
     common = rng.standard_normal((n_images, features)) @ weights / np.sqrt(features)
     own = rng.standard_normal((n_images, n))
     responses = gain * (1.5 + (1 - local) ** 0.5 * common + local**0.5 * own)
@@ -106,7 +119,7 @@ def simulate(
     xr = residual @ x
     fit = residual @ xr @ np.linalg.inv(xr.T @ xr + 1.0 * np.eye(PER_RUN))
     clean = np.stack([truth[:, runs == run] @ x.T for run in range(N_RUNS)])
-    maps = smooth(rng.standard_normal((8, n)), 2.0)
+    maps = smooth(voxels.standard_normal((8, n)), 2.0)
     courses = rng.standard_normal((N_RUNS, 8, N_VOLUMES))
     courses = signal.lfilter([np.sqrt(1 - 0.85**2)], [1, -0.85], courses, axis=-1)
     shared = physiology * np.einsum("kv,rkt->rvt", maps, courses) / np.sqrt(8)
@@ -147,10 +160,10 @@ def leaking(series, roi, share, seed):
     return series + share * spread * mean
 
 
-def family(name, seed):
-    """Return a session and the series of its variants, the reference first."""
+def family(name, seed, subject=None):
+    """Return a session and the series of its variants, the reference first; see `simulate`."""
     if name == "kept":
-        one = simulate(seed, strength=1.0)
+        one = simulate(seed, subject, strength=1.0)
         raw = one.clean + one.shared
         a, b = one.thermal
         return one, {
@@ -163,7 +176,7 @@ def family(name, seed):
         # Weak responses of many voxels on their own; strong ones that voxels share.
         options = {"strength": 0.5, "local": 0.9} if name == "lost" else {
             "strength": 1.6, "local": 0.1, "features": 3}  # fmt: skip
-        one = simulate(seed, **options)
+        one = simulate(seed, subject, **options)
         series = one.clean + one.shared + one.thermal[0]
         edges = {"mild": 0.9, "full": 1.0, "strong": 1.2} if name == "lost" else {
             "mild": 0.9, "full": 1.0}  # fmt: skip
@@ -171,7 +184,7 @@ def family(name, seed):
             k: denoised(series, 2.0, edge) for k, edge in edges.items()
         }
     if name == "smoothing":
-        one = simulate(seed, strength=1.0, local=0.9, physiology=0.7, thermal=1.0)
+        one = simulate(seed, subject, strength=1.0, local=0.9, physiology=0.7, thermal=1.0)
         series = one.clean + one.shared + one.thermal[0]
         return one, {"standardOptcom": series} | {
             k: blurred(series, s) for k, s in {"little": 0.8, "much": 1.6}.items()
@@ -179,18 +192,19 @@ def family(name, seed):
     if name == "steady":
         # Smoothing that steadies single trials more than it blurs responses; many repeats.
         options = {"thermal": 3.0, "physiology": 0.5, "local": 0.35, "counts": OFTEN}
-        one = simulate(seed, **options)
+        one = simulate(seed, subject, **options)
         series = one.clean + one.shared + one.thermal[0]
         return one, {"standardOptcom": series} | {
             k: blurred(series, s) for k, s in {"little": 0.5, "more": 0.9}.items()
         }
     if name == "leakage":
-        one = simulate(seed, strength=0.8, local=0.8)
+        one = simulate(seed, subject, strength=0.8, local=0.8)
         series = one.clean + one.shared + one.thermal[0]
         return one, {"standardOptcom": series} | {
-            k: leaking(series, one.roi, s, seed) for k, s in {"some": 0.8, "much": 2.0}.items()
+            k: leaking(series, one.roi, s, seed if subject is None else subject)
+            for k, s in {"some": 0.8, "much": 2.0}.items()
         }
-    one = simulate(seed, strength=0.0)
+    one = simulate(seed, subject, strength=0.0)
     series = one.clean + one.shared + one.thermal[0]
     return one, {"standardOptcom": series, "denoised": denoised(series, 2.0, 1.0),
                  "blurred": blurred(series, 1.2)}  # fmt: skip

@@ -104,8 +104,11 @@ def test_jobs_of_a_session(tmp_path):
     )
     per_run["nordic"] = 3 * n
     levels = {"series": 2 * n, "optcom": 2 * n, "ica": 2 * n}
-    variants = dict.fromkeys(("singletrial", "noiseceiling_session", "quality"), 6)
-    total = {**once, **per_run, **levels, **variants}
+    ceilings = ("noiseceiling_session", "noiseceiling_session_part")
+    variants = dict.fromkeys(("singletrial", "quality", *ceilings), 6)
+    # Exactly four and twelve presentations, and pairs in different runs: the table tells nothing.
+    parts = {"noiseceiling_subject_part": 3}
+    total = {**once, **per_run, **levels, **variants, **parts}
     assert counts == {**total, "total": sum(total.values())}
 
 
@@ -126,8 +129,9 @@ def test_one_more_variant_costs_its_transforms_fit_and_noise_ceiling(tmp_path):
     more = dry_run(tmp_path, variants='["standardSingle","nordicOptcom","nordicIca"]')
     added = {k: more[k] - few.get(k, 0) for k in more if more[k] != few.get(k, 0)}
     total = added.pop("total")
-    assert added == {"ica": 2, "singletrial": 1, "noiseceiling_session": 1, "quality": 1}
-    assert total == 5
+    ceilings = {"noiseceiling_session": 1, "noiseceiling_session_part": 1}
+    assert added == {"ica": 2, "singletrial": 1, "quality": 1, **ceilings}
+    assert total == 6
 
 
 def test_echo_weights_of_each_run_are_an_option(tmp_path):
@@ -153,9 +157,10 @@ def test_later_sessions_cost_only_the_primary_variant(tmp_path):
     )
     per_run["nordic"] = 6
     once = dict.fromkeys(("fmap", "coreg_session", "decay", "singletrial"), 1)
+    once |= dict.fromkeys(("noiseceiling_session", "noiseceiling_session_part"), 1)
     once["singletrial_subject"] = 1
-    assert added == {**per_run, **once, "noiseceiling_session": 1, "series": 4, "optcom": 2}
-    assert total == 32
+    assert added == {**per_run, **once, "series": 4, "optcom": 2}
+    assert total == 33
 
 
 def test_variants_that_every_session_has_are_brought_together(tmp_path):
@@ -298,3 +303,14 @@ def test_dataset_names_of_variants_map_back():
         for name in variants.datasets(variant):
             assert variants.variant_of(name) == variant
     assert variants.datasets("nordicOptcom") == ("tedana", "glmsingle-tedana")
+
+
+def test_each_task_is_compared_by_itself(tmp_path):
+    rows = table_of(1, 2)
+    other = rows["run"] == "02"
+    for column in ("stem", "path", "group", "events"):
+        rows.loc[other, column] = rows.loc[other, column].str.replace("task-images", "task-faces")
+    rows.loc[other & (rows["datatype"] == "func"), "task"] = "faces"
+    write_table(rows, tmp_path / "runs-1-2.tsv")
+    counts = dry_run(tmp_path)
+    assert (counts["compare"], counts["compare_group"], counts["compare_task"]) == (2, 1, 2)

@@ -144,10 +144,10 @@ def roi_maps(wildcards):
             rules.noiseceiling_session.output.nc, glm=names, group=group, folder=folder
         )
     fits = [datasets(variant)[1] for variant in products.across_sessions(groups)]
-    subject = rules.noiseceiling_subject.output.groups
-    return maps + expand(
-        subject, glm=fits, sub=wildcards.sub, subtask=wildcards.subtask
-    )
+    names = {"glm": fits, "sub": wildcards.sub, "subtask": wildcards.subtask}
+    exact = [name for name in products.ceilings(groups) if name != "DifferentRuns"]
+    maps += expand(rules.noiseceiling_subject_part.output.nc, part=exact, **names)
+    return maps + expand(rules.noiseceiling_subject.output.nc, **names)
 
 
 def roi_masks(wildcards):

@@ -1,7 +1,7 @@
 """What the target rules ask for, as the plan decides."""
 
 # Maps of a session that are taken to a template as well.
-FIT_MAPS, CEILING_MAPS = ("r2", "fracridge"), ("nc", "between", "ncsnr")
+FIT_MAPS, CEILING_MAPS = ("r2", "fracridge"), ("nc", "ncsnr")
 
 
 def anatomy_targets(wildcards):
@@ -50,8 +50,12 @@ def single_trial_targets(wildcards):
         maps += collect([rules.singletrial.output[m] for m in FIT_MAPS], **of_group)
         if group in runs.planned["noiseceiling"]:
             last = rules.noiseceiling_session.output.nc
-            made = rules.noiseceiling_session.output
-            maps += collect([made[m] for m in CEILING_MAPS], **of_group)
+            made, part = rules.noiseceiling_session, rules.noiseceiling_session_part
+            maps += collect([made.output[m] for m in CEILING_MAPS], **of_group)
+            if "DifferentRuns" in products.ceilings([group]):
+                parts = expand(part.output.nc, part="DifferentRuns", **of_group)
+                targets += parts
+                maps += parts
         targets += expand(last, **of_group)
     for subtask, groups in runs.subject_tasks().items():
         names = {"sub": subtask.split("_")[0], "subtask": subtask}
@@ -63,8 +67,12 @@ def single_trial_targets(wildcards):
             continue
         made = rules.noiseceiling_subject.output
         targets += expand(made.summary, glm=fits, **names)
-        across = [*made.groups, made.between, made.ncsnr, made.r2mean]
-        maps += collect(across, glm=fits, **names)
+        maps += collect([made.nc, made.ncsnr, made.r2mean], glm=fits, **names)
+        chosen_parts = products.ceilings(groups)
+        part = rules.noiseceiling_subject_part.output.nc
+        parts = expand(part, glm=fits, part=chosen_parts, **names)
+        targets += parts
+        maps += parts
         targets += expand(rules.rois.output.table, **names)
     return targets + in_template(maps)
 

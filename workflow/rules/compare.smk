@@ -3,6 +3,8 @@
 Memory: measured peaks and their dependence on the session are in ../../benchmarks/RESULTS.md.
 """
 
+LIMIT_KEYS = "least_signal_kept", "most_smoothness_growth", "least_responsive_kept"
+
 
 rule quality:
     input:
@@ -110,6 +112,7 @@ rule compare_task:
             category="Comparison",
             labels={"session": "all, {task}", "figure": "in words"},
         ),
+        advice="<out>/comparison/{task}_desc-variants_advice.json",
         svg="<out>/comparison/figures/{task}_desc-variants_comparison.svg",
         png=report(
             "<out>/comparison/figures/{task}_desc-variants_comparison.png",
@@ -132,6 +135,7 @@ rule compare_task:
         runtime=minutes(20),
     params:
         baseline=config["compare"]["baseline"],
+        limits=chosen("compare", *LIMIT_KEYS),
         primary=config["primary_variant"],
         code=code("compare_task"),
     script:

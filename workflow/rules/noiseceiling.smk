@@ -1,18 +1,21 @@
-"""Noise ceilings of a session, and of a subject over its sessions."""
+"""Noise ceilings of a session, and of a subject over its sessions.
+
+Maps that not all trials allow (`products.ceilings`) are written by jobs of their own.
+"""
 
 
 rule noiseceiling_session:
     input:
         model=rules.singletrial.output.model,
         trials=rules.singletrial.output.trials,
+        coverage=rules.singletrial.output.coverage,
         mask=of_subject(rules.grid.output.series_mask),
         underlay=of_subject(rules.grid.output.underlay),
     output:
         nc="<out>/{glm}/{folder}/func/{group}_space-<space>_desc-Noiseceiling_statmap.nii.gz",
-        between="<out>/{glm}/{folder}/func/{group}_space-<space>_desc-NoiseceilingDifferentRuns_statmap.nii.gz",
         ncsnr="<out>/{glm}/{folder}/func/{group}_space-<space>_desc-Ncsnr_statmap.nii.gz",
         significant="<out>/{glm}/{folder}/func/{group}_space-<space>_desc-NoiseceilingFDR_mask.nii.gz",
-        between_significant="<out>/{glm}/{folder}/func/{group}_space-<space>_desc-NoiseceilingDifferentRunsFDR_mask.nii.gz",
+        parts="<work>/noiseceiling/session/{glm}/{folder}/{group}.npz",
         figure=report(
             "<out>/{glm}/{folder}/figures/{group}_desc-Noiseceiling_statmap.png",
             caption="../report/noiseceiling.rst",
@@ -21,7 +24,7 @@ rule noiseceiling_session:
             labels={"fit": "{glm}", "figure": "noise ceiling of the session"},
         ),
     log:
-        "<logs>/noiseceiling/{glm}/{folder}/{group}.log",
+        "<logs>/noiseceiling/session/{glm}/{folder}/{group}.log",
     conda:
         "../../envs/core.yaml"
     resources:
@@ -44,14 +47,11 @@ rule noiseceiling_subject:
         mask=of_subject(rules.grid.output.series_mask),
         underlay=of_subject(rules.grid.output.underlay),
     output:
-        groups=expand(
-            "<out>/{{glm}}/{{sub}}/{{subtask}}_space-<space>_desc-Noiseceiling{name}_statmap.nii.gz",
-            name=[*config["noise_ceiling"]["groups"], "Allrep"],
-        ),
-        between="<out>/{glm}/{sub}/{subtask}_space-<space>_desc-NoiseceilingDifferentRuns_statmap.nii.gz",
+        nc="<out>/{glm}/{sub}/{subtask}_space-<space>_desc-NoiseceilingAllrep_statmap.nii.gz",
+        coverage="<out>/{glm}/{sub}/{subtask}_space-<space>_desc-coverage_mask.nii.gz",
         ncsnr="<out>/{glm}/{sub}/{subtask}_space-<space>_desc-Ncsnr_statmap.nii.gz",
         significant="<out>/{glm}/{sub}/{subtask}_space-<space>_desc-NoiseceilingAllrepFDR_mask.nii.gz",
-        between_significant="<out>/{glm}/{sub}/{subtask}_space-<space>_desc-NoiseceilingDifferentRunsFDR_mask.nii.gz",
+        parts="<work>/noiseceiling/subject/{glm}/{sub}/{subtask}.npz",
         r2mean="<out>/{glm}/{sub}/{subtask}_space-<space>_stat-rsquare_desc-R2mean_statmap.nii.gz",
         r2mask="<out>/{glm}/{sub}/{subtask}_space-<space>_desc-meanR2gt15mask_mask.nii.gz",
         summary="<out>/{glm}/{sub}/{subtask}_desc-GLMsingle_summary.json",
@@ -62,7 +62,7 @@ rule noiseceiling_subject:
             labels={"fit": "{glm}", "figure": "noise ceiling of {sub}, all sessions"},
         ),
     log:
-        "<logs>/noiseceiling/{glm}/{sub}/{subtask}.log",
+        "<logs>/noiseceiling/subject/{glm}/{sub}/{subtask}.log",
     conda:
         "../../envs/core.yaml"
     resources:
@@ -76,3 +76,38 @@ rule noiseceiling_subject:
         code=code("noiseceiling_subject"),
     script:
         "../scripts/noiseceiling_subject.py"
+
+
+rule noiseceiling_session_part:
+    input:
+        parts=rules.noiseceiling_session.output.parts,
+        mask=of_subject(rules.grid.output.series_mask),
+    output:
+        nc="<out>/{glm}/{folder}/func/{group}_space-<space>_desc-Noiseceiling{part}_statmap.nii.gz",
+        significant="<out>/{glm}/{folder}/func/{group}_space-<space>_desc-Noiseceiling{part}FDR_mask.nii.gz",
+    log:
+        "<logs>/noiseceiling/session/{glm}/{folder}/{group}_{part}.log",
+    wildcard_constraints:
+        part="DifferentRuns",
+    conda:
+        "../../envs/core.yaml"
+    resources:
+        mem_mb=memory(0, 1000),
+        runtime=minutes(10),
+    params:
+        code=code("noiseceiling_part"),
+    script:
+        "../scripts/noiseceiling_part.py"
+
+
+use rule noiseceiling_session_part as noiseceiling_subject_part with:
+    input:
+        parts=rules.noiseceiling_subject.output.parts,
+        mask=of_subject(rules.grid.output.series_mask),
+    output:
+        nc="<out>/{glm}/{sub}/{subtask}_space-<space>_desc-Noiseceiling{part}_statmap.nii.gz",
+        significant="<out>/{glm}/{sub}/{subtask}_space-<space>_desc-Noiseceiling{part}FDR_mask.nii.gz",
+    log:
+        "<logs>/noiseceiling/subject/{glm}/{sub}/{subtask}_{part}.log",
+    wildcard_constraints:
+        part="|".join([*config["noise_ceiling"]["groups"], "DifferentRuns"]),

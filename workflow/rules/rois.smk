@@ -6,6 +6,7 @@ rule rois:
         maps=roi_maps,
         masks=roi_masks,
         grid=of_subject(rules.grid.output.series_mask),
+        dseg=of_subject(rules.grid.output.dseg),
     output:
         table="<out>/rois/{sub}/{subtask}_desc-Noiseceiling_rois.tsv",
     log:

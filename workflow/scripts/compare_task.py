@@ -1,10 +1,12 @@
 """Say and draw the comparison of one task over its sessions and subjects."""
 
 from mebold.compare import tasks
+from mebold.compare.advice import advise, record
 from mebold.compare.text import describe
 from mebold.figures.compare import variant_comparison, variant_metrics
 from mebold.figures.style import save
 from mebold.files import atomic, tables
+from mebold.jobs import sidecar
 from mebold.jobs.script import job
 
 with job(snakemake):
@@ -13,10 +15,14 @@ with job(snakemake):
         tasks.rows_of(tasks.gathered([tables.read_tsv(path)]), task)
         for path in (files.metrics, files.paired, files.subjects)
     )
-    baseline, primary = snakemake.params.baseline, snakemake.params.primary
-    text = describe(table, paired, baseline=baseline, primary=primary, group=group)
+    names = {"baseline": snakemake.params.baseline, "primary": snakemake.params.primary}
+    found = advise(table, paired, primary=names["primary"], limits=snakemake.params.limits)
+    about = sidecar.Sidecar(snakemake, packages=["numpy", "pandas"])
+    tables.write_json(out.advice, about(**record(found, task=task)))
     with atomic.atomic(out.text) as partial:
+        text = describe(table, paired, group=group, advice=found, **names)
         partial.write_text(text + "\n")
-    figure = variant_comparison(table, paired, baseline=baseline, group=group)
+    names |= {"advice": found, "limits": snakemake.params.limits}
+    figure = variant_comparison(table, paired, group=group, **names)
     save(figure, out.svg, out.png)
     save(variant_metrics(table), out.others)

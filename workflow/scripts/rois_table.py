@@ -6,8 +6,9 @@ import pandas as pd
 
 from mebold.files import bids, images
 from mebold.files.tables import read_tsv, write_tsv
+from mebold.jobs import coverage
 from mebold.jobs.script import job
-from mebold.rois import masks
+from mebold.rois import masks, tissue
 from mebold.rois.table import entries, parse_labels, roi_table
 from mebold.variants import variant_of
 
@@ -27,11 +28,15 @@ with job(snakemake):
                 volume = masks.masks_from_labels(volume, wanted, name=path)[entry["name"]]
             regions[entry["name"]] = masks.roi_vector(volume, mask, name=path) > 0
             categories[entry["name"]] = entry["category"]
+    if not regions:
+        # No comparison chose a region: images repeat across sessions only, or it is switched off.
+        dseg = images.load(snakemake.input.dseg)[0][mask]
+        regions, categories = tissue.grey_or_all(dseg)
     tables = []
     for path in snakemake.input.maps:
         entities = bids.parse(Path(path).name)
         variant = variant_of(Path(path).relative_to(snakemake.config["output_dir"]).parts[0])
-        maps = {entities["description"]: images.load(path)[0][mask]}
+        maps = {entities["description"]: coverage.read_known(path, mask)}
         table = roi_table(maps, regions, categories=categories, variant=variant)
         table.insert(0, "session", entities.get("session", "all"))
         tables.append(table)

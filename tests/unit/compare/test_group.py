@@ -5,12 +5,14 @@ import pandas as pd
 import pytest
 
 from mebold.compare import session, subjects, tables, variant
+from mebold.compare.advice import advise
 from mebold.compare.text import describe
 from mebold.figures.compare import variant_comparison
 
 N_IMAGES, N_RUNS, N_ROI, N_VOXELS = 60, 4, 60, 120
 STRENGTH = 0.7
 NAMES = {"baseline": "standardSingle", "primary": "nordicOptcom"}
+LIMITS = {"least_signal_kept": 80, "most_smoothness_growth": 25, "least_responsive_kept": 80}
 
 
 def true_ceiling(noise):
@@ -60,10 +62,11 @@ def test_known_effect_is_found_with_the_smallest_p_that_five_subjects_allow():
     assert row["mean"] == pytest.approx(true_ceiling(0.7), abs=4)
     assert (row["n"], row["n_positive"]) == (5, 5)
     assert row["p"] == row["p_floor"] == 0.0625
-    text = describe(long, paired, group=table, **NAMES)
+    known = NAMES | {"advice": advise(long, paired, primary="nordicOptcom", limits=LIMITS)}
+    text = describe(long, paired, group=table, **known)
     assert "5 of 5" in text
     assert "sign-flip p = 0.0625 (5 subjects cannot give less than 0.0625)" in text
-    figure = variant_comparison(long, paired, baseline=NAMES["baseline"], group=table)
+    figure = variant_comparison(long, paired, group=table, limits=LIMITS, **known)
     assert "p = 0.0625" in " ".join(t.get_text() for a in figure.axes for t in a.texts)
 
 

@@ -274,6 +274,34 @@ def test_variants_share_trials_and_draws_and_keep_their_own_numbers():
     assert ica_fallbacks(table) == {"nordicIca": 1}
 
 
+def test_prices_are_relative_to_the_undenoised_counterpart():
+    rng = np.random.default_rng(0)
+    single = betas() + 0.5 * rng.standard_normal((40, LABELS.size))
+    data = {"standardOptcom": betas(), "standardSingle": single}
+    data |= {"nordicOptcom": 0.5 * betas(), "nordicSingle": 2 * single}
+    score = rng.uniform(0, 4, 40)
+    quality = {
+        v: {"tsnr": np.full((5, 40), 30.0), "score": score, "fwhm": np.full(5, 2.0)} for v in data
+    }
+    quality["nordicOptcom"] = quality["nordicOptcom"] | {
+        "fwhm": np.full(5, 3.0),
+        "score": score - 1,
+    }
+    found = {v: one.values for v, one in compared(data, quality=quality).items()}
+    kept = {v: values["signal_kept"] for v, values in found.items()}
+    expected = {"standardOptcom": 100, "standardSingle": 100, "nordicOptcom": 50}
+    assert kept == pytest.approx(expected | {"nordicSingle": 200})
+    grown = {v: values["smoothness_growth"] for v, values in found.items()}
+    assert grown == {v: 50 * (v == "nordicOptcom") for v in data}
+    share = 100 * np.mean(score[score > 2] > 3)
+    assert found["nordicOptcom"]["responsive_kept"] == pytest.approx(share)
+    # Variants that all lack an undenoised one are compared as before.
+    rest = compared({v: data[v] for v in ("nordicOptcom", "nordicSingle")}, quality=quality)
+    for one in rest.values():
+        assert not {"predictivity", "predictivity_single", "signal_kept"} & set(one.values)
+        assert np.isfinite(one.values["noise_ceiling_median"])
+
+
 def test_every_pair_of_variants_is_subtracted_in_what_a_choice_rests_on():
     found = compared({v: betas(i) for i, v in enumerate(("standardOptcom", "nordicIca", "x"))})
     table = tables.difference_table(found, **NAMES, references=["standardOptcom"])

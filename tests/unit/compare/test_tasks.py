@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from mebold.compare import tasks
+from mebold.compare.advice import Advice
 from mebold.compare.subjects import group_table, holm
 from mebold.compare.tables import LONG_COLUMNS, PAIRED_COLUMNS
 from mebold.compare.text import describe
@@ -35,6 +36,7 @@ def test_a_gain_in_one_task_and_a_loss_in_another_stay_apart():
 def test_text_speaks_of_one_task():
     both, none = long_table(1), pd.DataFrame(columns=PAIRED_COLUMNS)
     names = {"baseline": "standardSingle", "primary": "nordicOptcom"}
+    names["advice"] = Advice("unknown", "nordicOptcom", reason="nothing was measured")
     with pytest.raises(DataError, match="task-images, task-faces, which must not be averaged"):
         describe(both, none, **names)
     texts = [describe(tasks.rows_of(both, name), none, **names) for name in tasks.names(both)]

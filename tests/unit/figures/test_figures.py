@@ -5,11 +5,14 @@ import copy
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from mebold.compare import subjects
+from mebold.compare.advice import advise
 from mebold.compare.tables import LONG_COLUMNS, PAIRED_COLUMNS
 from mebold.errors import ConfigError, DataError, GridMismatchError
 from mebold.figures.anat import segmentation
+from mebold.figures.bars import colour_of
 from mebold.figures.compare import variant_comparison, variant_metrics
 from mebold.figures.coreg import registration
 from mebold.figures.hmc import motion_traces
@@ -20,7 +23,7 @@ from mebold.figures.rois import visual_roi
 from mebold.figures.rows import round_up
 from mebold.figures.sdc import changing_field, distortion, unwarping
 from mebold.figures.singletrial import beta_carpet, component_curve, model_maps
-from mebold.figures.style import figure_bytes, save
+from mebold.figures.style import RED, figure_bytes, save, style
 from mebold.geometry import affines
 
 SHAPE = (12, 14, 10)
@@ -212,25 +215,41 @@ VALUES = {"standardSingle": 8.0, "nordicSingle": 11.0, "nordicOptcom": 14.0}
 
 
 def tables(n_subjects):
+    """Make tables in which the noise ceiling is VALUES and the rest a share of it."""
     long, paired = [], []
     for s in range(n_subjects):
         session = (f"{s:02d}", "01", "images", "n/a")
         for variant, value in VALUES.items():
             for metric, factor in (
+                ("predictivity_single", 0.01),
                 ("noise_ceiling_median", 1),
                 ("dprime", 0.1),
                 ("tsnr_median_roi", 4),
             ):
                 v = (value + s) * factor
                 long.append((*session, variant, metric, v, 0.8 * v, 1.2 * v, "percent"))
-            head = (*session, variant, "standardSingle", "noise_ceiling_median")
-            d = value - 8
-            if d:
-                paired += [(*head, d, d - 1, d + 2, m, "percent") for m in ("images", "runs")]
+            kept = 100 if variant == "standardSingle" else 70
+            long.append((*session, variant, "signal_kept", kept, kept - 5, kept + 5, "percent"))
+            for metric, factor in (("predictivity_single", 0.01), ("noise_ceiling_median", 1)):
+                for reference, other in VALUES.items():
+                    head = (*session, variant, reference, metric)
+                    d = (value - other) * factor
+                    limits = (d, d - factor, d + 2 * factor)
+                    if variant != reference:
+                        paired += [(*head, *limits, m, "percent") for m in ("images", "runs")]
     return (
         pd.DataFrame(long, columns=LONG_COLUMNS),
         pd.DataFrame(paired, columns=PAIRED_COLUMNS),
     )
+
+
+LIMITS = {"least_signal_kept": 80, "most_smoothness_growth": 25, "least_responsive_kept": 80}
+
+
+def drawn(long, paired, group=None):
+    advice = advise(long, paired, primary="nordicOptcom", limits=LIMITS)
+    known = {"baseline": "standardSingle", "primary": "nordicOptcom", "limits": LIMITS}
+    return variant_comparison(long, paired, advice=advice, group=group, **known)
 
 
 def bar_heights(axes):
@@ -239,60 +258,71 @@ def bar_heights(axes):
 
 def test_comparison_of_one_subject_shows_values_and_both_intervals():
     long, paired = tables(1)
-    figure = variant_comparison(long, paired, baseline="standardSingle")
-    a, b, c = figure.axes
-    assert bar_heights(a) == [8, 11, 14]
-    np.testing.assert_allclose(bar_heights(b), [0.8, 1.1, 1.4])
+    figure = drawn(long, paired)
+    a, b, c, *prices = figure.axes
+    np.testing.assert_allclose(bar_heights(a), [0.08, 0.11, 0.14])
+    assert bar_heights(b) == [8, 11, 14]
     text = words(figure)
-    for word in ("n = 1 subject (sub-00, 1 session)", "percentage points", "over runs", "NORDIC"):
+    for word in ("n = 1 subject (sub-00, 1 session)", "predictivity", "over runs", "NORDIC"):
         assert word in text
+    assert "support: NORDIC, optimal combination; the configured primary, at a high price" in text
+    # What is beyond the limit is red; what nobody measured says so.
+    values = {t.get_text(): t.get_color() for t in prices[0].texts if t.get_text() != "D"}
+    assert values == {"100": colour_of("standardSingle"), "70": RED}
+    assert [t.get_text() for t in prices[1].texts] == ["n/a"] * 3
     points = sorted(x for line in c.lines for x in line.get_xdata() if x not in (0, 1))
-    assert points[0] == 2
-    assert points[-1] == 8
-    assert [t.get_text() for t in c.get_yticklabels()] == [
-        "NORDIC, one echo", "NORDIC, optimal combination",
+    assert points[0] == pytest.approx(0.02)
+    assert points[-1] == pytest.approx(0.08)
+    labels = c.get_yticklabels()
+    assert [t.get_text() for t in labels] == [
+        "no NORDIC,\none echo", "NORDIC,\none echo", "NORDIC,\noptimal combination\n(primary)",
     ]  # fmt: skip
+    assert [t.get_fontweight() for t in labels] == ["normal", "normal", "bold"]
 
 
 def test_values_can_be_read_on_high_and_on_empty_bars():
     long, paired = tables(1)
-    long.loc[long["metric"] == "dprime", ["value", "ci_low", "ci_high"]] = 0.0, np.nan, np.nan
-    long.loc[0, "ci_low"] = -5.0
-    a, b, _ = variant_comparison(long, paired, baseline="standardSingle").axes
-    assert [(t.get_text(), t.xy[1], t.get_color()) for t in a.texts[:3]] == [
+    empty = long["metric"] == "predictivity_single"
+    long.loc[empty, ["value", "ci_low", "ci_high"]] = 0.0, np.nan, np.nan
+    long.loc[(long["metric"] == "noise_ceiling_median").idxmax(), "ci_low"] = -5.0
+    a, b, *_ = drawn(long, paired).axes
+    assert [(t.get_text(), t.xy[1], t.get_color()) for t in b.texts[:3]] == [
         ("8", 0, "white"), ("11", 0, "white"), ("14", 0, "white"),
     ]  # fmt: skip
-    assert all(t.get_color() != "white" for t in b.texts[:3])
-    assert b.get_ylim() == (0, 1)
+    assert all(t.get_color() != "white" for t in a.texts[:3])
+    assert a.get_ylim() == (0, 1)
 
 
 @pytest.mark.parametrize(
-    ("factor", "text"), [(0.01, "0.08"), (1.02, "8.2"), (10.05, "80")], ids=["small", "", "large"]
+    ("factor", "text"),
+    [(0.01, ".080"), (0.1, "0.80"), (1.02, "8.2"), (10.05, "80")],
+    ids=["tiny", "small", "", "large"],
 )
 def test_values_fit_into_their_bars(factor, text):
     long, paired = tables(1)
     long[["value", "ci_low", "ci_high"]] *= factor
-    figure = variant_comparison(long, paired, baseline="standardSingle")
-    assert figure.axes[0].texts[0].get_text() == text
+    figure = drawn(long, paired)
+    assert figure.axes[1].texts[0].get_text() == text
 
 
 def test_comparison_of_five_subjects_shows_means_and_the_floor_of_p():
     long, paired = tables(5)
     group = subjects.group_table(long, references=["standardSingle"])
-    figure = variant_comparison(long, paired, baseline="standardSingle", group=group)
-    assert bar_heights(figure.axes[0]) == [10, 13, 16]
+    figure = drawn(long, paired, group=group)
+    assert bar_heights(figure.axes[1]) == [10, 13, 16]
     text = words(figure)
     assert "n = 5 subjects" in text
-    assert "+60 %,  p = 0.0625" in text
-    assert "cannot go below 0.0625 with 5 subjects" in text
+    # Two variants are tested against the baseline: twice the least p that five subjects allow.
+    assert "+60 %\np = 0.125" in text
+    assert "cannot go below 0.125 with 5 subjects" in text
     assert "sub-04" in text
 
 
 def test_comparison_of_the_baseline_alone_has_no_differences():
     long, paired = tables(1)
     long = long[long["variant"] == "standardSingle"]
-    figure = variant_comparison(long, paired[:0], baseline="standardSingle")
-    assert not figure.axes[2].get_visible()
+    figure = drawn(long, paired[:0])
+    assert [t.get_text() for t in figure.axes[2].texts] == ["baseline", "C"]
     assert figure_bytes(figure, dpi=40)
     assert [t.get_text() for t in figure.legends[0].get_texts()] == ["no NORDIC"]
 
@@ -305,7 +335,7 @@ def test_runs_without_ica_are_marked_with_their_number():
             row = (*session, variant, "ica_fallback_runs", runs, np.nan, np.nan, "count")
             long.loc[len(long)] = row
     for figure in (
-        variant_comparison(long, paired, baseline="standardSingle"),
+        drawn(long, paired),
         variant_metrics(long),
     ):
         text = words(figure)
@@ -313,27 +343,74 @@ def test_runs_without_ica_are_marked_with_their_number():
         starred = [t.get_text() for a in figure.axes for t in a.texts if "*" in t.get_text()]
         bars = [a for a in figure.axes if a.patches]
         assert len(starred) == len(bars)
-    assert "optimal combination stands in" not in words(
-        variant_comparison(*tables(1), baseline="standardSingle")
-    )
+    assert "optimal combination stands in" not in words(drawn(*tables(1)))
 
 
 def test_unknown_variants_keep_their_names():
     long, paired = tables(1)
     rename = {"nordicOptcom": "mine"}
-    figure = variant_comparison(
-        long.replace(rename), paired.replace(rename), baseline="standardSingle"
-    )
+    figure = drawn(long.replace(rename), paired.replace(rename))
     assert "mine" in words(figure)
+
+
+def test_without_predictivity_the_noise_ceiling_is_compared_and_the_reason_said():
+    long, paired = tables(1)
+    rename = {"standardSingle": "nordicIca"}
+    long, paired = (t[t["metric"] != "predictivity_single"].replace(rename) for t in (long, paired))
+    figure = drawn(long, paired)
+    assert "support no variant: no undenoised variant to predict" in words(figure)
+    assert [t.get_text() for t in figure.axes[0].texts] == ["not known", "A"]
+    assert "median noise ceiling" in figure.axes[2].get_xlabel()
+    assert figure_bytes(figure, dpi=40)
+
+
+@pytest.mark.parametrize("n_subjects", [1, 5])
+def test_no_text_lies_on_another(n_subjects):
+    long, paired = tables(n_subjects)
+    group = subjects.group_table(long, references=["standardSingle"]) if n_subjects > 1 else None
+    figure = drawn(long, paired, group)
+    with style():
+        FigureCanvasAgg(figure).draw()
+    texts = [*figure.texts, *figure.legends[0].get_texts()]
+    for axes in figure.axes:
+        low, high = axes.get_xlim()
+        ticks = [t for t in axes.get_xticklabels() if low <= t.get_position()[0] <= high]
+        texts += [axes.xaxis.label, axes.yaxis.label, *ticks, *axes.texts]
+    texts += figure.axes[2].get_yticklabels()
+    boxes = [(t.get_text(), t.get_window_extent()) for t in texts if t.get_text()]
+    for i, (name, box) in enumerate(boxes):
+        assert box.x0 >= 0, name
+        assert box.x1 <= figure.bbox.x1, name
+        for other, second in boxes[:i]:
+            assert not box.padded(-1).overlaps(second.padded(-1)), (name, other)
 
 
 def test_other_metrics_have_a_panel_each():
     long, _ = tables(3)
+    long = long[long["metric"] != "dprime"]
     figure = variant_metrics(long)
     shown = [a for a in figure.axes if a.get_visible()]
     assert len(shown) == 1
     assert shown[0].get_title() == "Median tSNR in ROI"
     with pytest.raises(DataError, match="no further metrics"):
-        variant_metrics(long[long["metric"] == "dprime"])
+        variant_metrics(long[long["metric"] == "signal_kept"])
     with pytest.raises(DataError, match="no rows of noise_ceiling_median"):
-        variant_comparison(long[long["metric"] == "dprime"], long[:0], baseline="standardSingle")
+        drawn(long[long["metric"] == "dprime"], long[:0])
+
+
+@pytest.mark.parametrize(
+    ("threshold", "said", "top"),
+    [
+        (19.5, "Coloured above 19.5 %, which 5 % of voxels pass by chance", 39.0),
+        (70.0, "Coloured above 70 %, which", 85.0),
+        (np.nan, "Coloured above 5 %; median", 10.0),
+        (None, "Coloured above 5 %; median", 10.0),
+    ],
+)
+def test_colours_of_noise_ceilings_start_where_chance_ends(threshold, said, top):
+    percent = np.where(MASK, 3.0, 0)
+    figure = noise_ceiling(percent, AFFINE, mask=MASK, threshold=threshold, n_slices=2, **T1W)
+    assert said in words(figure)
+    low, high = figure.axes[-1].get_ylim()
+    assert low == (threshold if threshold and np.isfinite(threshold) else 5)
+    assert high == pytest.approx(top)

@@ -1,5 +1,6 @@
 """What several scripts read or write alike: grids, echoes, sessions."""
 
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 
 from mebold.errors import ConfigError
 from mebold.files import images, series, tables
-from mebold.jobs import coverage, echoes, grid, session
+from mebold.jobs import ceiling_parts, coverage, echoes, grid, session
+from mebold.noiseceiling.sums import NoiseCeiling
 
 AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
 
@@ -120,6 +122,30 @@ def test_a_session_takes_its_echo_from_stores_of_all(tmp_path, rng):
     found = session.read(files, runs=runs, design=design | one_run, confounds=["x"])
     assert len(found.confounds) == 1
     assert "data in 50 % of the brain" in found.left_out[0]["reason"]
+
+
+def test_a_map_says_where_it_is_known(tmp_path):
+    mask = np.ones((3, 2, 2), bool)
+    known = np.arange(12) % 3 > 0
+    where = tmp_path / "x_desc-coverage_mask.nii.gz"
+    coverage.save_known(where, known, mask, AFFINE, about=lambda **keys: keys)
+    about = {"Units": "percent", **coverage.known(where)}
+    values = np.where(known, np.arange(12.0), np.nan)
+    for path, metadata in (("map.nii.gz", about), ("bare.nii.gz", {"Units": "percent"})):
+        series.save_map(tmp_path / path, values, mask, AFFINE, metadata=metadata)
+    found = coverage.read_known(tmp_path / "map.nii.gz", mask)
+    np.testing.assert_array_equal(found, values)
+    assert np.isfinite(coverage.read_known(tmp_path / "bare.nii.gz", mask)).all()
+
+
+def test_parts_of_a_ceiling_travel_with_their_sidecars(tmp_path):
+    n, voxels = np.arange(3.0), np.zeros(3, bool)
+    found = {"4rep": NoiseCeiling(n, n, n, n, repeats={4: 2})}
+    chance = {"4rep": SimpleNamespace(threshold=1.0, significant=voxels, permutations=5, q=0.05)}
+    ceiling_parts.save(tmp_path / "x.npz", found, chance, about=lambda **keys: keys)
+    with np.load(tmp_path / "x.npz") as saved:
+        assert saved["4rep_nc"].tolist() == [0, 1, 2]
+        assert json.loads(str(saved["4rep_about"]))["ImagesPerRepeatCount"] == {"4": 2}
 
 
 def test_descriptions_of_events_are_merged_and_a_damaged_file_is_no_stop(tmp_path, caplog):

@@ -10,7 +10,7 @@ from mebold.noiseceiling.sums import NoiseCeiling, Selection
 def test_selections_of_a_session_and_of_a_subject():
     session = maps.session_selections()
     between = Selection(pairs="different_runs")
-    assert session == {"all": Selection(), "between": between}
+    assert session == {"all": Selection(), "DifferentRuns": between}
     subject = maps.subject_selections({"3rep": 3, "10rep": 10})
     assert list(subject) == ["3rep", "10rep", "Allrep", "DifferentRuns"]
     assert [subject[name].exact_repeats for name in ("3rep", "10rep")] == [3, 10]
@@ -27,9 +27,15 @@ def test_a_session_without_a_fit_leaves_no_mean():
 def test_the_summary_counts_sessions_trials_and_images():
     trials = [pd.DataFrame({"label": ["a"] * n}) for n in (3, 5)]
     empty = np.zeros(0)
-    found = {"Allrep": NoiseCeiling(empty, empty, empty, empty, repeats={2: 7})}
-    assert maps.summary(trials, found) == {
+    repeats = {"Allrep": {2: 7}, "4rep": {}, "DifferentRuns": {}}
+    maps_of = {n: NoiseCeiling(empty, empty, empty, empty, repeats=r) for n, r in repeats.items()}
+    selections = maps.subject_selections({"4rep": 4})
+    assert maps.summary(trials, maps_of, selections) == {
         "Sessions": 2,
         "Trials": [3, 5],
-        "ImagesPerRepeatCount": {"Allrep": {2: 7}},
+        "ImagesPerRepeatCount": repeats,
+        "MapsNotWritten": {
+            "4rep": "no image is shown exactly 4 times",
+            "DifferentRuns": "no image is shown in two runs",
+        },
     }

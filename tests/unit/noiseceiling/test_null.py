@@ -6,7 +6,7 @@ import pytest
 
 from mebold.errors import ConfigError
 from mebold.noiseceiling import ceilings, maps
-from mebold.noiseceiling.null import LabelNull, shifted
+from mebold.noiseceiling.null import LabelNull, lags, shifted
 from mebold.noiseceiling.sums import Selection
 
 RUNS, TRIALS, VOXELS = 6, 50, 3000
@@ -146,7 +146,7 @@ def test_without_a_shift_the_form_is_the_noise_variance(design):
     betas = ceilings.zscore_betas(rng.standard_normal((20, 300)), runs)
     parts = [list(values[half]) for half in halves for values in (labels, runs)]
     null = LabelNull(parts[::2], parts[1::2], selections, permutations=20, seed=0)
-    null._orders = [np.arange(300)] * 20
+    null._shifts = null._form.shifts([np.arange(300)] * 20)
     split = [betas[:, half] for half in halves]
     null.add(split)
     found = ceilings.noise_ceilings(
@@ -159,18 +159,63 @@ def test_without_a_shift_the_form_is_the_noise_variance(design):
 
 def test_labels_are_shifted_within_runs_and_keep_their_distances():
     runs = np.array([0] * 7 + [1] * 9 + [0] * 3)
-    rng = np.random.default_rng(0)
-    seen = set()
-    for _ in range(40):
-        order = shifted(runs, rng)
-        assert sorted(order) == list(range(len(runs)))
-        np.testing.assert_array_equal(runs[order], runs)
-        for run in (0, 1):
-            inside = np.flatnonzero(runs == run)
-            moved = np.searchsorted(inside, order[inside])
-            assert len(set((moved - np.arange(len(inside))) % len(inside))) == 1
-            seen.add((run, moved[0]))
-    assert len(seen) == 19  # ten shifts of one run, nine of the other
+    order = shifted(runs, np.array([2, 4]))
+    assert sorted(order) == list(range(len(runs)))
+    np.testing.assert_array_equal(runs[order], runs)
+    for run, lag in ((0, 2), (1, 4)):
+        inside = np.flatnonzero(runs == run)
+        np.testing.assert_array_equal(order[inside], np.roll(inside, lag))
+
+
+@pytest.mark.parametrize(
+    ("lengths", "count"), [([20], 19), ([20, 20], 19), ([9, 20], 19), ([30] * 5, 100)]
+)
+def test_no_run_keeps_its_labels_and_no_two_move_together(lengths, count):
+    drawn = lags(lengths, 100, np.random.default_rng(0))
+    assert drawn.shape == (count, len(lengths))
+    assert len(np.unique(drawn, axis=0)) == count
+    assert (drawn > 0).all()
+    assert (drawn < lengths).all()
+    if len(set(lengths)) == 1:
+        assert all(len(set(row)) == len(row) for row in drawn)
+
+
+def test_more_runs_than_trials_use_every_lag_before_one_comes_again():
+    drawn = lags([11] * 25, 30, np.random.default_rng(0))
+    assert all(set(np.bincount(row, minlength=11)[1:]) <= {2, 3} for row in drawn)
+
+
+def test_runs_that_are_too_short_have_no_null():
+    labels, runs = ["a", "b", "b", "a"], [1, 1, 2, 2]
+    null = LabelNull([labels], [runs], SELECTIONS, permutations=20, seed=0)
+    assert null.permutations == 1
+    betas = np.random.default_rng(0).standard_normal((6, 4))
+    found = ceilings.noise_ceilings(
+        [betas], [labels], runs=[runs], selections=SELECTIONS, zscore="session", null=null
+    )
+    for result in null.results(found, q=0.05).values():
+        assert np.isnan(result.threshold)
+        assert np.isnan(result.p).all()
+        assert not result.significant.any()
+
+
+def test_repeats_in_two_runs_are_found_though_there_are_few_shifts():
+    rng = np.random.default_rng(2)
+    images = np.arange(40)
+    labels = [f"i{k}" for k in np.r_[rng.permutation(images), rng.permutation(images)]]
+    code = pd.factorize(pd.Series(labels))[0]
+    betas = rng.standard_normal((2000, 80))
+    betas[:400] += 1.5 * rng.standard_normal((400, 40))[:, code]
+    table = pd.DataFrame({"label": labels, "stem": ["run-1"] * 40 + ["run-2"] * 40})
+    _, chance = ceilings.with_chance(
+        [betas], [table], selections=SELECTIONS, zscore="run",
+        permutations=100, false_discovery_rate=0.05, seed=0,
+    )  # fmt: skip
+    for null in chance.values():
+        assert null.permutations == 39
+        assert null.significant[:400].mean() > 0.6
+        assert null.significant[400:].mean() < 0.02
+        assert np.mean(null.p[400:] < 0.05) == pytest.approx(0.05, abs=0.015)
 
 
 def test_voxels_without_data_take_no_part_and_blocks_do_not_matter():

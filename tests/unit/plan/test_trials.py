@@ -5,7 +5,8 @@ from bids_trees import SHAPE, Tree
 
 from mebold.errors import MetadataError
 from mebold.inventory.index import index
-from mebold.plan import study
+from mebold.inventory.runs import collect
+from mebold.plan import study, trials
 
 STEM = "sub-01_ses-01_task-images_run-01"
 EVENTS = f"sub-01/ses-01/func/{STEM}_events.tsv"
@@ -117,6 +118,19 @@ def test_repeats_are_counted_in_the_trials_that_are_fitted(tree):
         tree.text(EVENTS.replace("run-01", f"run-{run}"), text)
     assert planned(CONFIG)
     assert not planned(CONFIG | {"design": CONFIG["design"] | {"minimum_tail_s": 3}})
+
+
+def test_presentations_are_counted_over_the_runs(tree):
+    for run, images in (("01", "aab"), ("02", "abc")):
+        rows = [f"{3 * n}\t1\t{image}" for n, image in enumerate(images)]
+        text = "\n".join(["onset\tduration\tstim_name", *rows]) + "\n"
+        tree.text(EVENTS.replace("run-01", f"run-{run}"), text)
+    runs = collect(index(tree.root))
+    steps = dict.fromkeys((run.stem for run in runs), 1.0)
+    shown, in_two_runs = trials.repeats(runs, DESIGN, steps)
+    assert dict(shown) == {"a": 3, "b": 2, "c": 1}
+    assert in_two_runs == 2
+    assert trials.repeats(runs, {"label_column": "absent"}, steps) is None
 
 
 def test_ica_counts_acquired_volumes(tree):

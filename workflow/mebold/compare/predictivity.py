@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
@@ -33,8 +34,8 @@ from mebold.noiseceiling.ceilings import zscore_betas
 
 #: The two metrics, see `mebold.compare.metrics.METRICS`.
 NAMES = ("predictivity_single", "predictivity")
-#: Resamples whose voxels are held at a time.
-_BLOCK = 64
+#: Resamples whose voxels are held at a time, and voxels that are handled together.
+_BLOCK, _VOXELS = 64, 512
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,10 @@ class Partners:
     image: np.ndarray
     run: np.ndarray
 
-    @property
+    @cached_property
     def role(self) -> np.ndarray:
         """Weight of each trial as a predictor, (M,): the sum of 1 / k over trials it predicts."""
-        return np.asarray(self.average.sum(axis=0)).ravel()
+        return np.asarray(self.average.sum(axis=0), np.float32).ravel()
 
 
 def partners(labels: np.ndarray, runs: np.ndarray) -> Partners | None:
@@ -90,7 +91,8 @@ def partners(labels: np.ndarray, runs: np.ndarray) -> Partners | None:
     used = np.unique(rows)
     count = np.bincount(rows, minlength=image.size)
     place = np.searchsorted(used, rows), np.searchsorted(used, columns)
-    average = sparse.csr_matrix((1 / count[rows], place), (used.size, used.size))
+    share = (1 / count[rows]).astype(np.float32)
+    average = sparse.csr_matrix((share, place), (used.size, used.size))
     return Partners(used, average, image[used], run[used])
 
 
@@ -121,45 +123,82 @@ class Reference:
     def in_units(self, betas: np.ndarray, voxels: slice) -> np.ndarray:
         """Centre betas (v, N) within run, in standard deviations of the reference, (v, M)."""
         centred = _centred(betas, self.runs)[:, self.partners.trials]
-        return centred / self.scale[voxels, None]
+        return (centred / self.scale[voxels, None]).astype(np.float32)
 
 
 def _centred(betas: np.ndarray, runs: np.ndarray) -> np.ndarray:
     """Subtract the mean of every run."""
-    centred = np.array(betas, np.float64)
+    centred = np.array(betas, np.float32)
     for run in np.unique(runs):
-        centred[:, runs == run] -= centred[:, runs == run].mean(axis=1, keepdims=True)
+        inside = runs == run
+        centred[:, inside] -= centred[:, inside].mean(axis=1, keepdims=True, dtype=np.float64)
     return centred
 
 
-def covariance(target: np.ndarray, betas: np.ndarray, found: Partners) -> np.ndarray:
-    """Return the covariance of trials with the mean of their partners, without bias.
+@dataclass(frozen=True)
+class _Held:
+    """Trials of the reference and what they say about their partners, a part of the voxels.
 
-    The product of the two means is taken over trials of different runs, as all else is: trials of
-    one run share noise.
-
-    Parameters
+    Attributes
     ----------
-    target, betas : ndarray, (V, M)
-        Trials of the reference and of a variant.
     found : Partners
-
-    Returns
-    -------
-    ndarray, (V,), float64
+    target : ndarray, (v, M)
+        Reference, less its mean over trials.
+    total : ndarray, (v, R)
+        Sum of the reference over the trials of each run, not centred.
+    asked : ndarray, (v, M)
+        Sum over the partners of a trial of what they are as targets, over their k.
+    by_run : sparse matrix, (R, M)
+        Sums trials by run.
     """
-    predicted = _predicted(betas, found)
-    n = len(found.trials)
-    by_run = sparse.csr_matrix((np.ones(n), (found.run, np.arange(n))))
-    one, other = (by_run @ target.T).T, (by_run @ (betas * found.role).T).T
-    sizes, roles = by_run @ np.ones(n), by_run @ found.role
-    product = one.sum(1) * other.sum(1) - np.einsum("vr,vr->v", one, other)
-    return np.einsum("vm,vm->v", target, predicted) / n - product / (n * n - sizes @ roles)
 
+    found: Partners
+    target: np.ndarray
+    total: np.ndarray
+    asked: np.ndarray
+    by_run: sparse.csr_matrix
 
-def _predicted(betas: np.ndarray, found: Partners) -> np.ndarray:
-    """Average the partners of every trial, (V, M)."""
-    return (found.average @ betas.T).T
+    @classmethod
+    def of(cls, target: np.ndarray, found: Partners, by_run: sparse.csr_matrix) -> _Held:
+        """Prepare the trials of the reference, (v, M)."""
+        centred = target - target.mean(axis=1, keepdims=True)
+        asked = (found.average.T @ centred.T).T
+        return cls(found, centred, (by_run @ target.T).T, asked, by_run)
+
+    def covariance(self, own: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Compare trials with the mean of their partners in a variant, without bias.
+
+        The product of the two means is taken over trials of different runs, as all else is: trials
+        of one run share noise.
+
+        Parameters
+        ----------
+        own : ndarray, (v, M)
+            Trials of the variant.
+
+        Returns
+        -------
+        covariance : ndarray, (v,)
+        predicted : ndarray, (v, M)
+            Mean of the partners of each trial, less the mean over trials.
+        targets, predictors : ndarray, (v, M)
+            By how much the covariance changes with the weight of each trial, as a target of its
+            partners and as a predictor of them.
+        """
+        n, role = len(self.found.trials), self.found.role
+        mean = own @ role / n
+        predicted = (self.found.average @ own.T).T - mean[:, None]
+        other = (self.by_run @ (own * role).T).T
+        sizes, roles = self.by_run @ np.ones(n), self.by_run @ role
+        products = self.target * predicted
+        same = np.einsum("vr,vr->v", self.total, other)
+        # The centred mean product already lacks the product of means over all pairs.
+        means = self.total.sum(1) * other.sum(1)
+        apart = (means - same) / (n * n - sizes @ roles)
+        value = products.mean(axis=1) + means / (n * n) - apart
+        targets = products - value[:, None]
+        predictors = (own - mean[:, None]) * self.asked - value[:, None] * role
+        return value, predicted, targets / n, predictors / n
 
 
 @dataclass(frozen=True)
@@ -200,7 +239,7 @@ class Predictivity:
         found = reference.partners
         self._images, image = np.unique(found.image, return_inverse=True)
         n = len(found.trials)
-        one_each = np.ones(n)
+        one_each = np.ones(n, np.float32)
         # Sums of trials by image and by run.
         self._sums = {
             "images": sparse.csr_matrix((one_each, (image, np.arange(n)))),
@@ -217,19 +256,20 @@ class Predictivity:
 
     def add(self, betas: np.ndarray) -> None:
         """Add the next voxels of the region, betas (v, N) of all trials in percent."""
-        found, reference = self._reference.partners, self._reference
+        for start in range(0, len(betas), _VOXELS):
+            self._add(betas[start : start + _VOXELS])
+
+    def _add(self, betas: np.ndarray) -> None:
+        reference = self._reference
         part = slice(self._filled, self._filled + len(betas))
         self._filled = part.stop
-        target = reference.z[part].astype(np.float64)
-        own = reference.standard(betas).astype(np.float64)
-        shared = covariance(target, own, found)
-        self._store("predictivity_single", part, shared, *_parts(target, own, shared, found))
-        self._store("predictivity", part, *_correlation(target, own, shared, found))
-        own = reference.in_units(betas, part)
-        shared = covariance(target, own, found)
-        self._amplitude += shared.sum()
-        slopes = self._by_unit(*_parts(target, own, shared, found))
-        for method, slope in slopes.items():
+        held = _Held.of(reference.z[part], reference.partners, self._sums["runs"])
+        shared, predicted, *parts = held.covariance(reference.standard(betas))
+        self._store("predictivity_single", part, shared, *parts)
+        self._store("predictivity", part, *_correlation(held, shared, predicted, *parts))
+        shared, _, *parts = held.covariance(reference.in_units(betas, part))
+        self._amplitude += float(shared.sum())
+        for method, slope in self._by_unit(*parts).items():
             self._amplitude_slopes[method] += slope.sum(axis=1)
 
     def _by_unit(self, targets: np.ndarray, predictors: np.ndarray) -> dict[str, np.ndarray]:
@@ -288,36 +328,24 @@ class Predictivity:
         return {method: weights for method, weights in known.items() if weights is not None}
 
 
-def _parts(
-    target: np.ndarray, own: np.ndarray, shared: np.ndarray, found: Partners
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return by how much the covariance changes with the weight of each trial, (V, M) twice.
-
-    As a target of its partners, and as a predictor of them.
-    """
-    n = len(found.trials)
-    target = target - target.mean(axis=1, keepdims=True)
-    own = own - own @ found.role[:, None] / n
-    targets = target * _predicted(own, found) - shared[:, None]
-    predictors = own * (found.average.T @ target.T).T - shared[:, None] * found.role
-    return targets / n, predictors / n
-
-
 def _correlation(
-    target: np.ndarray, own: np.ndarray, shared: np.ndarray, found: Partners
+    held: _Held,
+    shared: np.ndarray,
+    predicted: np.ndarray,
+    targets: np.ndarray,
+    predictors: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the correlation of trials with the mean of their partners, and its parts."""
-    n = len(found.trials)
-    predicted = _predicted(own, found)
-    units, scale = np.zeros_like(target), np.ones_like(shared)
-    for values in (target, predicted):
-        centred = values - values.mean(axis=1, keepdims=True)
-        deviation = centred.std(axis=1)
-        deviation = np.where(deviation > 0, deviation, 1)
-        scale *= deviation
-        units += (centred / deviation[:, None]) ** 2
+    """Divide a covariance and its parts by the deviations of target and prediction."""
+    n = predicted.shape[1]
+    units, scale = np.zeros_like(predicted), np.ones_like(shared)
+    for centred in (held.target, predicted):
+        variance = np.einsum("vm,vm->v", centred, centred) / n
+        variance = np.where(variance > 0, variance, 1)
+        scale *= np.sqrt(variance)
+        units += centred**2 / variance[:, None]
     values = shared / scale
-    targets, predictors = (x / scale[:, None] for x in _parts(target, own, shared, found))
     # Both variances change with the weights as well.
     excess = values[:, None] / 2 * (units - 2) / n
-    return values, targets - excess, predictors - (found.average.T @ excess.T).T
+    targets = targets / scale[:, None] - excess
+    predictors = predictors / scale[:, None] - (held.found.average.T @ excess.T).T
+    return values, targets, predictors

@@ -13,15 +13,24 @@ import pandas as pd
 
 from mebold.compare.predictivity import Amplitude
 from mebold.noiseceiling.bootstrap import interval
-from mebold.variants import VARIANTS, in_words
+from mebold.variants import VARIANTS
 
 #: Undenoised variants that others are held against, the first of them that is compared.
 REFERENCES = ("standardOptcom", "standardSingle")
 #: Metric -> (key of the configuration, whether larger values are worse, what it warns of).
 LIMITS = {
-    "signal_kept": ("least_signal_kept", False, "keeps {:.0f} % of the response to images"),
-    "smoothness_growth": ("most_smoothness_growth", True, "is smoother by {:.0f} %"),
-    "responsive_kept": ("least_responsive_kept", False, "keeps {:.0f} % of the responsive voxels"),
+    "signal_kept": (
+        *("least_signal_kept", False),
+        "keeps {value:.0f} % of the response to images of {other}",
+    ),
+    "smoothness_growth": (
+        *("most_smoothness_growth", True),
+        "is {value:.0f} % smoother than {other}",
+    ),
+    "responsive_kept": (
+        *("least_responsive_kept", False),
+        "keeps {value:.0f} % of the responsive voxels of {other}",
+    ),
 }
 
 
@@ -96,19 +105,15 @@ def warnings(table: pd.DataFrame, limits: Mapping[str, float]) -> dict[str, list
     Returns
     -------
     dict of str to list of str
-        Variant -> sentences, just the variants that have one.
+        Variant -> what is to be said of it, as predicates; just the variants that have one.
     """
     compared = list(dict.fromkeys(table["variant"]))
     found: dict[str, list[str]] = {}
     for metric, (key, larger_is_worse, words) in LIMITS.items():
         for variant, value in averages(table, metric).items():
             if value > limits[key] if larger_is_worse else value < limits[key]:
-                other = counterpart(variant, compared)
-                bound = "most" if larger_is_worse else "least"
-                found.setdefault(variant, []).append(
-                    f"{in_words(variant)} {words.format(value)}, measured against "
-                    f"{in_words(other or '')} (`compare.{key}`: at {bound} {limits[key]:g} %)"
-                )
+                text = words.format(value=value, other=counterpart(variant, compared))
+                found.setdefault(variant, []).append(f"{text} (`{key}`: {limits[key]:g} %)")
     return found
 
 

@@ -7,6 +7,7 @@ seen where the median is 0.6 %.
 from __future__ import annotations
 
 import numpy as np
+from scipy import sparse
 
 from mebold.noiseceiling.bootstrap import Resamples
 from mebold.noiseceiling.cells import RepeatCells
@@ -14,6 +15,8 @@ from mebold.noiseceiling.cells import RepeatCells
 #: Voxels in which images are resampled, taken evenly from the region. Their median varies over
 #: images as that of all voxels does, and a few thousand spare the rest.
 SPREAD_VOXELS = 4000
+#: Resamples whose voxels are held at a time.
+_BLOCK = 64
 
 
 class Response:
@@ -29,7 +32,9 @@ class Response:
 
     def __init__(self, n_voxels: int, runs: np.ndarray, cells: RepeatCells) -> None:
         run = np.searchsorted(cells.run_names, runs)
-        self._run, self._image = np.eye(cells.n_runs)[run], cells.trial_image
+        self._run, self._image = np.eye(cells.n_runs, dtype=np.float32)[run], cells.trial_image
+        one_each = np.ones(len(run), np.float32)
+        self._sum_images = sparse.csr_matrix((one_each, (self._image, np.arange(len(run)))))
         self._sizes = self._run.sum(axis=0)
         self._by_run = np.zeros((cells.n_runs, n_voxels), np.float32)
         # Rounded up, so that no more than the wanted number is kept.
@@ -42,9 +47,7 @@ class Response:
         part = slice(self._filled, self._filled + len(betas))
         self._by_run[:, part] = (betas @ self._run).T
         chosen = betas[(-self._filled) % self._step :: self._step]
-        sums = np.zeros((self._image.max() + 1, len(chosen)), np.float32)
-        np.add.at(sums, self._image, chosen.T)
-        self._by_image.append(sums)
+        self._by_image.append(self._sum_images @ chosen.T)
         self._filled = part.stop
 
     def median(self) -> float:
@@ -67,4 +70,8 @@ class Response:
 
 def _medians(weights: np.ndarray, sums: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """Return the median over voxels of weighted means, (B,); sums are (U, V), sizes (U,)."""
-    return np.array([float(np.median(w @ sums) / (w @ sizes)) for w in weights])
+    medians = [
+        np.median(weights[start : start + _BLOCK] @ sums, axis=1)
+        for start in range(0, len(weights), _BLOCK)
+    ]
+    return np.concatenate(medians).astype(float) / (weights @ sizes)

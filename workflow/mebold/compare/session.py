@@ -58,15 +58,20 @@ def voxels_with_data(
     -------
     ndarray, (V,), bool
     """
-    runs = np.asarray(runs)
-    several = [runs == run for run in np.unique(runs) if np.count_nonzero(runs == run) > 1]
+    order = np.argsort(runs, kind="stable")
+    sizes = np.unique(np.asarray(runs), return_counts=True)[1]
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    in_order = bool((np.diff(order) == 1).all())
     found = np.zeros(betas.shape[0], bool)
     for rows, block in blocks(betas, np.ones_like(found), chunk_voxels):
-        found[rows] = np.isfinite(block).all(axis=1)
-        # Rounding of a constant is no variation.
-        floor = 1e-5 * np.abs(np.where(np.isfinite(block), block, 0)).max(axis=1, initial=0)
-        for run in several:
-            found[rows] &= np.ptp(block[:, run], axis=1) > floor
+        sorted_block = block if in_order else block[:, order]
+        with np.errstate(invalid="ignore"):
+            largest = np.maximum.reduceat(sorted_block, starts, axis=1)
+            smallest = np.minimum.reduceat(sorted_block, starts, axis=1)
+            # Rounding of a constant is no variation; a run of one trial cannot vary.
+            floor = 1e-5 * np.maximum(largest, -smallest).max(axis=1, keepdims=True)
+            varies = (largest - smallest > floor) | ((sizes == 1) & np.isfinite(largest))
+        found[rows] = varies.all(axis=1)
     return found
 
 

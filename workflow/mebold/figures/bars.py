@@ -51,6 +51,13 @@ def draw_bars(axes: Axes, part: pd.DataFrame, label: str, *, marked: Collection[
 
     The values of the variants in `marked` carry an asterisk.
     """
+    part = part[part["value"].notna()]
+    axes.set_ylabel(label)
+    if part.empty:
+        axes.text(0.5, 0.5, "not known", transform=axes.transAxes, ha="center", color="#666666")
+        axes.set_xticks([])
+        axes.set_yticks([])
+        return
     variants = list(dict.fromkeys(part["variant"]))
     places, ticks = _positions(variants)
     wide = part.pivot_table(index="subject", columns="variant", values="value", sort=False)
@@ -72,7 +79,6 @@ def draw_bars(axes: Axes, part: pd.DataFrame, label: str, *, marked: Collection[
     _write_values(axes, {places[v]: (wide[v].mean(), v in marked) for v in variants})
     axes.set_xticks([t[0] for t in ticks], [t[1] for t in ticks])
     axes.tick_params(axis="x", length=0)
-    axes.set_ylabel(label)
 
 
 def _write_values(axes: Axes, bars: Mapping[float, tuple[float, bool]]) -> None:
@@ -80,13 +86,20 @@ def _write_values(axes: Axes, bars: Mapping[float, tuple[float, bool]]) -> None:
     low, high = axes.get_ylim()
     counts = all(float(value).is_integer() for value, _ in bars.values())
     # More digits than these do not fit into a bar.
-    decimals = 0 if counts or high - low > 100 else 1 if high - low > 5 else 2
+    size = high - low
+    decimals = 0 if counts or size > 100 else 1 if size > 5 else 2 if size > 0.5 else 3
     for x, (value, star) in bars.items():
         axes.annotate(
-            f"{value:.{decimals}f}{'*' * star}", (x, 0), xytext=(0, 3),
+            f"{_written(value, decimals)}{'*' * star}", (x, 0), xytext=(0, 3),
             textcoords="offset points", ha="center", va="bottom", fontsize=6, fontweight="bold",
             color="white" if value > 0.1 * (high - low) else INK, zorder=5,
         )  # fmt: skip
+
+
+def _written(value: float, decimals: int) -> str:
+    """Write a number; three digits have no place for a zero before the point."""
+    text = f"{value:.{decimals}f}"
+    return text.replace("0.", ".", 1) if decimals > 2 else text
 
 
 def _bar_error(rows: pd.DataFrame, values: np.ndarray, several: bool) -> np.ndarray | float | None:

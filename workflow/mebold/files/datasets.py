@@ -95,6 +95,7 @@ _IGNORED = (
     ("tedana", "reports of tedana", ("preproc-",)),
     ("*_differences.tsv", "paired differences between variants", ("comparison",)),
     ("*_group.tsv", "comparison over subjects", ("comparison",)),
+    ("*_advice.json", "which variant the data support, at what price", ("comparison",)),
     ("*_rois.tsv", "noise ceilings of regions", ("rois",)),
 )
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mebold.files import images, series
+from mebold.files import images, series, tables
 
 _BRAIN = "Brain voxels in which the run has data."
 _DILATED = "All voxels of the series in which the run has data: brain, grown by a rim."
@@ -59,6 +59,26 @@ def save(
 def known(path: str | Path) -> dict[str, str]:
     """Return the sidecar key of maps that are 0 where nothing is known: the mask that tells."""
     return {"CoverageMask": Path(path).name}
+
+
+def read_known(path: str | Path, mask: np.ndarray) -> np.ndarray:
+    """Read a map in the voxels of a mask, NaN where its coverage mask says that 0 means unknown.
+
+    Parameters
+    ----------
+    path : path-like
+        With a sidecar beside it; without `known` in it all voxels count.
+    mask : (x, y, z) bool array
+
+    Returns
+    -------
+    (V,) array
+    """
+    values = images.load(path)[0][mask]
+    name = tables.read_json(tables.sidecar(path)).get("CoverageMask")
+    if name is None:
+        return values
+    return np.where(images.load_mask(Path(path).parent / name)[0][mask], values, np.nan)
 
 
 def save_known(

@@ -12,7 +12,7 @@ import pandas as pd
 
 from mebold.inventory.runs import Run, collect
 from mebold.inventory.table import records
-from mebold.plan import references
+from mebold.plan import references, sampling
 from mebold.plan.anatomy import KINDS, chosen_image, output_space
 from mebold.plan.references import References
 
@@ -35,6 +35,8 @@ class Index:
     ----------
     runs : dict
         Stem -> `Run`, of the runs with a magnitude.
+    intervals : dict
+        Stem -> seconds between the samples of its preprocessed series.
     planned : dict
         Stage -> set of stems, subjects or groups for which it runs.
     """
@@ -61,6 +63,8 @@ class Index:
                 self._fieldmaps[row["folder"]].append(row)
             elif row["datatype"] == "anat":
                 self._anatomy[f"sub-{row['subject']}"][row["suffix"]].append(row)
+        wanted = (config.get("output") or {}).get("repetition_time_s", "keep")
+        self.intervals = sampling.intervals(self.runs.values(), wanted, config.get("design") or {})
         self.planned: dict[str, set[str]] = defaultdict(set)
         anatomy = {}
         for row in records(plan):

@@ -7,7 +7,6 @@ makes a job run again.
 import math
 
 from mebold.jobs.index import Index
-from mebold.plan import sampling
 from mebold.variants import VARIANTS, variant_of
 
 # Keys of `nordic` that are not options of the method, and options that only its second pass has.
@@ -39,9 +38,6 @@ class Parameters:
     def __init__(self, index: Index) -> None:
         self._index = index
         self._config = index.config
-        wanted = self._config["output"]["repetition_time_s"]
-        runs = index.runs.values()
-        self._intervals = sampling.intervals(runs, wanted, self._config.get("design") or {})
 
     # -- runs ---------------------------------------------------------------------------------
 
@@ -66,7 +62,7 @@ class Parameters:
             **{key: row[key] for key in _LABELS},
             "tr": row["repetition_time"],
             "n_acquired": row["n_volumes"],
-            "tr_out": self._intervals[stem],
+            "tr_out": self._index.intervals[stem],
             "readout_s": row["total_readout_time"],
             "centre_s": _centre(row),
             "echo_times": run.echo_times,

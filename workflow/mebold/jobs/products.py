@@ -3,6 +3,7 @@
 from mebold.compare import tasks
 from mebold.errors import ConfigError, MetadataError
 from mebold.jobs.index import Index
+from mebold.plan import trials
 from mebold.variants import VARIANTS, datasets, nearest, possible
 
 
@@ -64,6 +65,23 @@ class Products:
         """Return the names (`mebold.compare.tasks.name`) of the tasks with a comparison."""
         rows = [self._index.row(self._index.glm_stems(group)[0]) for group in self.compared()]
         return list(dict.fromkeys(map(tasks.name, rows)))
+
+    def ceilings(self, groups: list[str]) -> list[str]:
+        """Noise ceilings beside that of all repeats that the trials of some sessions allow.
+
+        Those of images with an exact number of presentations, and ``DifferentRuns``; all of them
+        where the events do not tell.
+        """
+        exact = self._config["noise_ceiling"]["groups"]
+        stems = [stem for group in groups for stem in self._index.glm_stems(group)]
+        runs = [self._index.runs[stem] for stem in stems]
+        known = trials.repeats(runs, self._config["design"], self._index.intervals)
+        if known is None:
+            return [*exact, "DifferentRuns"]
+        shown, in_runs = known
+        counts = set(shown.values())
+        found = [name for name, count in exact.items() if count in counts]
+        return [*found, "DifferentRuns"] if in_runs else found
 
     def written_bold(self, stem: str) -> list[str]:
         """Variants of a run that are written as NIfTI: the primary one, and those asked for."""

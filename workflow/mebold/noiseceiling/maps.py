@@ -13,8 +13,8 @@ _CLEAR_R2 = 15.0  # percent; the name of the mask says it
 
 
 def session_selections() -> dict[str, Selection]:
-    """Return the selections of a session's maps: ``all`` pairs, and those ``between`` runs."""
-    return {"all": Selection(), "between": Selection(pairs="different_runs")}
+    """Return the selections of a session's maps: ``all`` pairs, and those of ``DifferentRuns``."""
+    return {"all": Selection(), "DifferentRuns": Selection(pairs="different_runs")}
 
 
 def subject_selections(groups: Mapping[str, int]) -> dict[str, Selection]:
@@ -83,7 +83,32 @@ def by_chance(null: Null, ceiling: NoiseCeiling) -> dict:
     }
 
 
-def summary(trials: Sequence[Sequence], found: Mapping[str, NoiseCeiling]) -> dict:
+def without(found: Mapping[str, NoiseCeiling], selections: Mapping[str, Selection]) -> dict:
+    """Say why some ceilings have no map: their 0 would be read as no signal.
+
+    Returns
+    -------
+    dict of str to str
+        Name of each ceiling that no image enters, and the reason.
+    """
+    reasons = {}
+    for name, ceiling in found.items():
+        if ceiling.repeats:
+            continue
+        chosen = selections[name]
+        reasons[name] = "no image is shown in two runs"
+        if chosen.pairs == "all":
+            reasons[name] = "no image is shown twice"
+            if chosen.exact_repeats:
+                reasons[name] = f"no image is shown exactly {chosen.exact_repeats} times"
+    return reasons
+
+
+def summary(
+    trials: Sequence[Sequence],
+    found: Mapping[str, NoiseCeiling],
+    selections: Mapping[str, Selection],
+) -> dict:
     """Return what a reader wants to know of a subject's ceilings before opening the maps.
 
     Parameters
@@ -91,14 +116,18 @@ def summary(trials: Sequence[Sequence], found: Mapping[str, NoiseCeiling]) -> di
     trials : sequence of DataFrame
         One per session, a row per trial.
     found : mapping of str to NoiseCeiling
+    selections : mapping of str to Selection
+        What each is of.
 
     Returns
     -------
     dict
-        ``Sessions``, ``Trials`` of each, and ``ImagesPerRepeatCount`` of each ceiling.
+        ``Sessions``, ``Trials`` of each, ``ImagesPerRepeatCount`` of each ceiling, and
+        ``MapsNotWritten`` with the reasons.
     """
     return {
         "Sessions": len(trials),
         "Trials": [len(table) for table in trials],
         "ImagesPerRepeatCount": {name: ceiling.repeats for name, ceiling in found.items()},
+        "MapsNotWritten": without(found, selections),
     }

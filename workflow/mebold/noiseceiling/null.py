@@ -29,7 +29,9 @@ from mebold.noiseceiling.sums import NoiseCeiling, Selection
 
 LEVEL = 0.05  # of the threshold; its name, the 95th percentile, is in texts
 _FEWEST = 20
-_BLOCK_VOXELS = 512
+_FEWEST_DRAWN = 5  # short runs have no more; with fewer there is no null
+_TRIES = 10  # of drawing a permutation that was not drawn before
+_BLOCK_BYTES = 4_000_000  # of the betas that are worked on at once: they stay in the cache
 # Histograms: of standardised values, and of noise variances in units of the total variance.
 _SCORES = np.linspace(-20, 20, 20001)
 _NOISE = np.linspace(0, 3, 30001)
@@ -42,7 +44,8 @@ class Null:
     Attributes
     ----------
     threshold : float
-        95th percentile of the noise ceiling without images, percent, over voxels and permutations.
+        95th percentile of the noise ceiling without images, percent, over voxels and permutations;
+        NaN where there is no ceiling or there are too few permutations.
     p : (V,) float64
         Of each voxel; NaN where it has no ceiling.
     significant : (V,) bool
@@ -59,14 +62,53 @@ class Null:
     q: float
 
 
-def shifted(runs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw trials whose labels go to the trials of a session: a cyclic shift within every run.
+def lags(lengths: Sequence[int], permutations: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw by how many trials the labels of every run are shifted.
+
+    No run keeps its labels, and as far as there are enough lags no two runs are shifted alike,
+    which would leave their repeats together. No two permutations are the same shift of all runs
+    against the first.
 
     Parameters
     ----------
-    runs : (N,) array
-        Run of every trial; the trials of a run in the order of time.
+    lengths : sequence of int, length R
+        Trials of every run.
+    permutations : int
+        How many are wanted.
     rng : Generator
+
+    Returns
+    -------
+    (B, R) int
+        Fewer than wanted where there are not as many: one less than trials for one or two runs.
+    """
+    longest, drawn, seen = max(lengths), [], set()
+    free = np.maximum(np.asarray(lengths) - 1, 1)
+    for _ in range(_TRIES * permutations):
+        if len(drawn) == permutations:
+            break
+        # Every lag once before one comes again.
+        rounds = -(-len(lengths) // int(free.max()))
+        order = np.concatenate([1 + rng.permutation(free.max()) for _ in range(rounds)])
+        row = order[: len(lengths)]
+        relative = (row - row[0] if len(row) > 1 else row) % longest
+        row = np.minimum(1 + (row - 1) % free, np.asarray(lengths) - 1)
+        keys = {("relative", *relative), ("lags", *row)}
+        if not keys & seen:
+            drawn.append(row)
+            seen |= keys
+    return np.array(drawn)
+
+
+def shifted(runs: np.ndarray, lag: np.ndarray) -> np.ndarray:
+    """Return whose label every trial gets when the labels of every run are shifted cyclically.
+
+    Parameters
+    ----------
+    runs : (N,) int array
+        Run of every trial, from 0; the trials of a run in the order of time.
+    lag : (R,) int array
+        Trials by which the labels of each run move.
 
     Returns
     -------
@@ -74,9 +116,9 @@ def shifted(runs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         Trial i gets the label of trial ``shifted[i]``.
     """
     order = np.arange(len(runs))
-    for run in pd.unique(np.asarray(runs)):
-        inside = np.flatnonzero(np.asarray(runs) == run)
-        order[inside] = np.roll(inside, rng.integers(len(inside)))
+    for run, by in enumerate(lag):
+        inside = np.flatnonzero(runs == run)
+        order[inside] = np.roll(inside, by)
     return order
 
 
@@ -90,7 +132,7 @@ class LabelNull:
     selections : mapping of str to Selection
         Those that a null is wanted of.
     permutations : int
-        At least 20.
+        At least 20; short sessions of one or two runs have fewer (attribute `permutations`).
     seed : int
     """
 
@@ -112,27 +154,29 @@ class LabelNull:
         run = pd.factorize(pd.MultiIndex.from_arrays([session, names]))[0]
         blocks = {"all": None, "different_runs": run, "different_sessions": session}
         rng = np.random.default_rng(seed)
-        self.permutations = permutations
-        self._orders = [shifted(run, rng) for _ in range(permutations)]
-        self._forms = {
-            name: _Form(codes, len(images), blocks[selection.pairs], selection)
-            for name, selection in selections.items()
-        }
+        drawn = lags(np.bincount(run), permutations, rng)
+        self.permutations = len(drawn)
+        orders = [shifted(run, lag) for lag in drawn]
+        self._form = _Form(codes, len(images), blocks, selections)
+        self._shifts = self._form.shifts(orders)
         self._moments: dict[str, list] = {name: [] for name in selections}
         self._scores = {name: np.zeros(len(_SCORES) + 1, np.int64) for name in selections}
         self._noise = {name: np.zeros(len(_NOISE) + 1, np.int64) for name in selections}
 
     def add(self, betas: Sequence[np.ndarray]) -> None:
         """Add the standardised betas of the next voxels, one (V, N_s) array per session."""
-        for first in range(0, len(betas[0]), _BLOCK_VOXELS):
-            block = slice(first, first + _BLOCK_VOXELS)
-            self._add(np.concatenate([part[block].T for part in betas]).astype(np.float32))
+        if self.permutations < _FEWEST_DRAWN:
+            return
+        step = max(32, _BLOCK_BYTES // (4 * sum(part.shape[1] for part in betas)))
+        for first in range(0, len(betas[0]), step):
+            block = slice(first, first + step)
+            rows = np.concatenate([part[block].T for part in betas])
+            self._add(np.ascontiguousarray(rows, dtype=np.float32))
 
     def _add(self, values: np.ndarray) -> None:
         """Add a block of voxels, (N, V)."""
-        squares = values**2
-        for name, form in self._forms.items():
-            noise = np.stack([form.noise(values, squares, order) for order in self._orders])
+        every = self._form.noise(values, self._shifts)
+        for name, noise in zip(self._moments, every, strict=True):
             mean, deviation = noise.mean(axis=0), noise.std(axis=0, ddof=1)
             self._moments[name].append((mean, deviation))
             usable = np.isfinite(mean) & (deviation > 0)
@@ -154,7 +198,7 @@ class LabelNull:
         -------
         dict of str to Null
         """
-        return {name: self._result(name, found[name], q) for name in self._forms}
+        return {name: self._result(name, found[name], q) for name in self._moments}
 
     def _result(self, name: str, ceiling: NoiseCeiling, q: float) -> Null:
         p = np.full(len(ceiling.nc), np.nan)
@@ -172,7 +216,7 @@ class LabelNull:
             significant[usable] = stats.false_discovery_control(p[usable]) <= q
         place = np.searchsorted(np.cumsum(self._noise[name]), LEVEL * total)
         noise = _NOISE[min(place, len(_NOISE) - 1)]
-        threshold = self._forms[name].ceiling(noise)
+        threshold = self._form.ceiling(name, noise)
         return Null(threshold, p, significant, self.permutations, q)
 
 
@@ -192,66 +236,101 @@ def _counts(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
     return np.bincount(np.clip(place, 0, len(edges)), minlength=len(edges) + 1)
 
 
+@dataclass(frozen=True)
+class _Shifts:
+    """Where the labels went, for all permutations."""
+
+    squares: np.ndarray  # (permutations, selections, N): weight of the square of each trial
+    members: list[np.ndarray]  # per kind of group, (permutations, trials in groups)
+
+
 class _Form:
-    """The noise variance of one selection as a quadratic form in the betas of all trials.
+    """The noise variances of all selections as quadratic forms in the betas of all trials.
 
     The mean over images of the mean over their pairs of half the squared difference is ``sum a_t
-    z_t^2 - sum_i (w_i sum z)^2 + sum_c (w_c sum z)^2``, over images i and the cells c of one image
-    inside which pairs do not count: one run or session, or each trial by itself.
+    z_t^2 - sum_i w_i (sum z)^2 + sum_c w_c (sum z)^2``, over images i and the cells c of one image
+    inside which pairs do not count: one run or session, or each trial by itself. The sums over
+    images are shared by the selections, which differ in their weights.
     """
 
     def __init__(
-        self, codes: np.ndarray, n_images: int, block: np.ndarray | None, selection: Selection
+        self,
+        codes: np.ndarray,
+        n_images: int,
+        blocks: Mapping[str, np.ndarray | None],
+        selections: Mapping[str, Selection],
     ) -> None:
         known = codes >= 0
         count = np.bincount(codes[known], minlength=n_images)
-        cell = np.arange(len(codes)) if block is None else _cells(codes, block)
-        size = np.bincount(cell)[cell]
-        pairs = count.astype(float) ** 2
-        pairs -= np.bincount(codes[known], size[known], minlength=n_images)
-        used = selection.uses(count) & (pairs > 0)
-        self.empty = not used.any()
-        if self.empty:
-            return
-        weight = np.zeros(n_images)
-        weight[used] = 1 / pairs[used] / used.sum()
-        self._inverse = float(np.mean(1 / count[used]))
-        of_trial = np.where(known, weight[codes], 0.0)
-        # The square of a trial that is alone in its cell needs no sum over the cell.
-        alone = size == 1
-        self._squares = (of_trial * (count[codes] - size + alone)).astype(np.float32)
-        self._images = _sums(codes, np.flatnonzero(of_trial > 0), of_trial)
-        self._cells = _sums(cell, np.flatnonzero((of_trial > 0) & ~alone), of_trial)
+        self._inverse: dict[str, float] = {}
+        squares = np.zeros((len(selections), len(codes)))
+        of_image = np.zeros((len(selections), n_images))
+        alone = {}
+        for row, (name, selection) in enumerate(selections.items()):
+            cell = _cells(codes, blocks[selection.pairs])
+            size = np.bincount(cell)[cell]
+            pairs = count.astype(float) ** 2
+            pairs -= np.bincount(codes[known], size[known], minlength=n_images)
+            used = selection.uses(count) & (pairs > 0)
+            self._inverse[name] = float(np.mean(1 / count[used])) if used.any() else np.nan
+            of_image[row, used] = 1 / pairs[used] / max(used.sum(), 1)
+            # The square of a trial that is alone in its cell needs no sum over the cell.
+            alone[selection.pairs] = size == 1
+            of_trial = np.where(known, of_image[row, codes], 0)
+            squares[row] = of_trial * (count[codes] - size + (size == 1))
+        self._squares = squares.astype(np.float32)
+        shown = known & (of_image > 0).any(axis=0)[codes]
+        self._groups = [_Groups(codes, shown, -of_image, codes)]
+        for kind, single in alone.items():
+            rows = np.array([selection.pairs == kind for selection in selections.values()])
+            if (shown & ~single).any():
+                cell, weight = _cells(codes, blocks[kind]), of_image * rows[:, None]
+                self._groups.append(_Groups(cell, shown & ~single, weight, codes))
 
-    def noise(self, values: np.ndarray, squares: np.ndarray, order: np.ndarray) -> np.ndarray:
-        """Noise variance (V,) when trial i has the label of trial ``order[i]``."""
-        if self.empty:
-            return np.full(values.shape[1], np.nan)
-        place = np.argsort(order)  # where each label's trial went
-        total = self._squares[order] @ squares
-        for sign, (rows, trials) in ((-1, self._images), (1, self._cells)):
-            if trials.size:
-                sums = rows @ values[place[trials]]
-                total += sign * np.einsum("iv,iv->v", sums, sums)
-        return total.astype(np.float64)
+    def shifts(self, orders: Sequence[np.ndarray]) -> _Shifts:
+        """Prepare permutations: in each, trial i has the label of trial ``order[i]``."""
+        squares = np.stack([self._squares[:, order] for order in orders])
+        places = np.stack([np.argsort(order) for order in orders])  # where each label went
+        return _Shifts(squares, [places[:, group.trials] for group in self._groups])
 
-    def ceiling(self, noise: float) -> float:
-        """Noise ceiling in percent of a noise variance."""
-        if self.empty:
-            return np.nan
+    def noise(self, values: np.ndarray, shifts: _Shifts) -> np.ndarray:
+        """Return the noise variances (selections, permutations, V) of betas (N, V)."""
+        n, rows = shifts.squares.shape[:2]
+        total = (shifts.squares.reshape(n * rows, -1) @ values**2).reshape(n, rows, -1)
+        for group, members in zip(self._groups, shifts.members, strict=True):
+            for row, trials in enumerate(members):
+                total[row] += group.weight @ group.sums(values, trials) ** 2
+        total = total.transpose(1, 0, 2).astype(np.float64)
+        total[np.isnan(list(self._inverse.values()))] = np.nan
+        return total
+
+    def ceiling(self, name: str, noise: float) -> float:
+        """Noise ceiling of a selection in percent, from a noise variance."""
         signal = max(1 - noise, 0.0)
-        return 100 * signal / (signal + noise * self._inverse)
+        return 100 * signal / (signal + noise * self._inverse[name])
 
 
-def _cells(codes: np.ndarray, block: np.ndarray) -> np.ndarray:
-    """Return the cell (N,) of each trial: one image in one run or session."""
+class _Groups:
+    """Sums of betas over groups of trials: images, or cells of images."""
+
+    def __init__(
+        self, group: np.ndarray, member: np.ndarray, of_image: np.ndarray, codes: np.ndarray
+    ) -> None:
+        trials = np.flatnonzero(member)
+        self.trials = trials[np.argsort(group[trials], kind="stable")]
+        first = np.flatnonzero(np.diff(group[self.trials], prepend=-1))
+        self.weight = of_image[:, codes[self.trials[first]]].astype(np.float32)
+        self._bounds = np.append(first, len(trials)).astype(np.int32)
+        self._ones = np.ones(len(trials), np.float32)
+
+    def sums(self, values: np.ndarray, trials: np.ndarray) -> np.ndarray:
+        """Sum betas (N, V) over groups whose members lie at `trials`: (groups, V)."""
+        shape = len(self._bounds) - 1, len(values)
+        return sparse.csr_matrix((self._ones, trials, self._bounds), shape) @ values
+
+
+def _cells(codes: np.ndarray, block: np.ndarray | None) -> np.ndarray:
+    """Return the cell (N,) of each trial: one image in one block; without blocks the trial."""
+    if block is None:
+        return np.arange(len(codes))
     return pd.factorize(pd.MultiIndex.from_arrays([codes, block]))[0]
-
-
-def _sums(
-    codes: np.ndarray, trials: np.ndarray, weight: np.ndarray
-) -> tuple[sparse.csr_matrix, np.ndarray]:
-    """Return the matrix (group, trial) that sums trials times the root of their weight."""
-    local, groups = pd.factorize(codes[trials])
-    entries = np.sqrt(weight[trials]).astype(np.float32), (local, np.arange(len(trials)))
-    return sparse.csr_matrix(entries, (len(groups), len(trials))), trials

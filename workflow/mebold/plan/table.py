@@ -1,6 +1,6 @@
 """The plan: which stages run for which subject, session and run, and why one does not."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 import pandas as pd
@@ -221,10 +221,7 @@ def _repeats(
 
 def _any_twice(runs: list[Run], context: Context) -> bool:
     """Return whether an image is shown twice in the trials of some runs."""
-    shown = Counter()
-    for run in runs:
-        step = context.intervals[run.stem]
-        shown.update(trials.labels_of(run, context.design, interval_s=step))
+    shown, _ = trials.repeats(runs, context.design, context.intervals)
     return any(n > 1 for n in shown.values())
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -83,6 +83,38 @@ def labels_of(run: Run, design: Mapping, *, interval_s: float | None) -> list[st
         for i in _kept(columns, design)
         if (_number(columns["onset"][i]) or 0) <= end - tail
     ]
+
+
+def repeats(
+    runs: Iterable[Run], design: Mapping, intervals: Mapping[str, float | None]
+) -> tuple[Counter, int] | None:
+    """Count the presentations of images over runs, as the noise ceilings see them.
+
+    Parameters
+    ----------
+    runs : iterable of Run
+    design
+        See `check`.
+    intervals : mapping of str to float or None
+        Stem to the interval of its samples, s.
+
+    Returns
+    -------
+    presentations : Counter
+        Image to how often it is shown.
+    in_runs : int
+        Images that are shown in two runs or more.
+    None where the events of a run do not tell.
+    """
+    shown, seen_in = Counter(), Counter()
+    for run in runs:
+        columns = run.first["events_trials"]
+        if not columns or design.get("label_column") not in columns:
+            return None
+        found = labels_of(run, design, interval_s=intervals[run.stem])
+        shown.update(found)
+        seen_in.update(set(found))
+    return shown, sum(n > 1 for n in seen_in.values())
 
 
 def onsets_of(run: Run, design: Mapping) -> list[float]:
