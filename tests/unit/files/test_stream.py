@@ -1,4 +1,6 @@
-"""Images written one volume at a time."""
+"""Images written and read some volumes at a time."""
+
+import tracemalloc
 
 import nibabel as nib
 import numpy as np
@@ -28,3 +30,29 @@ def test_missing_or_misshapen_volumes_leave_no_image(tmp_path):
         with pytest.raises(DataError, match=message):
             stream.save_volumes(tmp_path / "a.nii", flat, AFFINE, shape=shape)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_a_series_is_read_in_parts(tmp_path, rng, suffix):
+    values = rng.integers(0, 3000, (20, 21, 22, 300)).astype(np.int16)
+    image = nib.Nifti1Image(values, np.eye(4))
+    image.header.set_slope_inter(0.5, 3)
+    nib.save(image, tmp_path / f"series{suffix}")
+    expected = images.load(tmp_path / f"series{suffix}")[0]
+    found = np.full(values.shape, np.nan, np.float32)
+    tracemalloc.start()
+    for place, block in stream.read(tmp_path / f"series{suffix}"):
+        found[..., place] = block
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    np.testing.assert_array_equal(found, expected)
+    assert peak < 0.5 * expected.nbytes
+
+
+def test_a_truncated_series_is_named(tmp_path, rng):
+    image = nib.Nifti1Image(rng.normal(size=(8, 8, 8, 40)).astype(np.float32), np.eye(4))
+    nib.save(image, tmp_path / "a.nii.gz")
+    whole = (tmp_path / "a.nii.gz").read_bytes()
+    (tmp_path / "a.nii.gz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=r"a\.nii\.gz is damaged or truncated"):
+        list(stream.read(tmp_path / "a.nii.gz"))

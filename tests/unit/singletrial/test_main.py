@@ -104,7 +104,14 @@ def test_a_user_gets_the_fit_of_the_library(made, tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    for text in ("reading: done", "on-off: done", "betas: done", "24 trials of 6", "Wrote"):
+    for text in (
+        "reading: done",
+        "start at 0.75 s",
+        "on-off: done",
+        "betas: done",
+        "24 trials of 6",
+        "Wrote",
+    ):
         assert text in done.stderr
     folder = tmp_path / "new" / "fit"
     own, session = expected(made)
@@ -225,7 +232,7 @@ def json_of(root, run):
     return root / bold_of(run).replace(".nii.gz", ".json")
 
 
-def test_the_repetition_time_is_never_guessed(copies, capsys):
+def test_the_repetition_time_is_never_guessed(copies, capsys, caplog):
     json_of(copies, 1).write_text('{"RepetitionTime": 2.0}')
     assert "says a repetition time of 1.5 s and" in refused(copies, capsys)
     json_of(copies, 1).unlink()
@@ -238,6 +245,10 @@ def test_the_repetition_time_is_never_guessed(copies, capsys):
     assert call(copies, "--quiet", output=copies / "out") == 0
     save(copies / bold_of(1), values, tr=2.0)
     assert "differ in their repetition time" in refused(copies, capsys)
+    assert call(copies, "--tr", "1.5", "--quiet", output=copies / "out") == 0
+    json_of(copies, 2).write_text('{"RepetitionTime": 3.0}')
+    assert call(copies, "--tr", "1.5", "--quiet", output=copies / "out") == 0
+    assert "says 3 s; the repetition time given is 1.5 s" in caplog.text
     json_of(copies, 1).write_text('{"VolumeTiming": [0, 1]}')
     assert "irregular times" in refused(copies, capsys)
 

@@ -1,8 +1,9 @@
-"""Images of series that are too long for memory, written one volume at a time."""
+"""Images of series that are too long for memory, read and written some volumes at a time."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 
 from mebold.errors import DataError
@@ -11,6 +12,39 @@ from mebold.files.atomic import atomic
 from mebold.files.tables import sidecar, write_json
 
 _VOLUMES_AT_ONCE = 64
+_VOLUMES_READ = 16
+
+
+def read(path: str | Path) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield a series some volumes at a time; a compressed file is read once, from its beginning.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Yields
+    ------
+    volumes : slice
+        Place of the block in the series.
+    block : (x, y, z, k) float32 array
+        With the scale factors of the header applied.
+
+    Raises
+    ------
+    DataError
+        When the file is absent, empty, truncated or not an image.
+    """
+    count = images.load_header(path).shape[3]
+    # An open file goes on where it stands; nibabel would begin a compressed one anew each time.
+    image = nib.load(path, keep_file_open=True)
+    for first in range(0, count, _VOLUMES_READ):
+        place = slice(first, min(first + _VOLUMES_READ, count))
+        try:
+            block = np.asarray(image.dataobj[..., place], dtype=np.float32)
+        except (OSError, EOFError, ValueError) as error:
+            message = f"{path} is damaged or truncated: {error}"
+            raise DataError(message) from error
+        yield place, block
 
 
 def save(

@@ -201,6 +201,8 @@ def _tell(session: Session, found: runs.Runs, result: fit.SingleTrialFit) -> Non
         say(f"Left out: {item['run']}: {item['reason']}")
     if session.excluded:
         say(f"Left out: {len(session.excluded)} trials, listed in the summary")
+    if starts := {run["start_s"] for run in found.runs if run["start_s"]}:
+        say(f"The series start at {', '.join(f'{s:g}' for s in starts)} s (StartTime)")
     if any(session.non_steady):
         say(f"Volumes left out at the start of the runs: {session.non_steady}")
     say(

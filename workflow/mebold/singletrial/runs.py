@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,12 @@ import numpy as np
 import pandas as pd
 
 from mebold.errors import ConfigError, DataError, GridMismatchError, MetadataError
-from mebold.files import bids, images, series, tables
+from mebold.files import bids, images, series, stream, tables
 from mebold.geometry import affines, masks
 from mebold.singletrial import regressors
 from mebold.singletrial.session import shares_of
+
+logger = logging.getLogger(__name__)
 
 _TO_SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 _TIMES_DIFFER = 1e-3  # share; headers are rounded
@@ -131,7 +134,8 @@ def read(
             _require_rows(path, header.shape[3], tables_[number])
         kept = Path(folder) / f"run-{number:03d}.npy"
         store = series.create(kept, (int(inside.sum()), header.shape[3]))
-        store[:] = images.load(path)[0][inside]
+        for place, block in stream.read(path):
+            store[:, place] = block[inside]
         store.flush()
         seen.append(np.isfinite(store).all(axis=1) & (store.std(axis=1) > 0))
         data.append(series.open(kept))
@@ -177,10 +181,13 @@ def repetition_time(path: str | Path, *, given: float | None = None) -> float:
     MetadataError
         When neither says it, both differ, or volumes come at irregular times.
     """
-    if given is not None:
-        return float(given)
     beside = tables.sidecar(path)
     sidecar = _sidecar(path)
+    if given is not None:
+        said = sidecar.get("RepetitionTime", given)
+        if abs(said - given) > _TIMES_DIFFER * given:
+            logger.warning("%s says %g s; the repetition time given is %g s", beside, said, given)
+        return float(given)
     if "VolumeTiming" in sidecar and "RepetitionTime" not in sidecar:
         raise MetadataError(
             f"{beside} gives VolumeTiming: volumes at irregular times cannot be fitted; resample "
@@ -314,8 +321,8 @@ def _mask(
         paths = [path.with_name(name) for path, name in zip(bold, names_, strict=True)]
         paths = paths if all(path.is_file() for path in paths) else []
     if not paths:
-        mean = np.nan_to_num(images.load(bold[0])[0]).mean(axis=-1)
-        return masks.foreground_mask(np.maximum(mean, 0)), f"made from {bold[0].name}", []
+        total = sum(np.nan_to_num(block).sum(axis=-1) for _, block in stream.read(bold[0]))
+        return masks.foreground_mask(np.maximum(total, 0)), f"made from {bold[0].name}", []
     inside = np.ones(headers[0].shape[:3], bool)
     for path in paths:
         one, affine = images.load_mask(path)
