@@ -26,9 +26,13 @@ def finished(tmp_path_factory):
             image.unlink()
     for anatomy in (folder / "raw").glob("sub-*/ses-*/anat"):
         shutil.rmtree(anatomy)
+    for events in (folder / "raw").rglob("*_events.tsv"):  # a task without blanks
+        table = tables.read_tsv(events)
+        tables.write_tsv(events, table[table["trial_type"] != "blank"])
     done = snakemake(
         "--cores", "2", cwd=folder, bids_dir="raw", output_dir="out",
-        compare_sessions="none", write_echoes="true", output="{repetition_time_s: 1.0}",
+        variants='["standardSingle","nordicOptcom"]', compare="{n_bootstrap: 100}",
+        visual_roi="{threshold: 40}", write_echoes="true", output="{repetition_time_s: auto}",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-5000:]
     return folder
@@ -72,6 +76,40 @@ def test_series_betas_and_ceilings_lie_on_the_grid_of_the_reference(finished):
     )
     assert "global_signal" in confounds
     assert "csf" not in confounds
+
+
+def test_variants_are_compared_where_nothing_responds(finished):
+    """Neither blanks nor a response above the threshold, and no grey matter without a T1w."""
+    folder = finished / "out/comparison"
+    region = folder / f"sub-01/ses-01/func/{STEM}_space-boldref_label-visual_mask"
+    about = tables.read_json(f"{region}.json")
+    assert "the whole brain" in about["RegionFallback"] or "positive" in about["RegionFallback"]
+    assert images.load(f"{region}.nii.gz")[0].sum() >= 10
+    metrics = tables.read_tsv(folder / f"sub-01/ses-01/func/{STEM}_desc-variants_metrics.tsv")
+    assert {"noise_ceiling_median", "predictivity"} <= set(metrics["metric"])
+    assert set(metrics["task"]) == {"images"}
+    text = (folder / "task-images_desc-variants_summary.md").read_text()
+    assert "fewer than 10" in text
+    rois = tables.read_tsv(
+        finished / "out/rois/sub-01/sub-01_task-images_desc-Noiseceiling_rois.tsv"
+    )
+    assert (rois["n_voxels"] > 0).all()
+
+
+def test_maps_say_where_they_are_known_and_empty_ones_are_not_written(finished):
+    fit = finished / "out/glmsingle-tedana/sub-01"
+    about = tables.read_json(fit / "sub-01_task-images_desc-GLMsingle_summary.json")
+    assert about["MapsNotWritten"] == {"12rep": "no image is shown exactly 12 times"}
+    names = {path.name.split("_desc-")[1] for path in fit.glob("*_statmap.nii.gz")}
+    assert "Noiseceiling12rep_statmap.nii.gz" not in names
+    ceiling = fit / "sub-01_task-images_space-boldref_desc-NoiseceilingAllrep_statmap"
+    mask = images.load(fit / tables.read_json(f"{ceiling}.json")["CoverageMask"])[0] > 0
+    values = images.load(f"{ceiling}.nii.gz")[0]
+    assert not values[~mask].any()
+    known = images.load(next(fit.glob("ses-01/func/*desc-coverage_mask.nii.gz")))[0] > 0
+    assert np.array_equal(mask, known)
+    summary = tables.read_json(next(fit.glob("ses-01/func/*_desc-GLMsingle_summary.json")))
+    assert summary["VoxelsFitted"] == np.count_nonzero(known)
 
 
 def test_echoes_and_the_reference_image_lie_beside_the_series(finished):

@@ -117,6 +117,15 @@ def of_compared_groups(output):
     return function
 
 
+def regions_of_task(wildcards):
+    """Regions in which the variants of a task are compared, one per session."""
+    roi = rules.compare.output.roi
+    groups = products.compared_in(wildcards.task)
+    return [
+        f for g in groups for f in expand(roi, group=g, folder=runs.group_folder(g))
+    ]
+
+
 def of_subject_task(output):
     """Input function: a per-session output for all sessions of a subject's task."""
 

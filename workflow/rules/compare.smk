@@ -105,6 +105,7 @@ rule compare_task:
         metrics=rules.compare_group.output.metrics,
         paired=rules.compare_group.output.paired,
         subjects=rules.compare_group.output.subjects,
+        regions=regions_of_task,
     output:
         text=report(
             "<out>/comparison/{task}_desc-variants_summary.md",

@@ -2,7 +2,7 @@
 
 from mebold.compare import tasks
 from mebold.compare.advice import advise, record
-from mebold.compare.text import describe
+from mebold.compare.text import describe, instead
 from mebold.figures.compare import variant_comparison, variant_metrics
 from mebold.figures.style import save
 from mebold.files import atomic, tables
@@ -19,8 +19,10 @@ with job(snakemake):
     found = advise(table, paired, primary=names["primary"], limits=snakemake.params.limits)
     about = sidecar.Sidecar(snakemake, packages=["numpy", "pandas"])
     tables.write_json(out.advice, about(**record(found, task=task)))
+    regions = [tables.read_json(tables.sidecar(path)) for path in files.regions]
     with atomic.atomic(out.text) as partial:
-        text = describe(table, paired, group=group, advice=found, **names)
+        said = {"group": group, "advice": found, "fallbacks": instead(regions)}
+        text = describe(table, paired, **said, **names)
         partial.write_text(text + "\n")
     names |= {"advice": found, "limits": snakemake.params.limits}
     figure = variant_comparison(table, paired, group=group, **names)

@@ -6,7 +6,7 @@ import pytest
 from mebold.compare.advice import advise
 from mebold.compare.subjects import group_table
 from mebold.compare.tables import LONG_COLUMNS, PAIRED_COLUMNS
-from mebold.compare.text import describe
+from mebold.compare.text import describe, instead
 from mebold.errors import DataError
 
 LIMITS = {"least_signal_kept": 80, "most_smoothness_growth": 25, "least_responsive_kept": 80}
@@ -123,3 +123,11 @@ def test_table_without_noise_ceilings_is_refused():
     long, paired = tables(["01"])
     with pytest.raises(DataError, match="no rows of noise_ceiling_median"):
         said(long[long["metric"] != METRIC], paired)
+
+
+def test_regions_that_fell_back_are_counted():
+    why = "0 voxels respond above 3, fewer than 10: variants are compared in grey matter (9 voxels)"
+    regions = [{"RegionFallback": ""}, {"RegionFallback": why}, {"RegionFallback": why}, {}]
+    (said,) = instead(regions)
+    assert said.startswith("In 2 sessions the region is not that of visual responses: 0 voxels")
+    assert instead(regions[:1]) == []

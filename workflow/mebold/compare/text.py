@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -33,6 +35,7 @@ def describe(
     primary: str,
     advice: Advice,
     group: pd.DataFrame | None = None,
+    fallbacks: Sequence[str] = (),
     confidence: float = 0.95,
 ) -> str:
     """Say which variant the data support, at what price, which was best, and how sure that is.
@@ -49,6 +52,8 @@ def describe(
         From `mebold.compare.advice.advise` with the same tables.
     group : DataFrame, optional
         Table over subjects; used with two subjects or more.
+    fallbacks : sequence of str
+        From `instead`: where the region is not the visually responsive voxels.
     confidence : float
         Level of the intervals in the tables.
 
@@ -73,7 +78,7 @@ def describe(
         "Predictivity": _predictivity(numbers),
         "Noise ceiling": _ceiling(numbers),
         "Price": _price(table, baseline, primary, advice),
-        "What was compared": _compared(table),
+        "What was compared": [*_compared(table), *fallbacks],
     }
     return "\n\n".join(
         f"**{title}.** {' '.join(words)}" for title, words in paragraphs.items() if words
@@ -271,6 +276,22 @@ def _price(table: pd.DataFrame, baseline: str, primary: str, advice: Advice) -> 
         if parts:
             words.append(f"From {baseline} to {primary}: {', '.join(parts)}.")
     return words
+
+
+def instead(regions: Iterable[Mapping]) -> list[str]:
+    """Say of which sessions the region is not what was asked for, and how often.
+
+    Parameters
+    ----------
+    regions : iterable of mapping
+        Sidecars of the regions, with ``RegionFallback`` (empty where there is none).
+    """
+    found = Counter(region.get("RegionFallback") or "" for region in regions)
+    del found[""]
+    return [
+        f"In {count} session{'s' * (count > 1)} the region is not that of visual responses: {why}."
+        for why, count in found.items()
+    ]
 
 
 def _compared(table: pd.DataFrame) -> list[str]:

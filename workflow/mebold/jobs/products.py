@@ -61,6 +61,11 @@ class Products:
         """Return the groups in which variants are compared."""
         return [group for group in self._index.groups() if len(self.variants(group)) > 1]
 
+    def compared_in(self, task: str) -> list[str]:
+        """Return the groups that the comparison of one task is made of."""
+        first = {group: self._index.glm_stems(group)[0] for group in self.compared()}
+        return [g for g, stem in first.items() if tasks.name(self._index.row(stem)) == task]
+
     def compared_tasks(self) -> list[str]:
         """Return the names (`mebold.compare.tasks.name`) of the tasks with a comparison."""
         rows = [self._index.row(self._index.glm_stems(group)[0]) for group in self.compared()]
