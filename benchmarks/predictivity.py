@@ -44,7 +44,7 @@ def measure(
         z = ceilings.zscore_betas(values[one.roi], one.runs)
         pairs = {"runs": one.runs, "different_runs_only": True}
         nc = [ceilings.noise_ceiling(z, one.labels, **options).nc for options in ({}, pairs)]
-        rows.append((one.correlation(values), *own.medians().values(), *np.median(nc, axis=1)))
+        rows.append((one.correlation(values), *own.values().values(), *np.median(nc, axis=1)))
         resampled = own.samples(draws)
         samples.append([resampled[method][NAMES[0]] for method in ("images", "runs")])
     return list(betas), np.array(rows), np.array(samples)

@@ -209,6 +209,20 @@ def test_runs_without_ica_are_told_everywhere(finished):
     assert "ICA was not used" in drawing
 
 
+def test_the_comparison_says_which_variant_the_data_support(finished):
+    folder = finished / "out/comparison"
+    advice = tables.read_json(folder / "task-images_desc-variants_advice.json")
+    # On the demo NORDIC helps, and shrinks the response.
+    assert (advice["Supported"], advice["Change"]) == ("nordicOptcom", {})
+    order = sorted(advice["Predictivity"], key=advice["Predictivity"].get)
+    assert order == ["standardSingle", "standardIca", "nordicOptcom"]
+    text = (folder / "task-images_desc-variants_summary.md").read_text()
+    assert text.startswith("**Advice.** These data support nordicOptcom")
+    table = tables.read_tsv(folder / "desc-variants_metrics.tsv")
+    kept = table[table["metric"] == "signal_kept"].set_index("variant")["value"]
+    assert kept["nordicOptcom"] < kept["standardSingle"] == 100
+
+
 def test_nilearn_loads_the_confounds(finished):
     from nilearn.interfaces.fmriprep import load_confounds
 

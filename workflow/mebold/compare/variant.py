@@ -130,7 +130,7 @@ def evaluate(
     for method, found in response.samples(resamples).items():
         samples[method]["percent_signal_change"] = found
     if predicted is not None:
-        values |= predicted.medians()
+        values |= predicted.values()
         for method, found in predicted.samples(resamples).items():
             samples[method] |= found
     _add_run_metrics(values, samples, tsnr, fwhm, inside, used, cells, resamples)

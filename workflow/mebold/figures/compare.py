@@ -227,7 +227,7 @@ def variant_comparison(
         letters = ((a, "A", -36), (b, "B", -30), (c, "C", -100), (prices[0], "D", -12))
         for axes, letter, left in letters:
             panel_letter(axes, letter, left=left)
-        figure.text(0.02, 1 - 0.06 / height, title, va="top", fontsize=9, fontweight="bold")
+        figure.text(0.02, 1 - 0.06 / height, title, va="top", fontsize=8.5, fontweight="bold")
         _legends(figure, a, table, wanted, y=1 - (head - 0.26) / height)
         footnote(figure, note, y=0.06 / height)
     return figure
@@ -244,7 +244,7 @@ PRICES = {
 def _headline(advice: Advice) -> str:
     """Say in a line what the data support."""
     if advice.supported is None:
-        return textwrap.fill(f"These data support no variant: {advice.reason}", 88)
+        return textwrap.fill(f"These data support no variant: {advice.reason}", 92)
     name = in_words(advice.supported)
     if advice.verdict == "supported":
         text = f"These data support: {name}"
@@ -260,7 +260,7 @@ def _headline(advice: Advice) -> str:
     else:
         state, used = "the configured primary is one of them", advice.primary
     high = ", at a high price (D)" if used in advice.warnings else ""
-    return textwrap.fill(f"{text}; {state}{high}", 88)
+    return textwrap.fill(f"{text}; {state}{high}", 92)
 
 
 def _row_names(axes: Axes, rows: list[str], primary: str, advice: Advice) -> None:
