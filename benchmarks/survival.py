@@ -44,6 +44,8 @@ CONDITIONS = {
     "noise correlated in plane (0.4 voxels)": {"noise_spread": 0.4},
     "noise correlated in plane (0.6 voxels)": {"noise_spread": 0.6},
     "trials every 8 s": {"every_s": 8.0},
+    "differences along one dimension": {"dimensions": 1},
+    "the same, magnitude only, 200 volumes": {"dimensions": 1, "with_phase": False, "n": 200},
 }  # fmt: skip
 
 
@@ -71,6 +73,11 @@ def patches_of(run: responding_head.Run, result) -> survival.Patches:
     )
 
 
+def _kept_as(kind: str, options: dict) -> str:
+    """Return the kind of the prediction."""
+    return "dimension" if kind == "images" and "dimensions" in options else kind
+
+
 def measure(kind: str, options: dict) -> tuple[float, np.ndarray]:
     """Return the weakest response (percent), and predicted, own and measured shares kept."""
     options = dict(options)
@@ -78,7 +85,7 @@ def measure(kind: str, options: dict) -> tuple[float, np.ndarray]:
     quiet = responding_head.make(percent=0.0, **options)
     without = denoised(quiet, kernel)
     design = survival.design_energy(quiet.regressors)
-    weakest = patches_of(quiet, without).weakest(design, kind=kind, kept=0.5)
+    weakest = patches_of(quiet, without).weakest(design, kind=_kept_as(kind, options), kept=0.5)
     half = float(np.median(weakest[quiet.responding]))
     rows = []
     for relative in RELATIVE:
@@ -87,7 +94,10 @@ def measure(kind: str, options: dict) -> tuple[float, np.ndarray]:
         run = responding_head.make(**{"percent": 0.0, name: amplitude} | options)
         result = denoised(run, kernel)
         patches = patches_of(run, result)
-        own = getattr(patches, f"{kind}_kept")(amplitude, design)
+        kept_as = _kept_as(kind, options)
+        if kept_as == "dimension":
+            amplitude = responding_head.realised_sd(run, design.images.sum())
+        own = getattr(patches, f"{kept_as}_kept")(amplitude, design)
         ways = [own, 1 - result.components_removed / run.magnitude.shape[3]]
         if kind == "shared":
             ways.append(spread(patches.responding, patches.axes))
@@ -112,7 +122,7 @@ def main() -> None:
     for name, options in CONDITIONS.items():
         if chosen not in name:
             continue
-        for kind in ("shared", "images"):
+        for kind in ("images",) if "dimensions" in options else ("shared", "images"):
             half, rows = measure(kind, options)
             everything.append(rows)
             r = np.corrcoef(rows[:, 0], rows[:, 2])[0, 1]

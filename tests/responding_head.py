@@ -79,6 +79,7 @@ def make(
     snr: float = 40,
     percent: float = 1.0,
     images_percent: float = 0.0,
+    dimensions: int | None = None,
     share: float = 0.15,
     blob: bool = False,
     with_phase: bool = True,
@@ -101,6 +102,8 @@ def make(
         Mean signal over noise per channel in the middle of the head.
     percent, images_percent : float
         Response that all trials share, and standard deviation of what differs between them.
+    dimensions : int or None
+        Of what differs; None makes it independent between voxels.
     share : float
         Of the voxels that respond, drawn at random; with `blob` they all lie in one ball.
     structure : bool
@@ -124,7 +127,12 @@ def make(
     rows = regressors(n, tr=tr, every_s=every_s, blanks=blanks, rng=rng)
     place = signal[responding][:, None]
     shared = place * percent / 100 * rows.sum(axis=0)
-    deviation = rng.standard_normal((len(place), len(rows))) * images_percent / 100
+    if dimensions is None:
+        deviation = rng.standard_normal((len(place), len(rows)))
+    else:
+        scores = rng.standard_normal((dimensions, len(rows)))
+        deviation = rng.standard_normal((len(place), dimensions)) @ scores / np.sqrt(dimensions)
+    deviation *= images_percent / 100
     images = place * ((deviation - deviation.mean(axis=1, keepdims=True)) @ rows)
     series = np.repeat(signal[..., None], n, axis=-1)
     series[responding] += shared + images
@@ -155,3 +163,13 @@ def share_of(truth: np.ndarray, found: np.ndarray) -> float:
     """Slope of what was found on the truth, both (voxels, t)."""
     found = found - found.mean(axis=1, keepdims=True)
     return float(np.sum(truth * found) / np.sum(truth**2))
+
+
+def realised_sd(run: Run, energy: float) -> float:
+    """Standard deviation (percent) of what differs between trials, as it turned out over time.
+
+    Few trials along one dimension can have much more or less of it than was asked for; `energy` is
+    what one unit is expected to have.
+    """
+    power = np.sum(run.signal[run.responding] ** 2)
+    return float(100 * np.sqrt(np.sum(run.images**2) / power / energy))

@@ -73,6 +73,12 @@ def test_second_run_does_nothing(finished):
         ),
         ("coreg", "{least_dice: 0.5}", {"hmc", "nordic", "sdc", "anat"}, {"coreg_run"}),
         ("hmc", "{outlier_mm: 0.9}", {"fmap", "anat"}, {"hmc"}),
+        (
+            "design",
+            "{stimulus_duration_s: 3.0}",
+            {"hmc", "nordic", "sdc", "coreg_run"},
+            {"nordic_survival", "singletrial"},
+        ),
     ],
 )
 def test_a_key_reruns_what_uses_it(finished, key, value, kept, again):

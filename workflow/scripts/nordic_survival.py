@@ -27,9 +27,10 @@ with job(snakemake) as log:
     for note in found["Warnings"]:
         log.warning(note)
     about = Sidecar(snakemake, packages=["numpy", "nibabel"], Units=weakest.UNITS, **found)
-    for name, values in maps.items():
+    drawn = {name: maps[name] for name in ("shared", "images")}
+    for name, values in drawn.items():
         images.save(out[name], values, affine, metadata=about())
     title = f"What can survive NORDIC, {snakemake.wildcards.stem}{snakemake.wildcards.echo}"
     words = "\n".join([found["Summary"], *(f"Warning: {note}" for note in found["Warnings"])])
-    figure = weakest_response(**maps, affine=affine, mask=head, title=title, subtitle=words)
+    figure = weakest_response(**drawn, affine=affine, mask=head, title=title, subtitle=words)
     save(figure, out.figure)

@@ -21,6 +21,7 @@ CONDITIONS = {
     "drifts, breathing, own fluctuations": {"structure": True, "own_fluctuation": 0.01},
     "correlated noise": {"noise_spread": 0.5},
 }
+ONE = {"dimensions": 1}
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(1000, 100), (343, 120), (90, 90)])
@@ -93,7 +94,10 @@ def kept_of(kind, amplitude, without, **options):
     design = survival.design_energy(run.regressors)
     found = patches(run, result, run.responding)
     other = 1 - result.components_removed / run.magnitude.shape[3]
-    if kind == "shared":
+    if options.get("dimensions"):
+        realised = responding_head.realised_sd(run, design.images.sum())
+        share = survival.together(found.dimension_kept(realised, design), other)
+    elif kind == "shared":
         by_mean = survival.spread(found.responding, found.axes)
         share = survival.together(found.shared_kept(amplitude, design), by_mean, other)
     else:
@@ -112,7 +116,9 @@ def shares():
         for kind, amplitudes in (("shared", SHARED), ("images", IMAGES)):
             pairs = [kept_of(kind, amplitude, without, **options) for amplitude in amplitudes]
             found[name, kind] = np.array(pairs)
-    return found
+    without = denoised(responding_head.make(percent=0.0, **ONE))
+    pairs = [kept_of("images", amplitude, without, **ONE) for amplitude in (0.2, 0.6, 1.5)]
+    return found | {("one dimension", "images"): np.array(pairs)}
 
 
 def test_predicted_shares_are_those_that_the_denoiser_keeps(shares):
@@ -163,6 +169,11 @@ def test_weakest_response_scales_as_it_should():
         return np.array([values[10, 10, 10] for values in maps])
 
     usual = weakest(signal, noise, noise)
+    found = survival.patches_of(signal, noise, noise, **options)
+    along_one = found.weakest(design, kind="dimension", kept=0.5)[10, 10, 10]
+    energy = 0.9 * design.shared / design.images.sum()
+    assert along_one == pytest.approx(usual[0] * np.sqrt(energy), rel=0.02)
+    assert along_one < usual[1] / 3
     np.testing.assert_allclose(weakest(2 * signal, noise, noise), usual / 2, rtol=0.02)
     # A complex series of the same noise per channel has as much again in the other channel.
     both = weakest(signal, np.sqrt(2) * noise, noise, is_complex=True)

@@ -74,9 +74,9 @@ def by_chance(null: Null, ceiling: NoiseCeiling) -> dict:
     n = max(int(known.sum()), 1)
     above = np.count_nonzero(ceiling.nc[known] > null.threshold)
     return {
-        "ChanceThreshold": None if np.isnan(null.threshold) else round(null.threshold, 3),
-        "ShareAboveThreshold": above / n,
-        "ShareSignificant": np.count_nonzero(null.significant) / n,
+        "ChanceThreshold": None if np.isnan(null.threshold) else round(float(null.threshold), 3),
+        "ShareAboveThreshold": float(above / n),
+        "ShareSignificant": float(np.count_nonzero(null.significant) / n),
         "Null": "95th percentile over voxels and permutations; image labels shifted within runs",
         "Permutations": null.permutations,
         "FalseDiscoveryRate": null.q,

@@ -7,7 +7,7 @@ threshold. Where it is kept, the noise has turned its vectors, and of its amplit
 ``1 - v^2 M N / s^4`` is left (the product of y / s and both cosines). Below ``s^4 = v^2 M N``
 no method that looks at one patch can tell it from noise.
 
-Two kinds of response, as single-trial fits have them:
+Three kinds of response, as single-trial fits have them:
 
 * *shared*: all trials evoke the same pattern, one component whose time course is the sum of all
   trials' regressors. The mean signal of the patch is a component that always stays, and takes along
@@ -15,6 +15,8 @@ Two kinds of response, as single-trial fits have them:
   survive by itself, hence ``s^2 = a^2 f (1 - f) sum(S^2 / g^2) E``.
 * *of images*: what differs between trials, independent between voxels. Its energy spreads over as
   many components as the trials' regressors have, each of which has to survive.
+* *along one dimension*: differences between trials that are one pattern, more or less of it (faces
+  against all else). All their energy is in one component. Real differences lie between these two.
 
 References
 ----------
@@ -220,13 +222,21 @@ class Patches:
             kept += energy * share
         return spread(kept / design.images.sum(), self.axes)
 
+    def dimension_kept(self, percent: float, design: Design) -> np.ndarray:
+        """Share of differences between trials along one dimension that survives, per voxel.
+
+        Parameters and result are those of `images_kept`.
+        """
+        power = (percent / 100) ** 2 * self.responding * self.power * design.images.sum()
+        return spread(self._kept(power), self.axes)
+
     def weakest(self, design: Design, *, kind: str, kept: float) -> np.ndarray:
         """Amplitude from which on a share of a response survives.
 
         Parameters
         ----------
         design : Design
-        kind : {"shared", "images"}
+        kind : {"shared", "images", "dimension"}
         kept : float
             Share of the amplitude, mean over the patches of a voxel.
 
@@ -235,7 +245,7 @@ class Patches:
         percent : (x, y, z) float32
             100 where nothing weaker survives; NaN where no patch lies.
         """
-        share_at = {"shared": self.shared_kept, "images": self.images_kept}[kind]
+        share_at = getattr(self, f"{kind}_kept")
         before = np.zeros([axis.size for axis in self.axes])
         weakest = np.full(before.shape, AMPLITUDES[-1])
         open_ = np.ones(before.shape, dtype=bool)

@@ -43,7 +43,8 @@ def maps(
     -------
     maps : dict
         ``shared``: response that all trials share; ``images``: standard deviation of differences
-        between trials that are independent between voxels; (x, y, z) float32, percent.
+        between trials that are independent between voxels; ``dimension``: of differences along
+        one dimension; (x, y, z) float32, percent.
     head : (x, y, z) bool
         Where medians are taken.
     """
@@ -63,7 +64,7 @@ def maps(
         responding=responding_share,
     )
     design = survival.design_energy(regressors)
-    kinds = ("shared", "images")
+    kinds = ("shared", "images", "dimension")
     found = {kind: patches.weakest(design, kind=kind, kept=kept_share) for kind in kinds}
     return found, foreground_mask(signal)
 
@@ -91,14 +92,16 @@ def record(
     Returns
     -------
     dict
-        ``WeakestResponse`` and ``WeakestDifference`` (medians in the head, percent), what they
-        rest on, ``Summary`` and ``Warnings``.
+        ``WeakestResponse``, ``WeakestDifference`` and ``WeakestDifferenceAlongOneDimension``
+        (medians in the head, percent), what they rest on, ``Summary`` and ``Warnings``.
     """
-    shared, images = (float(np.nanmedian(found[kind][head])) for kind in ("shared", "images"))
+    medians = {kind: float(np.nanmedian(values[head])) for kind, values in found.items()}
+    shared = medians["shared"]
     summary = (
-        f"Weakest response that survives: {_percent(shared)} shared by all trials, "
-        f"{_percent(images)} (SD) of differences between trials that are independent between "
-        f"voxels (medians in the head). For {100 * responding_share:g} % of the voxels of a patch "
+        f"Weakest response that survives: {_percent(shared)} shared by all trials; differences "
+        f"between trials (SD) of {_percent(medians['dimension'])} along one dimension, of "
+        f"{_percent(medians['images'])} independent between voxels (medians in the head). For "
+        f"{100 * responding_share:g} % of the voxels of a patch "
         f"responding, {100 * kept_share:g} % of the amplitude left, and {origin}."
     )
     warnings = []
@@ -111,7 +114,8 @@ def record(
         )
     return {
         "WeakestResponse": shared,
-        "WeakestDifference": images,
+        "WeakestDifference": medians["images"],
+        "WeakestDifferenceAlongOneDimension": medians["dimension"],
         "RespondingShare": responding_share,
         "KeptShare": kept_share,
         "Design": origin,
