@@ -71,11 +71,13 @@ include: "workflow/rules/rois.smk"
 
 # What a defect left out is said last, and makes the exit status 1; `exclude` accepts it.
 onsuccess:
+    lock.release(WORK)
     if workflow.is_main_process and found.closing():
         raise WorkflowError(found.closing())
 
 
 onerror:
+    lock.release(WORK)
     if found.closing():
         logger.error(found.closing())
 

@@ -7,7 +7,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 from mebold.errors import MeboldError
-from mebold.files import metadata
+from mebold.files import lock, metadata
 from mebold.inventory.index import refresh
 from mebold.inventory.table import read_table
 from mebold.jobs import code_hash, configuration
@@ -25,15 +25,17 @@ SCHEMA = f"{workflow.basedir}/workflow/schemas/config.schema.yaml"
 
 try:
     config.update(configuration.complete(config, configuration.load_schema(SCHEMA)))
-    TABLE = str(Path(config["output_dir"], "work", "runs.tsv"))
+    WORK = Path(config["output_dir"], "work")
+    TABLE = WORK / "tables" / configuration.table_name(config)
+    keep_table = None
     if config["run_table"]:
         table = read_table(config["run_table"])
     else:
-        # Cluster jobs parse this file again: only the first process looks at the BIDS tree, and a
-        # dry-run keeps what it saw to itself.
-        if workflow.is_main_process:
+        # Cluster jobs parse this file again: only the first process looks at the BIDS tree. What
+        # it saw is written when it holds the output folder (`onstart`), and never by a dry-run.
+        if workflow.is_main_process or not TABLE.exists():
             look = configuration.selection(config)
-            table = refresh(config["bids_dir"], TABLE, write=not DRY, **look)
+            table, keep_table = refresh(config["bids_dir"], TABLE, **look)
         else:
             table = read_table(TABLE)
     kept = references.read(config["output_dir"])
@@ -76,6 +78,13 @@ wildcard_constraints:
 
 
 onstart:
+    if workflow.is_main_process:
+        try:
+            lock.acquire(WORK)
+        except MeboldError as error:
+            raise WorkflowError(str(error)) from None
+        if keep_table:
+            keep_table()
     # What the alignments lead to is kept as soon as there will be one.
     if any(job.name.startswith("coreg") for job in workflow.dag.needrun_jobs()):
         references.write(config["output_dir"], runs.references)

@@ -4,7 +4,7 @@ import numpy as np
 
 from mebold.compare import quality
 from mebold.confounds import drifts
-from mebold.files import images
+from mebold.files import arrays, images
 from mebold.geometry import affines
 from mebold.jobs import session
 from mebold.jobs.script import job
@@ -31,4 +31,4 @@ with job(snakemake):
             run, mask, voxel_mm=size, degree=degree, regressors=regressor[:, None]
         )
         fwhm.append(smooth.fwhm)
-    np.savez(snakemake.output[0], score=score, tsnr=np.stack(tsnr), fwhm=np.array(fwhm))
+    arrays.save_named(snakemake.output[0], score=score, tsnr=np.stack(tsnr), fwhm=np.array(fwhm))

@@ -4,7 +4,7 @@ import numpy as np
 
 from mebold.figures.multiecho import t2star
 from mebold.figures.style import save
-from mebold.files import images, series
+from mebold.files import arrays, images, series
 from mebold.jobs import sidecar
 from mebold.jobs.script import job
 from mebold.multiecho import decay, summary
@@ -18,7 +18,7 @@ with job(snakemake):
     mask, affine = images.load_mask(snakemake.input.mask)
     out = snakemake.output
     kept = ("t2star", "adaptive_mask", "weights_t2star", "weights_echoes")
-    np.savez(out.fit, **{name: getattr(fit, name) for name in kept})
+    arrays.save_named(out.fit, **{name: getattr(fit, name) for name in kept})
     about = sidecar.Sidecar(
         snakemake,
         packages=["tedana", "nibabel", "numpy"],

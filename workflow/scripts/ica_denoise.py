@@ -4,39 +4,37 @@ from pathlib import Path
 
 import numpy as np
 
-from mebold.files import images, series, tables
+from mebold.files import atomic, images, series, tables
 from mebold.jobs.script import job
 from mebold.multiecho import early, ica, undecomposed
 
 with job(snakemake) as log:
     run, settings = snakemake.params.run, snakemake.params.settings
     mask, affine = images.load_mask(snakemake.input.mask)
-    report = Path(snakemake.output.report)
     with np.load(snakemake.input.fit) as fit:
         t2star = fit["t2star"]
     samples = tables.read_json(snakemake.input.samples)
     left_out = {"early": samples["NonSteadyStateSamples"]}
     acquired = run["n_acquired"] and run["n_acquired"] - samples["NonSteadyStateVolumes"]
-    result = ica.denoise(
-        series.open(snakemake.input.store)[..., left_out["early"] :],
-        run["echo_times"],
-        mask=mask,
-        affine=affine,
-        tr=run["tr_out"],
-        n_acquired=acquired,
-        out_dir=report,
-        prefix=run["stem"],
-        t2star=t2star,
-        seed=snakemake.params.seed,
-        n_threads=snakemake.threads,
-        **settings,
-    )
-    report.mkdir(parents=True, exist_ok=True)
+    with atomic.atomic_folder(snakemake.output.report) as report:
+        result = ica.denoise(
+            series.open(snakemake.input.store)[..., left_out["early"] :],
+            run["echo_times"],
+            mask=mask,
+            affine=affine,
+            tr=run["tr_out"],
+            n_acquired=acquired,
+            out_dir=report,
+            prefix=run["stem"],
+            t2star=t2star,
+            seed=snakemake.params.seed,
+            n_threads=snakemake.threads,
+            **settings,
+        )
     fallback = series.open(snakemake.input.optcom)
-    out = series.create(snakemake.output.store, fallback.shape)
-    out[:] = early.restored(result.denoised, fallback, **left_out)
-    filled = undecomposed.fill(out, fallback)
-    out.flush()
+    with series.writing(snakemake.output.store, fallback.shape) as out:
+        out[:] = early.restored(result.denoised, fallback, **left_out)
+        filled = undecomposed.fill(out, fallback)
     outcome = result.outcome | {"n_samples_left_out": left_out["early"]}
     outcome["n_voxels_left_out"] = filled
     tables.write_json(snakemake.output.info, outcome)

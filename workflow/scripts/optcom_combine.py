@@ -10,6 +10,6 @@ with job(snakemake):
     store = series.open(snakemake.input.store)
     with np.load(snakemake.input.fit) as fit:
         t2star, good = fit["weights_t2star"], fit["weights_echoes"]
-    out = series.create(snakemake.output.store, store.shape[1:])
-    combine.optcom(store, t2star, snakemake.params.run["echo_times"], good, out=out)
-    out.flush()
+    times = snakemake.params.run["echo_times"]
+    with series.writing(snakemake.output.store, store.shape[1:]) as out:
+        combine.optcom(store, t2star, times, good, out=out)

@@ -1,8 +1,10 @@
 """Slice timing and the single interpolation of all echoes of a run, into a masked store."""
 
+import contextlib
+
 import numpy as np
 
-from mebold.files import images, series, tables, transforms
+from mebold.files import arrays, images, series, tables, transforms
 from mebold.geometry import affines
 from mebold.jobs.script import job
 from mebold.multiecho import summary
@@ -29,13 +31,12 @@ with job(snakemake) as log:
     echoes = (images.load(path)[0][..., : volumes["Volumes"]] for path in files.bold)
     options = {key: params[key] for key in ("run", "method", "least_coverage")}
     options |= {"non_steady": volumes["NonSteadyStateVolumes"], "n_threads": snakemake.threads}
-    store, covered, samples = run.resample_run(
-        echoes, placement, store=lambda shape: series.create(out.store, shape), **options
-    )
-    store.flush()
+    with contextlib.ExitStack() as whole:
+        options["store"] = lambda shape: whole.enter_context(series.writing(out.store, shape))
+        store, covered, samples = run.resample_run(echoes, placement, **options)
     log.info("samples: %s", samples)
-    np.save(out.coverage, covered)
+    arrays.save(out.coverage, covered)
     steady = store[..., samples["NonSteadyStateSamples"] :]
-    np.savez(out.summary, **vars(summary.summarise(steady)))
+    arrays.save_named(out.summary, **vars(summary.summarise(steady)))
     warp = {"GradientWarp": files.warp} if files.warp else {}
     tables.write_json(out.samples, samples | warp)

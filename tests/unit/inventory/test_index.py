@@ -16,6 +16,12 @@ from mebold.jobs.configuration import load_schema
 from mebold.plan import __main__ as plan_door
 
 
+def refreshed(*arguments, **options):
+    table, keep = index.refresh(*arguments, **options)
+    keep()
+    return table
+
+
 def rows_of(table, **wanted):
     """Return the records that have these values."""
     return [
@@ -239,9 +245,9 @@ def test_refresh_indexes_only_the_session_that_changed(tmp_path, monkeypatch):
 
     monkeypatch.setattr(index, "_index_rows", spy)
     path = tmp_path / "out" / "runs.tsv"
-    first = index.refresh(tree.root, path)
+    first = refreshed(tree.root, path)
     written = path.stat().st_mtime_ns
-    again = index.refresh(tree.root, path)
+    again = refreshed(tree.root, path)
     assert indexed == [["sub-01/ses-01", "sub-01/ses-02"]]
     assert path.stat().st_mtime_ns == written
     pd.testing.assert_frame_equal(first, again)
@@ -249,13 +255,13 @@ def test_refresh_indexes_only_the_session_that_changed(tmp_path, monkeypatch):
     tree.session("01", "03", runs=("01",), echoes={None: 0.03}, parts=(None,))
     events = "sub-01/ses-02/func/sub-01_ses-02_task-images_run-01_events.tsv"
     tree.events(events, ["shared_a", "new", "new"])
-    third = index.refresh(tree.root, path)
+    third = refreshed(tree.root, path)
     assert indexed[1:] == [["sub-01/ses-02", "sub-01/ses-03"]]
     pd.testing.assert_frame_equal(third, index.index(tree.root))
     pd.testing.assert_frame_equal(third, read_table(path))
 
     tree.json("task-images_bold.json", {"FlipAngle": 60})
-    fourth = index.refresh(tree.root, path)
+    fourth = refreshed(tree.root, path)
     assert set(fourth.loc[fourth["suffix"] == "bold", "flip_angle"]) == {60.0}
 
 
@@ -264,21 +270,32 @@ def test_refresh_drops_what_was_removed_or_deselected(tmp_path):
     for subject in ("01", "02"):
         tree.image(f"sub-{subject}/anat/sub-{subject}_T1w.nii.gz")
     path = tmp_path / "runs.tsv"
-    assert len(index.refresh(tree.root, path)) == 2
-    assert len(index.refresh(tree.root, path, participant_labels=["02"])) == 1
+    assert len(refreshed(tree.root, path)) == 2
+    assert len(refreshed(tree.root, path, participant_labels=["02"])) == 1
     (tree.root / "sub-01/anat/sub-01_T1w.nii.gz").unlink()
-    assert index.refresh(tree.root, path)["subject"].tolist() == ["02"]
+    assert refreshed(tree.root, path)["subject"].tolist() == ["02"]
+
+
+def test_nothing_is_written_until_the_table_is_kept(tmp_path):
+    tree = Tree(tmp_path / "bids")
+    tree.image("sub-01/anat/sub-01_T1w.nii.gz")
+    path = tmp_path / "out/runs.tsv"
+    table, keep = index.refresh(tree.root, path)
+    assert len(table) == 1
+    assert not path.parent.exists()
+    keep()
+    assert path.exists()
 
 
 def test_a_failed_refresh_leaves_the_old_table(tmp_path):
     tree = Tree(tmp_path / "bids")
     tree.image("sub-01/anat/sub-01_T1w.nii.gz", {})
     path = tmp_path / "runs.tsv"
-    index.refresh(tree.root, path)
+    refreshed(tree.root, path)
     before = path.read_text()
     tree.image("sub-01/anat/T1w.nii.gz")
     with pytest.raises(MetadataError):
-        index.refresh(tree.root, path)
+        refreshed(tree.root, path)
     assert path.read_text() == before
 
 
@@ -353,11 +370,11 @@ def test_a_fieldmap_of_a_task_left_out_is_not_given_to_another(tmp_path):
     options = {"task_labels": ["x"]}
     for table in (
         index.index(tree.root, **options),
-        index.refresh(tree.root, tmp_path / "runs.tsv", **options),
+        refreshed(tree.root, tmp_path / "runs.tsv", **options),
     ):
         assert set(table.loc[table["suffix"] == "bold", "fieldmap"]) == {"n/a"}
     options["assign"] = "session"
-    table = index.refresh(tree.root, tmp_path / "runs.tsv", **options)
+    table = refreshed(tree.root, tmp_path / "runs.tsv", **options)
     assert set(table.loc[table["suffix"] == "bold", "fieldmap"]) == {"front"}
 
 

@@ -104,3 +104,25 @@ def test_maps_in_a_second_space_need_a_template_and_the_t1w(output, says):
         completed({**BASE, "output": output})
     good = {"maps_space": "MNI152NLin2009aSym", "space": "T1w"}
     assert completed({**BASE, "output": good})["output"]["maps_space"] == "MNI152NLin2009aSym"
+
+
+def test_the_inventory_is_asked_what_the_configuration_says(tmp_path):
+    config = completed(BASE | {"fmap": {"assign": "session"}, "participant_label": "02"})
+    asked = configuration.selection(config)
+    assert asked["assign"] == "session"
+    assert asked["participant_labels"] == ["02"]
+
+
+def test_every_selection_has_its_table_and_a_relative_path_the_same(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = [
+        configuration.table_name(completed(BASE) | {"bids_dir": where, **extra})
+        for where, extra in (
+            ("raw", {}),
+            (str(tmp_path / "raw"), {}),
+            ("raw", {"participant_label": ["02"]}),
+            ("other", {}),
+        )
+    ]
+    assert names[0] == names[1]
+    assert len(set(names)) == 3

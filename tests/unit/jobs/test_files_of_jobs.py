@@ -80,7 +80,8 @@ def test_a_session_takes_its_echo_from_stores_of_all(tmp_path, rng):
     images.save(files.brain, grid, np.eye(4), dtype=np.uint8)
     for run, values in enumerate((data, data[2])):
         files.series.append(tmp_path / f"{run}.npy")
-        series.create(files.series[-1], values.shape)[:] = values
+        with series.writing(files.series[-1], values.shape) as store:
+            store[:] = values
         files.samples.append(tmp_path / f"{run}.json")
         about = {"NonSteadyStateSamples": 5 * run, "LeastCoverage": 0.8}
         tables.write_json(files.samples[-1], about)

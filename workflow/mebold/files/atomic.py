@@ -1,7 +1,9 @@
-"""Files that appear whole: written beside, then renamed."""
+"""Files and folders that appear whole: written beside, then renamed."""
 
 import contextlib
+import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,19 +13,53 @@ FULL_SUFFIXES = (".nii.gz", ".nii", ".json", ".tsv", ".txt", ".npz", ".npy", ".h
 
 @contextlib.contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """Give a temporary name in the folder of `path`, and rename it to `path` on success."""
+    """Give a temporary name in the folder of `path`, and rename it to `path` on success.
+
+    What a killed writer of the same file left beside is removed first.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     suffix = next((s for s in FULL_SUFFIXES if path.name.endswith(s)), path.suffix)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-", suffix=suffix)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_without_leftovers(path), suffix=suffix)
     os.close(handle)
     partial = Path(name)
     try:
         yield partial
         # mkstemp makes private files; derivatives follow the user's own permission mask.
-        mask = os.umask(0)
-        os.umask(mask)
-        partial.chmod(0o666 & ~mask)
+        partial.chmod(0o666 & ~_umask())
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """Give a temporary folder beside `path`, which takes the place of `path` on success."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(dir=path.parent, prefix=_without_leftovers(path)))
+    try:
+        yield partial
+        partial.chmod(0o777 & ~_umask())
+        if path.exists():
+            shutil.rmtree(path)
+        partial.replace(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _without_leftovers(path: Path) -> str:
+    """Return how temporary names of `path` begin, after removing those that are there."""
+    prefix = f".partial-{hashlib.sha256(path.name.encode()).hexdigest()[:12]}-"
+    for left in path.parent.glob(f"{prefix}*"):
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
+    return prefix
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -4,23 +4,73 @@ Inside the workflow a series in output space never becomes a 4D grid: a brain ma
 of it. Voxels are those of the mask in C order.
 """
 
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from mebold.errors import GridMismatchError
+from mebold.errors import DataError, GridMismatchError
 from mebold.files import images
+from mebold.files.atomic import atomic
 
 
-def create(path: str | Path, shape: tuple[int, ...]) -> np.memmap:
-    """Make a new float32 store of `shape` ((voxel, time) or (echo, voxel, time)) to be filled."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    return np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+@contextlib.contextmanager
+def writing(path: str | Path, shape: tuple[int, ...]) -> Iterator[np.memmap]:
+    """Give a new float32 store to be filled; it appears under its name when the block ends well.
+
+    Until then it has another name beside: a job that is killed leaves no store that a later one
+    could take for complete, with zeros where it had not come.
+
+    Parameters
+    ----------
+    path : path-like
+        Ends in ``.npy``.
+    shape : tuple of int
+        (voxel, time) or (echo, voxel, time).
+
+    Raises
+    ------
+    OSError
+        When the disk has no room for all of it. The room is taken at once: a mapped file that
+        runs out of it later ends the process without a word.
+    """
+    with atomic(path) as partial:
+        store = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)
+        _reserve(partial, path)
+        yield store
+        store.flush()
+
+
+def _reserve(partial: Path, path: str | Path) -> None:
+    """Take the disk space of a file that is its full length and mostly a hole."""
+    size = partial.stat().st_size
+    with partial.open("r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                return  # a file system that cannot reserve
+            message = f"no space left for a series of {size / 1e9:.2f} GB"
+            raise OSError(errno.ENOSPC, message, str(path)) from error
 
 
 def open(path: str | Path) -> np.ndarray:  # noqa: A001
-    """Open a store for reading, without loading it."""
-    return np.load(path, mmap_mode="r")
+    """Open a store for reading, without loading it.
+
+    Raises
+    ------
+    DataError
+        When the file is shorter than its header says, or no store.
+    """
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise DataError(
+            f"{path} is no complete series ({error}): remove it and run again"
+        ) from error
 
 
 def unmask(values: np.ndarray, mask: np.ndarray, *, fill: float = 0) -> np.ndarray:

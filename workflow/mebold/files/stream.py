@@ -1,9 +1,9 @@
 """Images of series that are too long for memory, read and written some volumes at a time."""
 
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 
 from mebold.errors import DataError
@@ -34,17 +34,16 @@ def read(path: str | Path) -> Iterator[tuple[slice, np.ndarray]]:
     DataError
         When the file is absent, empty, truncated or not an image.
     """
-    count = images.load_header(path).shape[3]
-    # An open file goes on where it stands; nibabel would begin a compressed one anew each time.
-    image = nib.load(path, keep_file_open=True)
-    for first in range(0, count, _VOLUMES_READ):
-        place = slice(first, min(first + _VOLUMES_READ, count))
-        try:
-            block = np.asarray(image.dataobj[..., place], dtype=np.float32)
-        except (OSError, EOFError, ValueError) as error:
-            message = f"{path} is damaged or truncated: {error}"
-            raise DataError(message) from error
-        yield place, block
+    header = images.load_header(path)
+    count = header.shape[3]
+    try:
+        with images.whole(path, header) as image:
+            for first in range(0, count, _VOLUMES_READ):
+                place = slice(first, min(first + _VOLUMES_READ, count))
+                yield place, np.asarray(image.dataobj[..., place], dtype=np.float32)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        message = f"{path} is damaged or truncated: {error}"
+        raise DataError(message) from error
 
 
 def save(

@@ -4,7 +4,7 @@ import functools
 import hashlib
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -74,9 +74,8 @@ def refresh(
     task_labels: Iterable[str] | None = None,
     event_columns: Iterable[str] = events.USUAL_COLUMNS,
     assign: str = "named",
-    write: bool = True,
-) -> pd.DataFrame:
-    """Bring a cached run table up to date, and return it.
+) -> tuple[pd.DataFrame, Callable[[], None]]:
+    """Bring a cached run table up to date, and return it with a way to keep it.
 
     A listing of names, sizes and times of change, kept beside the table, tells which sessions
     changed; only those are indexed again, and nothing is written when none did.
@@ -87,8 +86,13 @@ def refresh(
         See `index`.
     table_path : path-like
         The table; ``<table_path>.listing.json`` beside it holds the listing.
-    write : bool
-        Whether the table is written; a dry-run leaves no file behind.
+
+    Returns
+    -------
+    table : DataFrame
+    keep : callable
+        Writes table and listing, if anything changed. Until it is called no file is touched: a
+        dry-run leaves none behind, and only who holds the output folder may write there.
 
     Raises
     ------
@@ -105,16 +109,18 @@ def refresh(
     state["assign"] = assign
     before, old = _cached(table_path, listing, state)
     if before == prints:
-        return old
+        return old, lambda: None
     kept_folders = {folder for folder, print_ in prints.items() if before.get(folder) == print_}
     new = [file for file in chosen if file.part_of not in kept_folders]
     kept = [r for r in records(old) if r["folder"] in kept_folders] if kept_folders else []
     logger.info("Indexing %d images; %d rows are up to date.", len(new), len(kept))
     table = frame(_derive(root, files, kept + _index_rows(root, files, new), columns, assign))
-    if write:
+
+    def keep() -> None:
         write_table(table, table_path)
         write_json(listing, state | {"listing": prints})
-    return table
+
+    return table, keep
 
 
 def _cached(table_path: Path, listing: Path, state: dict) -> tuple[dict, pd.DataFrame | None]:

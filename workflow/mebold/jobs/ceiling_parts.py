@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mebold.files.atomic import atomic
+from mebold.files import arrays
 from mebold.noiseceiling import maps
 from mebold.noiseceiling.null import Null
 from mebold.noiseceiling.sums import NoiseCeiling
@@ -36,5 +36,4 @@ def save(
         held[f"{name}_nc"] = ceiling.nc
         held[f"{name}_significant"] = chance[name].significant
         held[f"{name}_about"] = np.array(json.dumps(said))
-    with atomic(path) as partial, partial.open("wb") as file:
-        np.savez(file, **held)
+    arrays.save_named(path, **held)

@@ -3,6 +3,8 @@
 import contextlib
 import copy
 import difflib
+import hashlib
+import json
 import os
 import string
 from pathlib import Path
@@ -70,7 +72,18 @@ def selection(config: dict) -> dict:
         "session_labels": config["session_label"],
         "task_labels": config["task_label"],
         "event_columns": [config["design"]["label_column"], *config["design"]["blank"]],
+        "assign": config["fmap"]["assign"],
     }
+
+
+def table_name(config: dict) -> str:
+    """Return the name of the run table of a configuration: one for each selection and dataset.
+
+    A call with other labels, or of another dataset, leaves alone what the jobs of this one read.
+    """
+    asked = {"bids_dir": str(Path(config["bids_dir"]).resolve()), **selection(config)}
+    digest = hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
+    return f"runs_{digest[:10]}.tsv"
 
 
 def labels(value: object, *, entity: str) -> list[str] | None:

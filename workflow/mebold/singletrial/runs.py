@@ -133,10 +133,9 @@ def read(
         if tables_:
             _require_rows(path, header.shape[3], tables_[number])
         kept = Path(folder) / f"run-{number:03d}.npy"
-        store = series.create(kept, (int(inside.sum()), header.shape[3]))
-        for place, block in stream.read(path):
-            store[:, place] = block[inside]
-        store.flush()
+        with series.writing(kept, (int(inside.sum()), header.shape[3])) as store:
+            for place, block in stream.read(path):
+                store[:, place] = block[inside]
         seen.append(np.isfinite(store).all(axis=1) & (store.std(axis=1) > 0))
         data.append(series.open(kept))
         if progress is not None:

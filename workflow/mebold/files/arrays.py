@@ -1,0 +1,19 @@
+"""Arrays that one job leaves for another: written whole or not at all."""
+
+from pathlib import Path
+
+import numpy as np
+
+from mebold.files.atomic import atomic
+
+
+def save(path: str | Path, array: np.ndarray) -> None:
+    """Write one array as ``.npy``."""
+    with atomic(path) as partial, partial.open("wb") as file:
+        np.save(file, array, allow_pickle=False)
+
+
+def save_named(path: str | Path, **arrays: np.ndarray) -> None:
+    """Write arrays by name as ``.npz``."""
+    with atomic(path) as partial, partial.open("wb") as file:
+        np.savez(file, **arrays)

@@ -1,0 +1,110 @@
+"""One process at a time writes into an output folder, from whatever working directory.
+
+Snakemake's own lock is of the working directory: two calls in two folders would run the same jobs
+into one output.
+"""
+
+import contextlib
+import json
+import os
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mebold.errors import DataError
+
+_NAME = ".lock.json"
+
+
+def acquire(folder: str | Path) -> Path:
+    """Take the lock of a folder.
+
+    Parameters
+    ----------
+    folder : path-like
+        Made if absent.
+
+    Returns
+    -------
+    Path
+        The lock file: host, process and time. That of a process of this host that has ended
+        (killed) is replaced.
+
+    Raises
+    ------
+    DataError
+        When another process holds the folder; with its host, number and time, and what to do if
+        it has ended.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / _NAME
+    mine = {
+        "Host": socket.gethostname(),
+        "Process": os.getpid(),
+        "Started": _started(os.getpid()),
+        "Since": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    for _ in range(2):
+        try:
+            handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+        except FileExistsError:
+            other = _read(path)
+            if _same(other, mine):
+                return path
+            if _ended(other):
+                path.unlink(missing_ok=True)
+                continue
+            break
+        with os.fdopen(handle, "w") as file:
+            json.dump(mine, file, indent=2)
+        return path
+    other = _read(path)
+    raise DataError(
+        f"{folder} is in use: process {other.get('Process', '?')} on {other.get('Host', '?')} "
+        f"writes there since {other.get('Since', '?')}. Wait for it, or, if it has ended (a node "
+        f"that went down), remove {path} and start again."
+    )
+
+
+def release(folder: str | Path) -> None:
+    """Give the lock back; that of another process stays."""
+    path = Path(folder) / _NAME
+    held = _read(path)
+    if held.get("Process") == os.getpid() and held.get("Host") == socket.gethostname():
+        path.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def _same(held: dict, mine: dict) -> bool:
+    return all(held.get(key) == mine[key] for key in ("Host", "Process", "Started"))
+
+
+def _ended(held: dict) -> bool:
+    """Tell whether a lock is surely left over: its process was of this host and is no more."""
+    if held.get("Host") != socket.gethostname() or not isinstance(held.get("Process"), int):
+        return False
+    return _started(held["Process"]) != held.get("Started")
+
+
+def _started(process: int) -> str | None:
+    """Return when a process started, in ticks since the machine did; None if there is none.
+
+    Numbers of processes are used again.
+    """
+    with contextlib.suppress(OSError):
+        # The name in parentheses may hold anything; the 22nd field is the 20th after it.
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return None
+    except OSError:
+        pass
+    return "unknown"
