@@ -2,6 +2,19 @@
 
 # Maps of a session that are taken to a template as well.
 FIT_MAPS, CEILING_MAPS = ("r2", "fracridge"), ("nc", "ncsnr")
+# Files of `glm.write`, by what asks for them.
+ON_REQUEST = {
+    "images": {
+        "images": "space-<space>_stat-effect_desc-ImageBetas_statmap.nii.gz",
+        "images_table": "desc-ImageBetas_images.tsv",
+    },
+    "zscored_run": {
+        "zscored_run": "space-<space>_stat-effect_desc-SingletrialBetasZscoredRun_statmap.nii.gz"
+    },
+    "zscored_session": {
+        "zscored_session": "space-<space>_stat-effect_desc-SingletrialBetasZscoredSession_statmap.nii.gz"
+    },
+}
 
 
 def anatomy_targets(wildcards):
@@ -88,3 +101,10 @@ def in_template(maps):
 def comparison_targets(wildcards):
     """Comparison of the variants over all compared sessions, each task by itself."""
     return collect(rules.compare_task.output, task=products.compared_tasks())
+
+
+def written_on_request():
+    """Outputs of a fit that `glm.write` asks for."""
+    asked = [ON_REQUEST[k] for k in config["glm"]["write"] if k in ON_REQUEST]
+    folder = "<out>/{glm}/{folder}/func/{group}_"
+    return {key: folder + name for names in asked for key, name in names.items()}

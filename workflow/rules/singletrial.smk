@@ -4,26 +4,6 @@ FIT_KEYS = ("stem", "session", "run", "tr_out", "n_acquired", "single_echo")
 # Keys of `glm` that are not options of the fit.
 NOT_OPTIONS = ("confounds", "write")
 FURTHER_MODELS = ("FITHRF", "FITHRF_GLMDENOISE")
-# Files of `glm.write`, by what asks for them.
-ON_REQUEST = {
-    "images": {
-        "images": "space-<space>_stat-effect_desc-ImageBetas_statmap.nii.gz",
-        "images_table": "desc-ImageBetas_images.tsv",
-    },
-    "zscored_run": {
-        "zscored_run": "space-<space>_stat-effect_desc-SingletrialBetasZscoredRun_statmap.nii.gz"
-    },
-    "zscored_session": {
-        "zscored_session": "space-<space>_stat-effect_desc-SingletrialBetasZscoredSession_statmap.nii.gz"
-    },
-}
-
-
-def written_on_request():
-    """Outputs of a fit that `glm.write` asks for."""
-    asked = [ON_REQUEST[k] for k in config["glm"]["write"] if k in ON_REQUEST]
-    folder = "<out>/{glm}/{folder}/func/{group}_"
-    return {key: folder + name for names in asked for key, name in names.items()}
 
 
 rule singletrial:
