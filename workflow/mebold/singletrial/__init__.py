@@ -2,5 +2,5 @@
 
 Read session (runs and design), fit (the entry), stages (the order of the passes), then on_off,
 hrf_search, components, badness, threshold and final; ridge, blocks and stream are their tools,
-upstream runs the original program instead.
+upstream runs the original program instead; regressors serves questions about a design.
 """
