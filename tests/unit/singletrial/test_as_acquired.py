@@ -52,6 +52,11 @@ def test_without_events_there_is_a_reference_design():
     )
     assert len(rows) == 23  # 25 trials, the 10th and the 20th blank
     assert origin.startswith("a reference design (no events): a trial every 4 s")
+    single, origin = as_acquired.of_run(
+        events([5.0]), tr=1.0, n_volumes=100, stimulus_duration_s=2.5, **OPTIONS
+    )
+    assert origin.startswith("a reference design (fewer than two trials)")
+    np.testing.assert_array_equal(single, rows)
 
 
 def test_events_without_labels_are_refused():

@@ -65,7 +65,7 @@ _IGNORED = (
         "what was fitted or compared, in words and numbers",
         ("glmsingle", "comparison"),
     ),
-    ("*_boldmap.*", "maps about a series: noise level, removed components, residual", ("nordic",)),
+    ("*_boldmap.*", "maps about a series: noise, what was removed, what can survive", ("nordic",)),
     (
         "*_desc-coverage_boldmap.*",
         "share of the samples inside the field of view",

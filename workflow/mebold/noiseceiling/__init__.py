@@ -1,5 +1,5 @@
 """Noise ceilings.
 
-Read ceilings (the entry), sums (streams sessions) and maps (what is written), then cells and
-bootstrap (resample one session).
+Read ceilings (the entry), sums (streams sessions), null (what chance gives) and maps (what is
+written), then cells and bootstrap (resample one session).
 """

@@ -50,7 +50,8 @@ def of_run(
     Parameters
     ----------
     events : DataFrame or None
-        As read from events.tsv. None takes a trial every 4 s, each tenth one blank.
+        As read from events.tsv. None, or fewer than two trials, takes a trial every 4 s, each tenth
+        one blank.
     tr, n_volumes
         See `of_onsets`.
     label_column, blank
@@ -69,12 +70,8 @@ def of_run(
     MetadataError, DataError
         Events that no trials can be made of.
     """
-    if events is None:
-        number = np.arange(int(n_volumes * tr / REFERENCE_EVERY_S))
-        onsets = REFERENCE_EVERY_S * number[number % REFERENCE_BLANKS != REFERENCE_BLANKS - 1]
-        origin = f"a reference design (no events): a trial every {REFERENCE_EVERY_S:g} s, each "
-        origin += f"{REFERENCE_BLANKS}th blank"
-    else:
+    onsets, why = np.empty(0), "no events"
+    if events is not None:
         trials = trials_from_events(
             events,
             label_column=label_column,
@@ -83,8 +80,13 @@ def of_run(
             n_volumes=int(np.ceil(n_volumes * tr / _FINE_S)),
             beyond_end="drop",
         )
-        onsets = trials["onset"].to_numpy()
-        origin = f"the {len(onsets)} trials of the run"
+        onsets, why = trials["onset"].to_numpy(), "fewer than two trials"
+    origin = f"the {len(onsets)} trials of the run"
+    if len(onsets) < 2:
+        number = np.arange(int(n_volumes * tr / REFERENCE_EVERY_S))
+        onsets = REFERENCE_EVERY_S * number[number % REFERENCE_BLANKS != REFERENCE_BLANKS - 1]
+        origin = f"a reference design ({why}): a trial every {REFERENCE_EVERY_S:g} s, each "
+        origin += f"{REFERENCE_BLANKS}th blank"
     if stimulus_duration_s is None:
         stimulus_duration_s = 2.0
         if events is not None and "duration" in events:
