@@ -265,7 +265,9 @@ def test_comparison_of_one_subject_shows_values_and_both_intervals():
     text = words(figure)
     for word in ("n = 1 subject (sub-00, 1 session)", "predictivity", "over runs", "NORDIC"):
         assert word in text
-    assert "support: NORDIC, optimal combination; the configured primary, at a high price" in text
+    assert (
+        "support: NORDIC, optimal combination at a high price (D); the configured primary" in text
+    )
     # What is beyond the limit is red; what nobody measured says so.
     values = {t.get_text(): t.get_color() for t in prices[0].texts if t.get_text() != "D"}
     assert values == {"100": colour_of("standardSingle"), "70": RED}

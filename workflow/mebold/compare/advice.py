@@ -227,10 +227,9 @@ def sentences(advice: Advice, *, confidence: float = 0.95) -> list[str]:
     rivals = {v: e for v, e in advice.against_best.items() if v not in advice.as_good}
     if advice.verdict == "supported" and rivals:
         rival = max(rivals, key=lambda v: rivals[v].value)
-        words.append(
-            f"The next, {rival}, differs by {_signed(rivals[rival], level)}, corrected for the "
-            f"choice among {len(advice.values)} variants."
-        )
+        if not (advice.change and rival == primary):
+            words.append(f"The next, {rival}, differs by {_signed(rivals[rival], level)}.")
+        words.append(f"Intervals are corrected for the choice among {len(advice.values)} variants.")
     used = dict.fromkeys([supported] if advice.change else [supported, primary])
     for variant in [v for v in used if v in advice.values]:
         price_of = advice.warnings.get(variant, [])

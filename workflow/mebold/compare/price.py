@@ -21,15 +21,15 @@ REFERENCES = ("standardOptcom", "standardSingle")
 LIMITS = {
     "signal_kept": (
         *("least_signal_kept", False),
-        "keeps {value:.0f} % of the response to images of {other}",
+        "keeps {value:.3g} % of the response to images of {other}",
     ),
     "smoothness_growth": (
         *("most_smoothness_growth", True),
-        "is {value:.0f} % smoother than {other}",
+        "is {value:.3g} % smoother than {other}",
     ),
     "responsive_kept": (
         *("least_responsive_kept", False),
-        "keeps {value:.0f} % of the responsive voxels of {other}",
+        "keeps {value:.3g} % of the responsive voxels of {other}",
     ),
 }
 

@@ -74,8 +74,10 @@ def _price(
                 axes.plot(own.mean(), y + spread[i], MARKERS[i % len(MARKERS)], ms=2.8, mfc="white",
                           mec="#777777", mew=0.6)  # fmt: skip
         axes.plot(means[variant], y, "D", ms=4.5, color=colour)
+        # Beside its limit a whole number could be the limit itself.
+        decimals = int(0 < abs(means[variant] - limit) < 1)
         axes.annotate(
-            f"{means[variant]:.0f}", (means[variant], y), ha="center", va="bottom",
+            f"{means[variant]:.{decimals}f}", (means[variant], y), ha="center", va="bottom",
             xytext=(0, 10 if len(subjects) > 1 else 5), textcoords="offset points", fontsize=6.5,
             color=colour,
             fontweight="bold" if high else "normal",
@@ -245,12 +247,12 @@ def _headline(advice: Advice) -> str:
     """Say in a line what the data support."""
     if advice.supported is None:
         return textwrap.fill(f"These data support no variant: {advice.reason}", 92)
-    name = in_words(advice.supported)
+    price_words = " at a high price (D)"
+    name = in_words(advice.supported) + price_words * (advice.supported in advice.warnings)
     if advice.verdict == "supported":
         text = f"These data support: {name}"
     else:
         text = f"Not distinguishable: {len(advice.as_good)} variants. Simplest: {name}"
-    used = advice.supported
     if advice.primary not in advice.values:
         state = "the configured primary was not compared"
     elif advice.primary == advice.supported:
@@ -258,9 +260,10 @@ def _headline(advice: Advice) -> str:
     elif advice.change:
         state = f"not the configured primary ({in_words(advice.primary)})"
     else:
-        state, used = "the configured primary is one of them", advice.primary
-    high = ", at a high price (D)" if used in advice.warnings else ""
-    return textwrap.fill(f"{text}; {state}{high}", 92)
+        state = "the configured primary is one of them"
+        state += "," * (advice.primary in advice.warnings)
+        state += price_words * (advice.primary in advice.warnings)
+    return textwrap.fill(f"{text}; {state}", 92)
 
 
 def _row_names(axes: Axes, rows: list[str], primary: str, advice: Advice) -> None:
