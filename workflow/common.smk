@@ -8,6 +8,7 @@ from snakemake.logging import logger
 
 from mebold.errors import MeboldError
 from mebold.files import lock, metadata
+from mebold.files.tables import read_tsv
 from mebold.inventory.index import refresh
 from mebold.inventory.table import read_table
 from mebold.jobs import code_hash, configuration
@@ -15,6 +16,7 @@ from mebold.jobs.index import Index
 from mebold.jobs.parameters import Parameters
 from mebold.jobs.products import Products
 from mebold.plan import references, study
+from mebold.plan.others import with_others
 from mebold.variants import VARIANTS, datasets, variant_of
 
 # Wildcards that functions of the library take as labels.

@@ -3,9 +3,13 @@
 import json
 import socket
 
+import pandas as pd
 import pytest
 from bids_trees import Tree
 from snakemake_runner import snakemake
+
+from mebold.compare import tables as columns
+from mebold.files.tables import read_tsv, write_tsv
 
 pytestmark = pytest.mark.workflow
 
@@ -15,10 +19,14 @@ def tree(tmp_path):
     tree = Tree(tmp_path / "raw", filled=True)
     for subject in ("01", "02"):
         tree.session(subject, "01")
+        for number in ("01", "02"):
+            stem = f"sub-{subject}_ses-01_task-images_run-{number}"
+            tree.events(f"sub-{subject}/ses-01/func/{stem}_events.tsv", ["a", "b"])
     return tree
 
 
 def run(tmp_path, *arguments, **config):
+    config["design"] = "{minimum_tail_s: 0, minimum_volumes: 6}"
     return snakemake(*arguments, cwd=tmp_path, bids_dir="raw", output_dir="out", **config)
 
 
@@ -56,3 +64,51 @@ def test_an_output_folder_in_use_is_refused(tree, tmp_path):
     done = run(tmp_path, "--cores", "1", "datasets")
     assert done.returncode == 0, done.stdout[-2000:]
     assert not lock.exists()
+
+
+def test_a_restricted_call_keeps_the_plan_of_the_others(tree, tmp_path):
+    assert run(tmp_path, "plan", "--cores", "1").returncode == 0
+    before = read_tsv(tmp_path / "out/plan.tsv")
+    done = run(tmp_path, "plan", "--cores", "1", participant_label="02")
+    assert done.returncode == 0, done.stdout[-2000:]
+    after, keys = read_tsv(tmp_path / "out/plan.tsv"), ["subject", "stem", "stage"]
+    before, after = (p.sort_values(keys, ignore_index=True) for p in (before, after))
+    pd.testing.assert_frame_equal(after, before)
+    assert set(before["subject"]) == {"01", "02"}
+    text = (tmp_path / "out/plan.txt").read_text()
+    assert "sub-01: anatomy" in text
+    assert "sub-02: anatomy" in text
+
+
+def test_a_restricted_call_compares_with_the_subjects_that_are_done(tree, tmp_path):
+    paths = {}
+    for subject in ("01", "02"):
+        head = {"subject": subject, "session": "01", "task": "images", "acquisition": "n/a"}
+        names = {"metrics": columns.LONG_COLUMNS, "differences": columns.PAIRED_COLUMNS}
+        for kind, wanted in names.items():
+            rows = [
+                head
+                | {"variant": v, "reference": "standardSingle", "metric": "dprime", "unit": "1"}
+                for v in ("standardSingle", "nordicOptcom")
+            ]
+            stem = f"sub-{subject}_ses-01_task-images_desc-variants_{kind}.tsv"
+            path = tmp_path / f"out/comparison/sub-{subject}/ses-01/func" / stem
+            path.parent.mkdir(parents=True, exist_ok=True)
+            table = pd.DataFrame(rows).reindex(columns=wanted)
+            numbers = [name for name in wanted if name in ("value", "difference")]
+            write_tsv(path, table.assign(**dict.fromkeys(numbers, 1.0)))
+            paths[subject, kind] = path
+    target = "out/comparison/desc-variants_metrics.tsv"
+    only = (target, "--cores", "1", "--allowed-rules", "compare_group")
+    for labels in ({"participant_label": "02"}, {}):
+        done = run(tmp_path, *only, **labels)
+        assert done.returncode == 0, done.stdout[-2000:]
+        assert set(read_tsv(tmp_path / target)["subject"]) == {"01", "02"}
+    # A call for all counts just what the dataset has.
+    strange = paths["02", "metrics"].parents[3] / "sub-99/ses-01/func"
+    strange.mkdir(parents=True)
+    for (subject, _), path in paths.items():
+        if subject == "02":
+            name = path.name.replace("sub-02", "sub-99")
+            (strange / name).write_text(path.read_text().replace("02\t", "99\t"))
+    assert "Nothing to be done" in run(tmp_path, *only).stdout

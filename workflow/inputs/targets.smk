@@ -17,6 +17,27 @@ ON_REQUEST = {
 }
 
 
+def whole_plan():
+    """Plan of this call, with that of what its labels leave out and an earlier one planned."""
+    path = Path(config["output_dir"], "plan.tsv")
+    if not configuration.is_restricted(config) or not path.exists():
+        return run_plan
+    return with_others(run_plan, read_tsv(path))
+
+
+def finished_elsewhere(kind):
+    """Comparisons of sessions that the labels of this call leave out, ``metrics`` for instance.
+
+    Products over subjects would otherwise shrink to what a call is restricted to.
+    """
+    if not configuration.is_restricted(config):
+        return []
+    folder = Path(config["output_dir"], "comparison")
+    names = folder.glob(f"sub-*/**/func/*_desc-variants_{kind}.tsv")
+    own = {f"{group}_desc-variants_{kind}.tsv" for group in products.compared()}
+    return sorted(str(path) for path in names if path.name not in own)
+
+
 def anatomy_targets(wildcards):
     subjects = [sub for sub in runs.subjects if runs.anatomy(sub, "T1w")]
     targets = collect(rules.anat.output, sub=subjects)

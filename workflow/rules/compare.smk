@@ -95,6 +95,7 @@ rule compare_group:
         runtime=minutes(20),
     params:
         references=[config["compare"]["baseline"], config["primary_variant"]],
+        others={kind: finished_elsewhere(kind) for kind in ("metrics", "differences")},
         code=code("compare_group"),
     script:
         "../scripts/compare_group.py"

@@ -15,7 +15,7 @@ rule plan:
     conda:
         "../../envs/core.yaml"
     params:
-        plan=run_plan.to_dict("list"),
+        plan=whole_plan().to_dict("list"),
         findings=found.found(),
         code=code("inventory_plan"),
     script:

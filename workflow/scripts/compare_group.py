@@ -5,8 +5,10 @@ from mebold.files import tables
 from mebold.jobs.script import job
 
 with job(snakemake):
-    table = tasks.gathered([tables.read_tsv(path) for path in snakemake.input.metrics])
-    paired = tasks.gathered([tables.read_tsv(path) for path in snakemake.input.paired])
+    files, others = snakemake.input, snakemake.params.others
+    metrics, pairs = [*files.metrics, *others["metrics"]], [*files.paired, *others["differences"]]
+    table = tasks.gathered([tables.read_tsv(path) for path in sorted(metrics)])
+    paired = tasks.gathered([tables.read_tsv(path) for path in sorted(pairs)])
     known = set(table["variant"])
     references = [r for r in dict.fromkeys(snakemake.params.references) if r in known]
     tables.write_tsv(snakemake.output.metrics, table)

@@ -76,6 +76,12 @@ def selection(config: dict) -> dict:
     }
 
 
+def is_restricted(config: dict) -> bool:
+    """Tell whether labels leave out a part of the dataset."""
+    keys = ("participant_label", "session_label", "task_label", "exclude")
+    return any(config[key] for key in keys)
+
+
 def table_name(config: dict) -> str:
     """Return the name of the run table of a configuration: one for each selection and dataset.
 

@@ -3,14 +3,18 @@
 import contextlib
 import logging
 import os
+import shutil
 import sys
+import tempfile
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 from mebold.errors import MeboldError
 
 # Wildcards that name a run, a group of runs or a subject, the closest first; then its variants.
 _OWNERS = ("stem", "group", "pooled", "subtask", "folder", "ses", "sub")
+_SCRATCH = "mebold-job-"
 _LEVELS = ("echo", "thermal", "variant", "dataset", "glm")
 
 
@@ -40,7 +44,8 @@ def job(snakemake: object) -> Iterator[logging.Logger]:
     logger = logging.getLogger("mebold.job")
     limit_threads(1)
     try:
-        yield logger
+        with scratch():
+            yield logger
     except MeboldError as error:
         logger.error("%s", error)  # noqa: TRY400 - the message is the whole point
         sys.stderr.write(f"\nerror in {whose(snakemake)}: {error}\n\n")
@@ -49,6 +54,41 @@ def job(snakemake: object) -> Iterator[logging.Logger]:
         logger.exception("unexpected error")
         sys.stderr.write(f"\nunexpected error in {whose(snakemake)}:\n")
         raise
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """Give the job a temporary folder of its own, which goes with all that tools left in it.
+
+    ANTs leaves files of its segmentation behind. A killed job leaves its folder, which the next
+    job on this machine removes.
+    """
+    before, variable = tempfile.tempdir, os.environ.get("TMPDIR")
+    base = Path(tempfile.gettempdir())
+    for left in base.glob(f"{_SCRATCH}*"):
+        process = left.name.removeprefix(_SCRATCH).partition("-")[0]
+        if process.isdigit() and not _runs(int(process)):
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{os.getpid()}-", dir=base) as folder:
+        tempfile.tempdir = os.environ["TMPDIR"] = folder
+        try:
+            yield Path(folder)
+        finally:
+            tempfile.tempdir = before
+            os.environ.pop("TMPDIR")
+            if variable is not None:
+                os.environ["TMPDIR"] = variable
+
+
+def _runs(process: int) -> bool:
+    """Tell whether a process of this machine runs."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # it is somebody else's
+    return True
 
 
 def whose(snakemake: object) -> str:
