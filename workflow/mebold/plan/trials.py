@@ -163,7 +163,7 @@ def _duration(run: Run, design: Mapping) -> tuple[float | None, str]:
         return None, (
             "no trial has a `duration`: give that of the stimulus in `design.stimulus_duration_s`"
         )
-    usual = float(np.median(known))
+    usual = round(float(np.median(known)), 2)
     far = sum(abs(n - usual) > _EQUAL_DURATIONS * usual for n in known)
     note = (
         f"durations of the trials differ ({min(known):g} to {max(known):g} s): all are fitted as "

@@ -1,17 +1,21 @@
 """Regressors of single trials at the volumes as acquired, for questions about a design."""
 
+import contextlib
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
+from mebold.errors import DataError
 from mebold.singletrial import hrf
-from mebold.singletrial.design import trials_from_events
+from mebold.singletrial.design import stimulus_duration, trials_from_events
 
 _FINE_S = 0.01  # onsets stay where they are, and no two trials share a volume
 #: Trials of the reference design (s), which stands in where a run has none: one in ten is blank.
 REFERENCE_EVERY_S = 4.0
 REFERENCE_BLANKS = 10
+#: Duration of a stimulus where nothing tells, s.
+WITHOUT_DURATION_S = 2.0
 
 
 def of_onsets(onsets: np.ndarray, *, tr: float, n_volumes: int, stimulus_s: float) -> np.ndarray:
@@ -88,9 +92,9 @@ def of_run(
         origin = f"a reference design ({why}): a trial every {REFERENCE_EVERY_S:g} s, each "
         origin += f"{REFERENCE_BLANKS}th blank"
     if stimulus_duration_s is None:
-        stimulus_duration_s = 2.0
-        if events is not None and "duration" in events:
-            given = pd.to_numeric(events["duration"], errors="coerce")
-            stimulus_duration_s = float(given.median()) if given.notna().any() else 2.0
+        stimulus_duration_s = WITHOUT_DURATION_S
+        with contextlib.suppress(DataError):
+            known = [] if events is None else [events]
+            stimulus_duration_s = stimulus_duration(known, blank_rule=blank)
     rows = of_onsets(onsets, tr=tr, n_volumes=n_volumes, stimulus_s=stimulus_duration_s)
     return rows, f"{origin}, stimuli of {stimulus_duration_s:g} s"

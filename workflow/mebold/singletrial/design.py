@@ -96,7 +96,7 @@ def trials_from_events(
 def stimulus_duration(
     events: Sequence[pd.DataFrame], *, blank_rule: Mapping[str, Sequence] | None
 ) -> float:
-    """Return the median duration of the image trials of some runs, s.
+    """Return the median duration of the image trials of some runs, to a hundredth of a second.
 
     Parameters
     ----------
@@ -121,7 +121,8 @@ def stimulus_duration(
             "no image trial has a duration: give that of the stimulus, in seconds, in the "
             "configuration key `design.stimulus_duration_s`"
         )
-    return float(known.median())
+    # Stimulus clocks are finer than responses: 2.4999 s is 2.5 s, in every session.
+    return round(float(known.median()), 2)
 
 
 def design_matrices(
