@@ -18,6 +18,8 @@ from mebold.errors import DataError
 CEILING, PREDICTIVITY = "noise_ceiling_median", "predictivity_single"
 #: How differences are written, and their unit.
 FORMATS = {CEILING: ("{:+.1f}", " points"), PREDICTIVITY: ("{:+.3f}", "")}
+#: Noise ceiling (percent) below which differences are not given as a share of it.
+_LEAST_FOR_SHARES = 5.0
 #: Metrics whose change from baseline to primary is told.
 CHANGES = {
     "tsnr_median_roi": ("tSNR in the ROI", "{:.0f}", ""),
@@ -191,9 +193,9 @@ def _pair_sentence(
     """State one difference with its intervals and how sure it is."""
     pattern, unit = FORMATS[metric]
     difference = mean[variant] - mean[reference]
-    # A predictivity may be near 0, so that a share of it means little.
-    positive = metric == CEILING and mean[reference] > 0
-    relative = f" ({100 * difference / mean[reference]:+.0f} %)" if positive else ""
+    # Of a value near 0 a share means little; a predictivity may always be.
+    known = metric == CEILING and mean[reference] >= _LEAST_FOR_SHARES
+    relative = f" ({100 * difference / mean[reference]:+.0f} %)" if known else ""
     text = f"{variant} differs from {reference} by {pattern.format(difference)}{unit}{relative}"
     rows = numbers.paired[
         (numbers.paired["metric"] == metric)
