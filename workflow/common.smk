@@ -1,5 +1,6 @@
 """Load and check configuration and run table, and constrain wildcards. No decisions here."""
 
+import os
 from inspect import signature
 from pathlib import Path
 
@@ -27,6 +28,9 @@ SCHEMA = f"{workflow.basedir}/workflow/schemas/config.schema.yaml"
 
 try:
     config.update(configuration.complete(config, configuration.load_schema(SCHEMA)))
+    # Inputs have one name, wherever a call is made and however it spells the folder: what is done
+    # is not done again for that. Outputs keep theirs, because targets are named by it.
+    config["bids_dir"] = os.path.abspath(config["bids_dir"])
     WORK = Path(config["output_dir"], "work")
     TABLE = WORK / "tables" / configuration.table_name(config)
     keep_table = None

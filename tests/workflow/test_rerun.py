@@ -60,3 +60,33 @@ def test_new_session_is_noticed_and_the_old_one_kept(checkout):
     after = run(checkout, "-n")
     assert job_counts(before.stdout)["hmc"] == 2
     assert job_counts(after.stdout)["hmc"] == 4
+
+
+def test_the_spelling_of_the_data_folder_and_the_place_of_the_call_rerun_nothing(checkout):
+    folder, code = checkout.parent, {"repository": checkout}
+    first = run(checkout, "--cores", "1", "plan", "datasets")
+    assert first.returncode == 0, first.stdout[-3000:]
+    for spelt in (str(folder / "raw"), "./raw", "out/../raw"):
+        again = snakemake(
+            "-n", "plan", "datasets", cwd=folder, bids_dir=spelt, output_dir="out", **code
+        )
+        assert "Nothing to be done" in again.stdout, spelt
+    (folder / "elsewhere").mkdir()
+    again = snakemake(
+        "-n", "plan", "datasets", cwd=folder / "elsewhere",
+        bids_dir="../raw", output_dir="../out", **code,
+    )  # fmt: skip
+    assert "Nothing to be done" in again.stdout
+
+
+def test_no_input_of_any_job_depends_on_the_spelling_of_the_data_folder(checkout):
+    raw = checkout.parent / "raw"
+    inputs = []
+    for spelt in ("raw", str(raw)):
+        done = snakemake("-n", cwd=checkout.parent, repository=checkout, bids_dir=spelt,
+                         output_dir="out")  # fmt: skip
+        assert done.returncode == 0, done.stdout[-3000:]
+        lines = [line.strip() for line in done.stdout.splitlines()]
+        inputs.append(sorted(line for line in lines if line.startswith("input:")))
+    assert inputs[0] == inputs[1]
+    assert any(str(raw) in line for line in inputs[0])
