@@ -135,11 +135,16 @@ def test_readers_find_what_the_published_client_reads(finished):
     assert np.isfinite(r2mean).all()
     assert (r2mean > 0).any()
     assert np.isfinite(betas.get_fdata(dtype=np.float32)[r2mean > 0]).all()
-    for name in ("4rep", "12rep", "Allrep"):
-        image = f"{subject}_space-T1w_desc-Noiseceiling{name}_statmap.nii.gz"
-        values = images.load(image)[0]
-        assert values.min() >= 0
-        assert values.max() <= 100
+    about = tables.read_json(f"{subject}_desc-GLMsingle_summary.json")
+    for name, repeats in about["ImagesPerRepeatCount"].items():
+        image = Path(f"{subject}_space-T1w_desc-Noiseceiling{name}_statmap.nii.gz")
+        assert image.exists() == bool(repeats), name
+        if repeats:
+            values = images.load(image)[0]
+            assert values.min() >= 0
+            assert values.max() <= 100
+        else:
+            assert "no image is shown" in about["MapsNotWritten"][name]
 
 
 def test_maps_lie_in_the_brain_of_the_template_too(finished):
