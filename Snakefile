@@ -78,6 +78,9 @@ onsuccess:
 
 onerror:
     lock.release(WORK)
+    logged = "".join(Path(file).read_text() for file in log if Path(file).exists())
+    if told := failures.said(failures.found_in(logged)):
+        logger.error(told)
     if found.closing():
         logger.error(found.closing())
 

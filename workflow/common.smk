@@ -12,7 +12,7 @@ from mebold.files import lock, metadata
 from mebold.files.tables import read_tsv
 from mebold.inventory.index import refresh
 from mebold.inventory.table import read_table
-from mebold.jobs import code_hash, configuration
+from mebold.jobs import code_hash, configuration, failures
 from mebold.jobs.index import Index
 from mebold.jobs.parameters import Parameters
 from mebold.jobs.products import Products

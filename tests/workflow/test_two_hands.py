@@ -1,4 +1,4 @@
-"""Two calls on one output folder: neither changes what the jobs of the other read."""
+"""Two calls on one output folder, restricted calls, and what a call says when jobs failed."""
 
 import json
 import socket
@@ -112,3 +112,16 @@ def test_a_restricted_call_compares_with_the_subjects_that_are_done(tree, tmp_pa
             name = path.name.replace("sub-02", "sub-99")
             (strange / name).write_text(path.read_text().replace("02\t", "99\t"))
     assert "Nothing to be done" in run(tmp_path, *only).stdout
+
+
+def test_the_last_lines_name_each_failed_job_and_its_log(tree, tmp_path):
+    """T1w images of a few voxels hold no brain: both subjects fail, and the second is tried."""
+    done = run(tmp_path, "--cores", "1", "anatomy")
+    assert done.returncode == 1
+    end = done.stdout[done.stdout.index("2 jobs failed") :]
+    for subject in ("01", "02"):
+        log = f"out/work/logs/anat/sub-{subject}.log"
+        assert f"- anat: see {log}" in end
+        assert (tmp_path / log).read_text()
+    assert "The same call again goes on from here" in end
+    assert not (tmp_path / "out/work/.lock.json").exists()

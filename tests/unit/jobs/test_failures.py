@@ -1,0 +1,45 @@
+"""The last lines of a call name what failed."""
+
+from mebold.jobs import failures
+
+LOG = """
+[Mon Nov 23 00:01:47 2026]
+Error in rule hmc:
+    message: None
+    jobid: 8
+    input: raw/a_bold.nii.gz
+    output: out/a_motion.tsv
+    log: out/work/logs/hmc/a.log (check log file(s) for error details)
+Removing output files of failed job hmc since they might be corrupted:
+out/a_motion.tsv
+Trying to restart job 8.
+Error in rule anat:
+    message: None
+    jobid: 80
+    log: out/work/logs/anat/sub-01.log (check log file(s) for error details)
+Error in rule hmc:
+    message: None
+    jobid: 8
+    log: out/work/logs/hmc/a.log (check log file(s) for error details)
+Error in rule fmap:
+    message: None
+    jobid: 5
+    log: out/work/logs/fmap/a.log (check log file(s) for error details)
+Error in rule plan:
+    jobid: 2
+Finished jobid: 5 (Rule: fmap)
+Finished jobid: 88 (Rule: rois)
+"""
+
+
+def test_each_failed_job_is_named_once_and_none_that_did_well_in_the_end():
+    found = failures.found_in(LOG)
+    assert [(one.rule, one.log) for one in found] == [
+        ("hmc", "out/work/logs/hmc/a.log"),
+        ("anat", "out/work/logs/anat/sub-01.log"),
+        ("plan", ""),
+    ]
+    told = failures.said(found)
+    assert told.startswith("3 jobs failed")
+    assert "- anat: see out/work/logs/anat/sub-01.log" in told
+    assert failures.said(failures.found_in("Finished jobid: 1 (Rule: plan)")) == ""
