@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -21,13 +22,15 @@ HOLD = (
 @pytest.fixture
 def other(tmp_path):
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, tmp_path / "out"], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLD, tmp_path / "out"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(lock.__file__).parents[2])},
     )
-    assert process.stdout.readline() == "held\n"
-    yield process
-    process.kill()
-    process.wait()
-    process.stdout.close()
+    with process:
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
 
 
 def test_a_folder_in_use_is_refused_with_who_and_since_when(tmp_path, other):

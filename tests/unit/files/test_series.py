@@ -6,12 +6,15 @@ import resource
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mebold.errors import DataError, GridMismatchError
 from mebold.files import series
+
+WITH_LIBRARY = os.environ | {"PYTHONPATH": str(Path(series.__file__).parents[2])}
 
 
 def test_store_round_trip_and_choice_of_an_echo(tmp_path, rng):
@@ -30,7 +33,7 @@ def test_a_killed_writer_leaves_nothing_that_passes_for_a_store(tmp_path):
         "with series.writing(sys.argv[1], (4, 5)) as store:\n"
         "    store[:2] = 1\n    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code, path], check=False)
+    done = subprocess.run([sys.executable, "-c", code, path], check=False, env=WITH_LIBRARY)
     assert done.returncode == -signal.SIGKILL
     assert not path.exists()
     assert len(list(tmp_path.iterdir())) == 1
@@ -71,7 +74,7 @@ def test_a_limit_of_file_sizes_is_an_error_and_no_crash(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", code, tmp_path / "s.npy"],
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
-        check=False, capture_output=True, text=True,
+        check=False, capture_output=True, text=True, env=WITH_LIBRARY,
     )  # fmt: skip
     assert done.returncode == 1
     assert "File too large" in done.stderr
