@@ -10,13 +10,12 @@ is lost to what is kept whole. One row per condition, correlations over its ampl
 from __future__ import annotations
 
 import argparse
-import warnings
 
 import numpy as np
 import responding_head
+from denoised_head import denoised, patches_of
 
 from mebold.nordic import survival
-from mebold.nordic.denoise import nordic
 from mebold.nordic.patches import spread
 
 #: Amplitudes in units of that of which half is predicted to survive.
@@ -49,30 +48,6 @@ CONDITIONS = {
 }  # fmt: skip
 
 
-def denoised(run: responding_head.Run, kernel_size: tuple | None):
-    """Denoise a run with the options of the workflow."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        unit = None if run.phase is None else "radians"
-        return nordic(run.magnitude, run.phase, kernel_size=kernel_size, phase_range=unit)
-
-
-def patches_of(run: responding_head.Run, result) -> survival.Patches:
-    """Take what decides about survival from a denoised run."""
-    return survival.patches_of(
-        run.magnitude.mean(axis=3),
-        result.gfactor,
-        result.noise_sd,
-        is_complex=run.phase is not None,
-        n_volumes=run.magnitude.shape[3],
-        threshold=result.threshold,
-        kernel_size=result.kernel_size,
-        patch_overlap=2,
-        compat=False,
-        responding=run.responding,
-    )
-
-
 def _kept_as(kind: str, options: dict) -> str:
     """Return the kind of the prediction."""
     return "dimension" if kind == "images" and "dimensions" in options else kind
@@ -85,7 +60,9 @@ def measure(kind: str, options: dict) -> tuple[float, np.ndarray]:
     quiet = responding_head.make(percent=0.0, **options)
     without = denoised(quiet, kernel)
     design = survival.design_energy(quiet.regressors)
-    weakest = patches_of(quiet, without).weakest(design, kind=_kept_as(kind, options), kept=0.5)
+    weakest = patches_of(quiet, without, quiet.responding).weakest(
+        design, kind=_kept_as(kind, options), kept=0.5
+    )
     half = float(np.median(weakest[quiet.responding]))
     rows = []
     for relative in RELATIVE:
@@ -93,7 +70,7 @@ def measure(kind: str, options: dict) -> tuple[float, np.ndarray]:
         name = "percent" if kind == "shared" else "images_percent"
         run = responding_head.make(**{"percent": 0.0, name: amplitude} | options)
         result = denoised(run, kernel)
-        patches = patches_of(run, result)
+        patches = patches_of(run, result, run.responding)
         kept_as = _kept_as(kind, options)
         if kept_as == "dimension":
             amplitude = responding_head.realised_sd(run, design.images.sum())

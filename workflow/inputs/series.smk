@@ -104,26 +104,28 @@ def of_group_variants(output):
     return function
 
 
+def of_groups(output, groups, **names):
+    """An output of each of some groups, with more names that it asks for."""
+    return [
+        f
+        for g in groups
+        for f in expand(output, group=g, folder=runs.group_folder(g), **names)
+    ]
+
+
 def of_compared_groups(output):
     """Input function: an output for every group in which variants are compared."""
 
     def function(wildcards):
-        return [
-            f
-            for g in products.compared()
-            for f in expand(output, group=g, folder=runs.group_folder(g))
-        ]
+        return of_groups(output, products.compared())
 
     return function
 
 
 def regions_of_task(wildcards):
     """Regions in which the variants of a task are compared, one per session."""
-    roi = rules.compare.output.roi
     groups = products.compared_in(wildcards.task)
-    return [
-        f for g in groups for f in expand(roi, group=g, folder=runs.group_folder(g))
-    ]
+    return of_groups(rules.compare.output.roi, groups)
 
 
 def of_subject_task(output):
@@ -131,13 +133,7 @@ def of_subject_task(output):
 
     def function(wildcards):
         groups = runs.subject_tasks()[wildcards.subtask]
-        return [
-            f
-            for g in groups
-            for f in expand(
-                output, group=g, folder=runs.group_folder(g), glm=wildcards.glm
-            )
-        ]
+        return of_groups(output, groups, glm=wildcards.glm)
 
     return function
 
@@ -163,7 +159,4 @@ def roi_masks(wildcards):
     """Derived region of the compared sessions; masks of the user come from the ROI list."""
     own = runs.subject_tasks()[wildcards.subtask]
     groups = [group for group in products.compared() if group in own]
-    roi = rules.compare.output.roi
-    return [
-        f for g in groups for f in expand(roi, group=g, folder=runs.group_folder(g))
-    ]
+    return of_groups(rules.compare.output.roi, groups)

@@ -3,11 +3,30 @@
 import sys
 from collections.abc import Callable
 
+from mebold.errors import MeboldError
+
 
 def say(text: str) -> None:
     """Write one line to standard error."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
+
+
+def ended(work: Callable[[], None], *, wrote: str) -> int:
+    """Do the work of a command line, say how it ended, and return its status.
+
+    Returns
+    -------
+    int
+        0, or 1 after a message about unusable input.
+    """
+    try:
+        work()
+    except MeboldError as error:
+        say(f"error: {error}")
+        return 1
+    say(f"Wrote {wrote}")
+    return 0
 
 
 def reporter() -> Callable[[str, float], None]:

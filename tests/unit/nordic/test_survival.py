@@ -1,14 +1,12 @@
 """What survives NORDIC, predicted, against random matrices and against the denoiser itself."""
 
-import warnings
-
 import numpy as np
 import pytest
 import responding_head
+from denoised_head import denoised, patches_of
 
 from mebold.errors import ConfigError, DataError, GridMismatchError
 from mebold.nordic import survival
-from mebold.nordic.denoise import nordic
 from mebold.nordic.rank import noise_edge
 
 SHARED = (0.3, 0.9, 1.4, 3.0)
@@ -63,36 +61,13 @@ def test_energy_of_a_design():
         survival.design_energy(np.ones((3, 10)))
 
 
-def patches(run, result, responding):
-    return survival.patches_of(
-        run.magnitude.mean(axis=3),
-        result.gfactor,
-        result.noise_sd,
-        is_complex=run.phase is not None,
-        n_volumes=run.magnitude.shape[3],
-        threshold=result.threshold,
-        kernel_size=result.kernel_size,
-        patch_overlap=2,
-        compat=False,
-        responding=responding,
-    )
-
-
-def denoised(run):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return nordic(
-            run.magnitude, run.phase, phase_range="radians" if run.phase is not None else None
-        )
-
-
 def kept_of(kind, amplitude, without, **options):
     """Share of a response that NORDIC keeps: predicted, and measured beside a run without it."""
     name = "percent" if kind == "shared" else "images_percent"
     run = responding_head.make(**{"percent": 0.0, name: amplitude} | options)
     result = denoised(run)
     design = survival.design_energy(run.regressors)
-    found = patches(run, result, run.responding)
+    found = patches_of(run, result, run.responding)
     other = 1 - result.components_removed / run.magnitude.shape[3]
     if options.get("dimensions"):
         realised = responding_head.realised_sd(run, design.images.sum())
@@ -137,7 +112,7 @@ def test_half_of_the_weakest_response_survives(kind, with_phase):
     quiet = responding_head.make(percent=0.0, **options)
     without = denoised(quiet)
     design = survival.design_energy(quiet.regressors)
-    weakest = patches(quiet, without, 0.15).weakest(design, kind=kind, kept=0.5)
+    weakest = patches_of(quiet, without, 0.15).weakest(design, kind=kind, kept=0.5)
     amplitude = float(np.median(weakest[quiet.responding]))
     share, _ = kept_of(kind, amplitude, without, **options)
     assert share == pytest.approx(0.55, abs=0.1)  # half by itself, the rest as `together` says

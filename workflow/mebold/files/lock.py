@@ -4,7 +4,6 @@ Snakemake's own lock is of the working directory: two calls in two folders would
 into one output.
 """
 
-import contextlib
 import json
 import os
 import socket
@@ -12,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mebold.errors import DataError
+from mebold.processes import started
 
 _NAME = ".lock.json"
 
@@ -42,7 +42,7 @@ def acquire(folder: str | Path) -> Path:
     mine = {
         "Host": socket.gethostname(),
         "Process": os.getpid(),
-        "Started": _started(os.getpid()),
+        "Started": started(os.getpid()),
         "Since": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     for _ in range(2):
@@ -90,21 +90,4 @@ def _ended(held: dict) -> bool:
     """Tell whether a lock is surely left over: its process was of this host and is no more."""
     if held.get("Host") != socket.gethostname() or not isinstance(held.get("Process"), int):
         return False
-    return _started(held["Process"]) != held.get("Started")
-
-
-def _started(process: int) -> str | None:
-    """Return when a process started, in ticks since the machine did; None if there is none.
-
-    Numbers of processes are used again.
-    """
-    with contextlib.suppress(OSError):
-        # The name in parentheses may hold anything; the 22nd field is the 20th after it.
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return None
-    except OSError:
-        pass
-    return "unknown"
+    return started(held["Process"]) != held.get("Started")

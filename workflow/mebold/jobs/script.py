@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mebold.errors import MeboldError
+from mebold.processes import started
 
 # Wildcards that name a run, a group of runs or a subject, the closest first; then its variants.
 _OWNERS = ("stem", "group", "pooled", "subtask", "folder", "ses", "sub")
@@ -67,7 +68,7 @@ def scratch() -> Iterator[Path]:
     base = Path(tempfile.gettempdir())
     for left in base.glob(f"{_SCRATCH}*"):
         process = left.name.removeprefix(_SCRATCH).partition("-")[0]
-        if process.isdigit() and not _runs(int(process)):
+        if process.isdigit() and started(int(process)) is None:
             shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{os.getpid()}-", dir=base) as folder:
         tempfile.tempdir = os.environ["TMPDIR"] = folder
@@ -78,17 +79,6 @@ def scratch() -> Iterator[Path]:
             os.environ.pop("TMPDIR")
             if variable is not None:
                 os.environ["TMPDIR"] = variable
-
-
-def _runs(process: int) -> bool:
-    """Tell whether a process of this machine runs."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass  # it is somebody else's
-    return True
 
 
 def whose(snakemake: object) -> str:

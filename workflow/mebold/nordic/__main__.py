@@ -3,11 +3,11 @@
 import argparse
 from pathlib import Path
 
-from mebold.errors import ConfigError, MeboldError
+from mebold.errors import ConfigError
 from mebold.files import images, provenance
 from mebold.nordic import denoise, noise_volumes, record
 from mebold.nordic.echo import read_echo, read_noise_map
-from mebold.progress import reporter, say
+from mebold.progress import ended, reporter, say
 
 _MAPS = {
     "gfactor": "gfactor",
@@ -208,13 +208,7 @@ def main(arguments: list[str] | None = None) -> int:
         0, or 1 after a message about unusable input.
     """
     options = _parser().parse_args(arguments)
-    try:
-        _run(options)
-    except MeboldError as error:
-        say(f"error: {error}")
-        return 1
-    say(f"Wrote {options.output}")
-    return 0
+    return ended(lambda: _run(options), wrote=options.output)
 
 
 if __name__ == "__main__":

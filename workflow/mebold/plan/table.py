@@ -204,11 +204,11 @@ def _repeats(
     fitted: list[Run], groups: dict[str, list[Run]], context: Context
 ) -> tuple[bool, bool | None]:
     """Return whether images repeat in the session and in the subject (None when not known)."""
-    column = context.label_column
     own = fitted[0].subject_task
     others = [run for runs in groups.values() for run in runs if run.subject_task == own]
-    if column and all(column in (run.first["events_trials"] or ()) for run in others):
-        return tuple(_any_twice(runs, context) for runs in (fitted, others))
+    counted = [trials.repeats(r, context.design, context.intervals) for r in (fitted, others)]
+    if None not in counted:
+        return tuple(any(n > 1 for n in shown.values()) for shown, _ in counted)
     row = next((run.first for run in fitted if run.first["events_repeats"]), fitted[0].first)
     if context.label_column is None or not row["events_repeats"]:
         return False, None
@@ -217,12 +217,6 @@ def _repeats(
     fewest = 2 if set(blank) & set(row["events_columns"]) else 1
     in_session, in_subject = row["events_repeats"][context.label_column]
     return in_session >= fewest, in_subject >= fewest
-
-
-def _any_twice(runs: list[Run], context: Context) -> bool:
-    """Return whether an image is shown twice in the trials of some runs."""
-    shown, _ = trials.repeats(runs, context.design, context.intervals)
-    return any(n > 1 for n in shown.values())
 
 
 def _compare(group: str, fitted: list[Run], context: Context, first_groups: set[str]) -> Decision:

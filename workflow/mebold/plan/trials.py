@@ -4,10 +4,9 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-import numpy as np
-
 from mebold.inventory.runs import Run
 from mebold.singletrial import hrf
+from mebold.singletrial.design import usual_duration
 
 _MISSING = ("n/a", "", "nan")
 #: Share of a sample that onsets may be moved by before the plan mentions it.
@@ -59,7 +58,7 @@ def check(run: Run, design: Mapping, *, interval_s: float | None) -> tuple[str, 
     length, note = _duration(run, design)
     if length is None:
         return f"{file}: {note}", ""
-    tail = tail_s(design.get("minimum_tail_s", 0), length)
+    tail = hrf.minimum_tail_s(design.get("minimum_tail_s", 0), length)
     problem, others = _on_grid(row, [float(onset) for onset in onsets], interval_s, tail)
     return problem, "; ".join(filter(None, [others, note]))
 
@@ -76,7 +75,7 @@ def labels_of(run: Run, design: Mapping, *, interval_s: float | None) -> list[st
     if not columns or name not in columns:
         return []
     length, _ = _duration(run, design)
-    tail = tail_s(design.get("minimum_tail_s", 0), length) if length is not None else 0
+    tail = hrf.minimum_tail_s(design.get("minimum_tail_s", 0), length) if length is not None else 0
     end = _end(run.first, interval_s) if interval_s else math.inf
     return [
         _text(columns[name][i])
@@ -126,19 +125,6 @@ def onsets_of(run: Run, design: Mapping) -> list[float]:
     return [time for time in times if time is not None]
 
 
-def tail_s(minimum: float | str, stimulus_duration_s: float) -> float:
-    """Return the time that a trial needs before the end of its run, s.
-
-    Parameters
-    ----------
-    minimum : float or "auto"
-        ``design.minimum_tail_s``.
-    stimulus_duration_s : float
-        Duration of the stimulus.
-    """
-    return hrf.half_energy_s(stimulus_duration_s) if minimum == "auto" else float(minimum)
-
-
 def _kept(columns: Mapping, design: Mapping) -> list[int]:
     """Return the rows of the events that are no blanks."""
     rules = {
@@ -163,7 +149,7 @@ def _duration(run: Run, design: Mapping) -> tuple[float | None, str]:
         return None, (
             "no trial has a `duration`: give that of the stimulus in `design.stimulus_duration_s`"
         )
-    usual = round(float(np.median(known)), 2)
+    usual = usual_duration(known)
     far = sum(abs(n - usual) > _EQUAL_DURATIONS * usual for n in known)
     note = (
         f"durations of the trials differ ({min(known):g} to {max(known):g} s): all are fitted as "

@@ -5,10 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mebold.errors import ConfigError
+from mebold.errors import ConfigError, DataError
 from mebold.rois import visual
-
-_FEWEST_VOXELS = 10
 
 
 @dataclass(frozen=True)
@@ -86,10 +84,10 @@ def choose(
     consensus = visual.consensus(list(known.values()))
     if given is not None:
         mask = given & brain
-        if mask.sum() < _FEWEST_VOXELS:
+        if mask.sum() < visual.FEWEST_VOXELS:
             raise ConfigError(
                 f"Configuration key `visual_roi.source`: the mask {source} has {mask.sum()} voxels "
-                f"in the brain, at least {_FEWEST_VOXELS} are needed."
+                f"in the brain, at least {visual.FEWEST_VOXELS} are needed."
             )
         return Region(mask, consensus, f"Mask of the user: {source}.", voxels=voxels)
     score = consensus if source == "consensus" else known[source]
@@ -102,16 +100,17 @@ def choose(
         f"Cross-validated image-versus-blank response {who}, above {threshold:g} "
         "(leave one run out, t-like)."
     )
-    found = score > threshold
-    if found.sum() >= _FEWEST_VOXELS:
-        return Region(found, score, about, voxels=voxels)
+    try:
+        return Region(visual.select(score, threshold=threshold), score, about, voxels=voxels)
+    except DataError:
+        found = np.count_nonzero(score > threshold)
     grey = brain if grey is None else brain & grey
-    why = f"{found.sum()} voxels respond above {threshold:g}, fewer than {_FEWEST_VOXELS}"
+    why = f"{found} voxels respond above {threshold:g}, fewer than {visual.FEWEST_VOXELS}"
     others = (
         (grey & (score > 0), "grey matter with a positive cross-validated response"),
         (grey, "grey matter"),
         (brain, "the whole brain"),
     )
-    mask, what = next((one for one in others if one[0].sum() >= _FEWEST_VOXELS), others[-1])
+    mask, what = next((one for one in others if one[0].sum() >= visual.FEWEST_VOXELS), others[-1])
     fallback = f"{why}: variants are compared in {what} ({int(mask.sum())} voxels)"
     return Region(mask, score, f"{fallback[0].upper()}{fallback[1:]}.", fallback, voxels)

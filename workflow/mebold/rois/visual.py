@@ -11,6 +11,8 @@ from scipy.linalg import toeplitz
 from mebold.confounds import drifts
 from mebold.errors import ConfigError, DataError
 
+#: Fewer voxels than this make no region.
+FEWEST_VOXELS = 10
 #: Share of a regressor's energy beyond drift below which it holds nothing.
 _NOTHING = 1e-8
 
@@ -284,7 +286,7 @@ def consensus(scores: Sequence[np.ndarray]) -> np.ndarray:
     return ordered[len(ordered) // 2].astype(np.float32)
 
 
-def select(score: np.ndarray, *, threshold: float, min_voxels: int = 10) -> np.ndarray:
+def select(score: np.ndarray, *, threshold: float, min_voxels: int = FEWEST_VOXELS) -> np.ndarray:
     """Return the voxels whose cross-validated response is positive and above a threshold.
 
     Parameters

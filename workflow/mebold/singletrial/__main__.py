@@ -4,10 +4,9 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from mebold.errors import MeboldError
 from mebold.files import bids, provenance
 from mebold.jobs import configuration, coverage, fitted
-from mebold.progress import reporter, say
+from mebold.progress import ended, reporter, say
 from mebold.singletrial import fit, runs
 from mebold.singletrial.session import Session, prepare
 
@@ -227,13 +226,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     schema = configuration.load_schema(configuration.SCHEMA)
     options = _parser(schema).parse_args(arguments)
-    try:
-        _run(options, schema)
-    except MeboldError as error:
-        say(f"error: {error}")
-        return 1
-    say(f"Wrote {options.output}")
-    return 0
+    return ended(lambda: _run(options, schema), wrote=options.output)
 
 
 if __name__ == "__main__":

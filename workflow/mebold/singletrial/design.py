@@ -121,8 +121,15 @@ def stimulus_duration(
             "no image trial has a duration: give that of the stimulus, in seconds, in the "
             "configuration key `design.stimulus_duration_s`"
         )
-    # Stimulus clocks are finer than responses: 2.4999 s is 2.5 s, in every session.
-    return round(float(known.median()), 2)
+    return usual_duration(known)
+
+
+def usual_duration(known: Sequence[float]) -> float:
+    """Return the median of durations (s) to a hundredth of a second.
+
+    Stimulus clocks are finer than responses: 2.4999 s is 2.5 s, in every session.
+    """
+    return round(float(np.median(known)), 2)
 
 
 def design_matrices(

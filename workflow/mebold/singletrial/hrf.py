@@ -87,6 +87,19 @@ def half_energy_s(stimdur: float) -> float:
     return float(round(np.searchsorted(energy, energy[-1] / 2) * STEP_S, 1))
 
 
+def minimum_tail_s(asked: float | str, stimdur: float) -> float:
+    """Return the time that a trial needs before the end of its run, s.
+
+    Parameters
+    ----------
+    asked : float or "auto"
+        Seconds, or the time by which the assumed response has half of its energy.
+    stimdur : float
+        Duration of the stimulus, s.
+    """
+    return half_energy_s(stimdur) if asked == "auto" else float(asked)
+
+
 @lru_cache(maxsize=1)
 def _rows() -> tuple[dict[str, str], ...]:
     """Read the parameter table."""

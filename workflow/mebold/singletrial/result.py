@@ -99,6 +99,16 @@ class SingleTrialFit:
     notes: list[str] = field(default_factory=list)
 
 
+def blank(fit: SingleTrialFit) -> np.ndarray:
+    """Leave no betas in voxels that lack data in any run, in place; return these voxels, (V,)."""
+    bad = fit.lacking.any(axis=1)
+    rows = np.flatnonzero(bad)
+    for values in (fit.fithrf_betas, fit.denoise_betas, fit.betas):
+        if values is not None:
+            values[rows] = np.nan
+    return bad
+
+
 def to_percent(betas: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """Convert betas (m, N) from raw units to percent of the mean; NaN where the mean is 0."""
     with np.errstate(divide="ignore", invalid="ignore"):

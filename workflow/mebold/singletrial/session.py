@@ -137,7 +137,7 @@ def prepare(
     shares = [1.0] * len(runs) if coverage is None else coverage
     if stimulus_duration_s is None:
         stimulus_duration_s = design.stimulus_duration(events, blank_rule=blank)
-    tail = hrf.half_energy_s(stimulus_duration_s) if minimum_tail_s == "auto" else minimum_tail_s
+    tail = hrf.minimum_tail_s(minimum_tail_s, stimulus_duration_s)
     for number, (series, table, run, first, share) in enumerate(
         zip(data, events, runs, early, shares, strict=True)
     ):

@@ -15,7 +15,7 @@ from mebold.singletrial.blocks import TrialBlock
 from mebold.singletrial.hrf_search import SearchResult
 from mebold.singletrial.inputs import Inputs
 from mebold.singletrial.on_off import OnOff, fit_on_off
-from mebold.singletrial.result import SingleTrialFit
+from mebold.singletrial.result import SingleTrialFit, blank
 from mebold.singletrial.threshold import mixture_threshold
 
 
@@ -121,7 +121,7 @@ def run(inputs: Inputs, options: Options) -> SingleTrialFit:
         chosen = fit.hrf_index[:, None].astype(np.int64)
         fit.r2 = np.take_along_axis(fit.fithrf_r2, chosen, axis=1)[:, 0]
         fit.r2_run, fit.betas = fit.fithrf_r2_run, fit.fithrf_betas
-    _blank(fit)
+    blank(fit)
     return fit
 
 
@@ -165,14 +165,6 @@ def _note_voxels(inputs: Inputs, on_off: OnOff) -> None:
     if none:
         raise DataError(f"all {count} voxels {what} in at least one run: {each}")
     inputs.note(f"{count} of {inputs.n_voxels} voxels {what}: {each}. Their results are NaN")
-
-
-def _blank(fit: SingleTrialFit) -> None:
-    """Leave no betas where a run has no data."""
-    bad = np.flatnonzero(fit.lacking.any(axis=1))
-    for values in (fit.fithrf_betas, fit.denoise_betas, fit.betas):
-        if values is not None:
-            values[bad] = np.nan
 
 
 def _thresholds(options: Options, on_off: OnOff) -> tuple[float, float]:

@@ -22,7 +22,7 @@ from mebold.singletrial import stream
 from mebold.singletrial.badness import Pairs, standardise
 from mebold.singletrial.final import fraction_list
 from mebold.singletrial.inputs import Inputs, collect
-from mebold.singletrial.result import SingleTrialFit
+from mebold.singletrial.result import SingleTrialFit, blank
 from mebold.singletrial.stream import one_blas_thread
 
 logger = logging.getLogger(__name__)
@@ -141,7 +141,10 @@ def fit_upstream(
             figuredir=os.path.join(folder, "figures"),  # noqa: PTH118
         )
     fit = _translate(inputs, fitted.params, results, lacking)
-    _blank(fit)
+    if (bad := blank(fit)).any():
+        # The package saw zeros in their place.
+        fit.mean_volume[bad] = np.nan
+        fit.notes.append(f"{bad.sum()} voxels have no data in at least one run: results are NaN")
     if not want_denoise_betas:
         fit.denoise_betas = None
     return fit
@@ -339,15 +342,3 @@ def _flat(results: Mapping, key: str) -> np.ndarray | None:
     if array.ndim >= 3 and array.shape[1:3] == (1, 1):
         array = array.reshape(array.shape[0], *array.shape[3:])
     return array.astype(np.float32) if array.dtype == np.float64 else array
-
-
-def _blank(fit: SingleTrialFit) -> None:
-    """Mark voxels that lack data in any run as unknown."""
-    bad = fit.lacking.any(axis=1)
-    if not bad.any():
-        return
-    fit.notes.append(f"{bad.sum()} voxels have no data in at least one run: results are NaN")
-    for name in ("mean_volume", "fithrf_betas", "denoise_betas", "betas"):
-        values = getattr(fit, name)
-        if values is not None:
-            values[bad] = np.nan
