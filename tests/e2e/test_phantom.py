@@ -7,11 +7,14 @@ import json
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
+from bids import BIDSLayout
+from nilearn.interfaces.fmriprep import load_confounds_strategy
 from snakemake_runner import job_counts, snakemake
 
 from mebold.anat import mni
@@ -121,6 +124,27 @@ def test_a_reversed_phase_encoding_stops_with_the_evidence(finished, tmp_path):
     assert "wrong sign: agreement with the anatomy" in done.stdout
     assert "PhaseEncodingDirection (j)" in done.stdout
     assert not target.exists()
+
+
+def test_nilearn_and_pybids_read_what_is_written(finished):
+    func = finished / "out/tedana/sub-01/ses-01/func"
+    image = func / "sub-01_ses-01_task-images_run-01_space-T1w_desc-preproc_bold.nii.gz"
+    assert image.is_symlink()
+    n = nib.load(image).shape[3]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecations inside both
+        for strategy in ("simple", "scrubbing", "compcor"):
+            confounds, _ = load_confounds_strategy(str(image), strategy)
+            assert len(confounds) == n
+            assert confounds.shape[1] > 6
+        datasets = [path.parent for path in finished.glob("out/*/dataset_description.json")]
+        assert len(datasets) > 6
+        for folder in datasets:
+            layout = BIDSLayout(folder, validate=False, is_derivative=True)
+            if folder.name == "tedana":
+                found = layout.get(suffix="bold", desc="preproc", extension=".nii.gz")
+                assert [file.run for file in found] == [1, 2, 3]
+                assert found[0].get_metadata()["RepetitionTime"] == 1.0
 
 
 def test_readers_find_what_the_published_client_reads(finished):

@@ -62,6 +62,10 @@ def preprocessing_targets(wildcards):
             name = datasets(variant)[0]
             targets.append(of_run(written[echoes].output.bold, stem, dataset=name))
             targets.append(of_run(rules.confounds.output.table, stem, dataset=name))
+        targets += [
+            of_run(rules.ica_tables.output.outcome, stem, dataset=name)
+            for name in products.decomposed(stem)
+        ]
         for name, echo in products.written_echoes(stem):
             targets.append(
                 of_run(rules.bold_echo.output.bold, stem, dataset=name, echo=echo)

@@ -6,7 +6,7 @@ from mebold.compare import quality
 from mebold.confounds import drifts
 from mebold.figures.multiecho import tsnr
 from mebold.figures.style import save
-from mebold.files import images, series, stream, tables, transforms
+from mebold.files import atomic, images, series, stream, tables, transforms
 from mebold.files.metadata import bold_metadata
 from mebold.geometry import affines, interpolation
 from mebold.jobs import coverage, sidecar
@@ -30,6 +30,9 @@ with job(snakemake):
     metadata |= tables.read_json(snakemake.input.samples)
     out = snakemake.output
     stream.save(out.bold, data, mask, affine, tr=run["tr_out"], metadata=about(**metadata))
+    if linked := out.get("linked"):  # the name by which other programs look for series
+        atomic.link(out.bold, linked)
+        atomic.link(tables.sidecar(out.bold), tables.sidecar(linked))
     points = affines.grid_points(mask.shape, affine)
     if snakemake.input.displacement:
         points += transforms.load_displacement(snakemake.input.displacement)[0].reshape(-1, 3)
