@@ -147,6 +147,32 @@ def test_nilearn_and_pybids_read_what_is_written(finished):
                 assert found[0].get_metadata()["RepetitionTime"] == 1.0
 
 
+def test_sources_resolve_and_say_what_was_denoised(finished):
+    roots = {path.parent.name: path.parent for path in finished.glob("out/*/descriptions.tsv")}
+    roots["raw"] = finished / "raw"
+    sidecars = list(finished.glob("out/*/sub-*/**/*.json"))
+    assert len(sidecars) > 100
+    for path in sidecars:
+        for source in tables.read_json(path).get("Sources", ()):
+            _, dataset, file = source.split(":", 2)
+            assert (roots[dataset] / file).exists(), (path, source)
+    variants = {}
+    for path in finished.glob("out/glmsingle-*/sub-01/ses-01/func/*SingletrialBetas_statmap.json"):
+        about = tables.read_json(path)
+        bold = [source for source in about["Sources"] if "_bold.nii.gz" in source]
+        told = (about["Variant"], about["ThermalDenoising"]["Method"], len(about["Runs"]))
+        variants[path.parts[-5]] = (*told, bold[0].split(":")[1])
+    assert variants == {
+        "glmsingle-tedana": ("nordicOptcom", "NORDIC", 3, "tedana"),
+        "glmsingle-standardSingle": ("standardSingle", "none", 3, "preproc-standardSingle"),
+        "glmsingle-standardIca": ("standardIca", "none", 3, "preproc-standardIca"),
+    }
+    bold = next(finished.glob("out/tedana/sub-01/ses-01/func/*run-01*optcom_bold.json"))
+    echoes = tables.read_json(bold)["ThermalDenoising"]["Echoes"]
+    assert len(echoes) == 3
+    assert all(echo["Threshold"] > 1 for echo in echoes)
+
+
 def test_readers_find_what_the_published_client_reads(finished):
     fit = finished / "out" / FIT
     trials = tables.read_tsv(f"{fit}_desc-SingletrialBetas_trials.tsv")

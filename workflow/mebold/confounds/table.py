@@ -152,8 +152,8 @@ def _describe(
                 "Units": "mm",
             },
             "dvars": {
-                "Description": "Root mean squared change of brain voxels between samples, median of "
-                "the series scaled to 1000. " + _FIRST_ROW,
+                "Description": "Root mean squared change of brain voxels between samples, median "
+                "of the series scaled to 1000. " + _FIRST_ROW,
                 "Units": "arbitrary",
             },
             "std_dvars": {
