@@ -4,7 +4,7 @@ from mebold.figures.singletrial import beta_carpet, component_curve, model_maps
 from mebold.figures.style import save
 from mebold.files import images, metadata, series, tables
 from mebold.jobs import coverage, fitted, session, sidecar
-from mebold.jobs.script import job
+from mebold.jobs.script import job, owner
 from mebold.multiecho import ica_outcome
 from mebold.singletrial import fit
 from mebold.variants import variant_of
@@ -36,9 +36,14 @@ with job(snakemake):
         remarks=full | ({"IcaFallbacks": ica_outcome.fallbacks(outcomes)} if outcomes else {}),
     )
     maps = {key: values for key, (values, _, _) in fit.maps(fields).items()}
-    carpet = beta_carpet(fields["betas"], data.trials["stem"].tolist(), order=maps["r2"])
+    whose = owner(snakemake)
+    drawn = {"order": maps["r2"], "title": f"Single-trial betas, {whose}"}
+    carpet = beta_carpet(fields["betas"], data.trials["stem"].tolist(), **drawn)
     save(carpet, out.carpet)
-    save(component_curve(result.xval_trend, chosen=result.pc_num), out.components)
+    title = f"Number of noise components\n{whose}"
+    curve = component_curve(result.xval_trend, chosen=result.pc_num, title=title)
+    save(curve, out.components)
     grids = {key: series.unmask(maps[key], mask) for key in ("r2", "hrf", "fracridge")}
     shown = {"mask": series.unmask(fit.fitted(fields), mask), "r2": grids["r2"]}
+    shown["title"] = f"Single-trial model, {whose}"
     save(model_maps(grids["hrf"], grids["fracridge"], affine, **shown), out.maps)
