@@ -37,8 +37,9 @@ with job(snakemake) as log:
         filled = undecomposed.fill(out, fallback)
     outcome = result.outcome | {"n_samples_left_out": left_out["early"]}
     outcome["n_voxels_left_out"] = filled
-    tables.write_json(snakemake.output.info, outcome)
     if result.mixing is not None:
         stem = Path(snakemake.output.info).parent / run["stem"]
         tables.write_tsv(f"{stem}_desc-ICA_mixing.tsv", early.padded(result.mixing, **left_out))
         tables.write_tsv(f"{stem}_desc-tedana_metrics.tsv", result.metrics)
+    # Last: with all of its outputs a job counts as done, and the workflow does not know the tables.
+    tables.write_json(snakemake.output.info, outcome)

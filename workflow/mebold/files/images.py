@@ -161,10 +161,11 @@ def save(
     header = new_header(path, data.shape, affine, dtype, tr)
     header["intent_code"] = intent
     image = nib.Nifti1Image(data.astype(dtype, copy=False), affine, header)
-    with atomic(path) as partial, open_to_write(partial) as stream:
-        image.to_stream(stream)
-    if metadata is not None:
-        write_json(sidecar(path), metadata)
+    with atomic(path) as partial:
+        with open_to_write(partial) as stream:
+            image.to_stream(stream)
+        if metadata is not None:  # first: an image that is there has its sidecar
+            write_json(sidecar(path), metadata)
 
 
 def new_header(

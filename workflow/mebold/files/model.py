@@ -18,7 +18,7 @@ import numpy as np
 
 from mebold.errors import DataError
 from mebold.files import tables
-from mebold.files.atomic import atomic
+from mebold.files.atomic import atomic, reserve
 
 #: Larger arrays are compressed; small ones gain nothing from it.
 _COMPRESSED = 100_000
@@ -26,6 +26,7 @@ _COMPRESSED = 100_000
 # chunks are no smaller and slow single voxels down; lzf is faster, but only h5py reads it.
 _CHUNK_BYTES = 250_000
 _GZIP_LEVEL = 1
+_EACH = 16_384  # bytes that a dataset takes at most beside its values: name, attributes, index
 #: What a file over several sessions has of each.
 _JOINED = ("betas", "r2", "mean_volume", "onoff_r2", "hrf_index", "frac_value")
 _OF_JOINED = {
@@ -71,7 +72,7 @@ def write(
     everything |= results
     if about is not None:
         everything["about"] = tables.json_text(dict(about))
-    with atomic(path) as partial, h5py.File(partial, "w") as file:
+    with _new(path, _bytes(everything)) as file:
         stored: dict[int, str] = {}
         for key, value in everything.items():
             _put(file, key, value, stored)
@@ -80,6 +81,29 @@ def write(
         for key, target in (links or {}).items():
             if results.get(target) is not None:
                 file[key] = h5py.SoftLink(f"/{target}")
+
+
+@contextlib.contextmanager
+def _new(path: str | Path, size: int) -> Iterator[h5py.File]:
+    """Open a new file to be filled, its disk space taken before: `mebold.files.atomic.reserve`."""
+    with atomic(path) as partial:
+        h5py.File(partial, "w").close()
+        reserve(partial, size, path=path)
+        with h5py.File(partial, "r+") as file:  # cuts what is left over when it closes
+            yield file
+
+
+def _bytes(value: object) -> int:
+    """Return how much disk space a result takes at most."""
+    if isinstance(value, Mapping):
+        return _EACH + sum(map(_bytes, value.values()))
+    if isinstance(value, list | tuple):
+        held = str | Mapping | np.ndarray
+        return _EACH + sum(_bytes(item) if isinstance(item, held) else 64 for item in value)
+    if isinstance(value, str):
+        return 4 * len(value) + 64
+    size = np.asarray(value).nbytes if value is not None else 0
+    return _EACH + size + size // 100
 
 
 def _put(group: h5py.Group, key: str, value: object, stored: dict[int, str]) -> None:
@@ -195,9 +219,9 @@ def join(
         described = {name: dict(first[name].attrs) for name in (*content, *_JOINED)}
         tables_ = {name: dict(item.attrs) for name, item in first["trials"].items()}
     sources = [os.path.relpath(model, Path(path).parent) for model in models]
-    with atomic(path) as partial, h5py.File(partial, "w") as file:
-        texts = {"trials": columns_of(trials), "sessions": [str(source) for source in sources]}
-        texts["about"] = tables.json_text(dict(about))
+    texts = {"trials": columns_of(trials), "sessions": [str(source) for source in sources]}
+    texts["about"] = tables.json_text(dict(about))
+    with _new(path, _bytes(content | texts)) as file:
         for name, value in (content | texts).items():
             _put(file, name, value, {})
         for name in _JOINED:

@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -103,19 +104,26 @@ def save_volumes(
     DataError
         When the volumes are not t arrays of (x, y, z).
     """
+    with atomic(path) as partial:
+        with images.open_to_write(partial) as stream:
+            images.new_header(path, shape, affine, np.float32, tr).write_to(stream)
+            _write_volumes(path, volumes, shape, stream)
+        if metadata is not None:  # first: an image that is there has its sidecar
+            write_json(sidecar(path), metadata)
+
+
+def _write_volumes(
+    path: str | Path, volumes: Iterable[np.ndarray], shape: tuple[int, ...], stream: BinaryIO
+) -> None:
     count = 0
-    with atomic(path) as partial, images.open_to_write(partial) as stream:
-        images.new_header(path, shape, affine, np.float32, tr).write_to(stream)
-        for count, volume in enumerate(volumes, start=1):
-            if volume.shape != tuple(shape[:3]):
-                message = f"{path}: volume {count} has shape {volume.shape}, needed is {shape[:3]}."
-                raise DataError(message)
-            stream.write(np.asarray(volume, np.float32).tobytes(order="F"))
-        if count != shape[3]:
-            message = f"{path}: {count} volumes were given for an image of {shape[3]}."
+    for count, volume in enumerate(volumes, start=1):
+        if volume.shape != tuple(shape[:3]):
+            message = f"{path}: volume {count} has shape {volume.shape}, needed is {shape[:3]}."
             raise DataError(message)
-    if metadata is not None:
-        write_json(sidecar(path), metadata)
+        stream.write(np.asarray(volume, np.float32).tobytes(order="F"))
+    if count != shape[3]:
+        message = f"{path}: {count} volumes were given for an image of {shape[3]}."
+        raise DataError(message)
 
 
 def volumes(values: np.ndarray, mask: np.ndarray) -> Iterator[np.ndarray]:
