@@ -126,7 +126,9 @@ def _refuse_orphans(work: Path, held: dict) -> None:
     lines = [f"- {one['Job']}: kill {one['Process']}" for one in here]
     waiting = sorted(job for job, name in (queue or {}).items() if name == run)
     if run and (waiting or queue is None):
-        which = f"Slurm jobs {', '.join(waiting)}" if waiting else "its Slurm jobs, if there are any"
+        which = (
+            f"Slurm jobs {', '.join(waiting)}" if waiting else "its Slurm jobs, if there are any"
+        )
         lines.append(f"- {which}: scancel --name {shlex.quote(run)}")
     elif elsewhere:
         lines += [
