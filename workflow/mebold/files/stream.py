@@ -1,6 +1,5 @@
 """Images of series that are too long for memory, read and written some volumes at a time."""
 
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -36,13 +35,16 @@ def read(path: str | Path) -> Iterator[tuple[slice, np.ndarray]]:
         When the file is absent, empty, truncated or not an image.
     """
     header = images.load_header(path)
+    if len(header.shape) != 4:
+        by = " x ".join(map(str, header.shape))
+        raise DataError(f"{path} has the shape {by}: a series of volumes is needed.")
     count = header.shape[3]
     try:
         with images.whole(path, header) as image:
             for first in range(0, count, _VOLUMES_READ):
                 place = slice(first, min(first + _VOLUMES_READ, count))
                 yield place, np.asarray(image.dataobj[..., place], dtype=np.float32)
-    except (OSError, EOFError, ValueError, zlib.error) as error:
+    except images.UNREADABLE as error:
         message = f"{path} is damaged or truncated: {error}"
         raise DataError(message) from error
 
