@@ -89,6 +89,7 @@ onstart:
             calls.begin(WORK, log=next(iter(log), None))
         except MeboldError as error:
             raise WorkflowError(str(error)) from None
+        failures.leave_cancelled(logger, workflow)
         if keep_table:
             keep_table()
     # What the alignments lead to is kept as soon as there will be one.
