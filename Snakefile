@@ -71,13 +71,13 @@ include: "workflow/rules/rois.smk"
 
 # What a defect left out is said last, and makes the exit status 1; `exclude` accepts it.
 onsuccess:
-    lock.release(WORK)
+    calls.end(WORK)
     if workflow.is_main_process and found.closing():
         raise WorkflowError(found.closing())
 
 
 onerror:
-    lock.release(WORK)
+    calls.end(WORK)
     logged = "".join(Path(file).read_text() for file in log if Path(file).exists())
     if told := failures.said(failures.found_in(logged)):
         logger.error(told)

@@ -1,12 +1,10 @@
 """Write a variant's series as the BOLD image that users read."""
 
-import numpy as np
-
 from mebold.compare import quality
 from mebold.confounds import drifts
 from mebold.figures.multiecho import tsnr
 from mebold.figures.style import save
-from mebold.files import atomic, images, series, stream, tables, transforms
+from mebold.files import arrays, atomic, images, series, stream, tables, transforms
 from mebold.files.metadata import bold_metadata
 from mebold.geometry import affines, interpolation
 from mebold.jobs import coverage, sidecar
@@ -43,7 +41,7 @@ with job(snakemake):
     pull = {"matrix": transforms.load_xfm(snakemake.input.xfm)}
     seen = interpolation.resample_volume(*images.load(snakemake.input.boldref), points, **pull)
     images.save(out.boldref, seen.reshape(mask.shape), affine, metadata=about(SkullStripped=False))
-    share, brain = np.load(snakemake.input.coverage), images.load_mask(snakemake.input.brain)[0]
+    share, brain = arrays.load(snakemake.input.coverage), images.load_mask(snakemake.input.brain)[0]
     known = {"mask": mask, "brain": brain, "affine": affine, "about": about}
     measured = coverage.save(out, data, share, **known)
     steady = data[:, metadata["NonSteadyStateSamples"] :]

@@ -6,7 +6,7 @@ from mebold.anat import labels
 from mebold.compare import session, tables
 from mebold.figures.rois import visual_roi
 from mebold.figures.style import save
-from mebold.files import images, model, series
+from mebold.files import arrays, images, model, series
 from mebold.files.tables import read_json, read_tsv, write_tsv
 from mebold.jobs import sidecar
 from mebold.jobs.script import job, owner
@@ -17,7 +17,7 @@ with job(snakemake):
     params, files, out = snakemake.params, snakemake.input, snakemake.output
     mask, affine = images.load_mask(files.mask)
     brain = images.load_mask(files.brain)[0][mask]
-    quality = dict(zip(params.variants, map(np.load, files.quality), strict=True))
+    quality = dict(zip(params.variants, map(arrays.load_named, files.quality), strict=True))
     settings, source, given = params.settings, params.roi["source"], None
     if compared.is_mask(source, params.variants):
         given = masks.on_grid(*images.load_mask(source), mask, affine, name=source)
