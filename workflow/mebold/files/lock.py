@@ -75,6 +75,12 @@ def release(folder: str | Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def held(folder: str | Path) -> bool:
+    """Tell whether a process writes into a folder now; one of another host is taken at its word."""
+    other = _read(Path(folder) / _NAME)
+    return bool(other) and not _ended(other)
+
+
 def _read(path: Path) -> dict:
     try:
         return json.loads(path.read_text())
