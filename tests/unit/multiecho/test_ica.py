@@ -1,5 +1,5 @@
-import gc
 import errno
+import gc
 import logging
 import sys
 import types
