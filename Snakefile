@@ -72,6 +72,7 @@ include: "workflow/rules/rois.smk"
 # What a defect left out is said last, and makes the exit status 1; `exclude` accepts it.
 onsuccess:
     calls.end(WORK)
+    report_pages()
     if workflow.is_main_process and found.closing():
         raise WorkflowError(found.closing())
 
@@ -79,7 +80,9 @@ onsuccess:
 onerror:
     calls.end(WORK)
     logged = "".join(Path(file).read_text() for file in log if Path(file).exists())
-    if told := failures.said(failures.found_in(logged)):
+    failed = failures.found_in(logged)
+    report_pages(failed)
+    if told := failures.said(failed):
         logger.error(told)
     if found.closing():
         logger.error(found.closing())

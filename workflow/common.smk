@@ -18,6 +18,7 @@ from mebold.jobs.parameters import Parameters
 from mebold.jobs.products import Products
 from mebold.plan import references, study
 from mebold.plan.others import with_others
+from mebold.report import call, configured
 from mebold.variants import VARIANTS, datasets, variant_of
 
 # Wildcards that functions of the library take as labels.
@@ -92,9 +93,18 @@ onstart:
         failures.leave_cancelled(logger, workflow)
         if keep_table:
             keep_table()
+        configured.write(WORK, config)
     # What the alignments lead to is kept as soon as there will be one.
     if any(job.name.startswith("coreg") for job in workflow.dag.needrun_jobs()):
         references.write(config["output_dir"], runs.references)
+
+
+def report_pages(failed=()):
+    """Write the pages on what is there, at the end of a call that did something."""
+    if workflow.is_main_process:
+        said = call.ended(config, [one.log for one in failed])
+        if said:
+            logger.warning(said)
 
 
 def code(script):

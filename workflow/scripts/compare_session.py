@@ -9,7 +9,7 @@ from mebold.figures.style import save
 from mebold.files import arrays, images, model, series
 from mebold.files.tables import read_json, read_tsv, write_tsv
 from mebold.jobs import sidecar
-from mebold.jobs.script import job
+from mebold.jobs.script import job, owner
 from mebold.noiseceiling.ceilings import runs_of
 from mebold.rois import compared, masks
 
@@ -26,6 +26,7 @@ with job(snakemake):
     known = {"quality": quality, "brain": brain, "trials": read_tsv(files.trials[0])}
     known["summaries"] = dict(zip(params.variants, map(read_json, files.summaries), strict=True))
     known |= {"zscore": params.zscore, "seed": params.seed, "threshold": params.roi["threshold"]}
+    drawn["title"] = f"Visually responsive voxels, {owner(snakemake)}"
     with model.open_models(files.models) as models:
         betas = {v: one["betas"] for v, one in zip(params.variants, models, strict=True)}
         runs = runs_of(known["trials"])
@@ -45,4 +46,5 @@ with job(snakemake):
     series.save_map(out.score, region.score, mask, affine, metadata=about(Units="t"))
     drawn = dict(zip(("t1w", "t1w_affine"), images.load(files.underlay), strict=True))
     drawn |= {"roi": series.unmask(region.mask, mask), "threshold": params.roi["threshold"]}
+    drawn["title"] = f"Visually responsive voxels, {owner(snakemake)}"
     save(visual_roi(series.unmask(region.score, mask), affine, mask=mask, **drawn), out.figure)

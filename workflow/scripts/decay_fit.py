@@ -4,7 +4,7 @@ from mebold.figures.multiecho import t2star
 from mebold.figures.style import save
 from mebold.files import arrays, images, series
 from mebold.jobs import sidecar
-from mebold.jobs.script import job
+from mebold.jobs.script import job, owner
 from mebold.multiecho import decay, summary
 
 with job(snakemake):
@@ -31,4 +31,5 @@ with job(snakemake):
     for path, (values, keys) in maps.items():
         volume = series.unmask(values, mask)
         images.save(path, volume, affine, dtype=values.dtype, metadata=about(**keys))
-    save(t2star(series.unmask(fit.t2star, mask), affine, mask=mask), out.figure)
+    title = f"T2*, {owner(snakemake)}"
+    save(t2star(series.unmask(fit.t2star, mask), affine, mask=mask, title=title), out.figure)

@@ -56,6 +56,33 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def link(existing: str | Path, path: str | Path) -> None:
+    """Give a file of the same folder a second name: a relative link, which moves with the folder.
+
+    Parameters
+    ----------
+    existing, path : path-like
+        File, and its second name; what is there under that name is replaced.
+
+    Notes
+    -----
+    A file system without symbolic links gets a hard link, one without either a copy.
+    """
+    existing, path = Path(existing), Path(path)
+    if existing.parent.absolute() != path.parent.absolute():
+        message = f"{path} must lie in the folder of {existing}, whose second name it is."
+        raise ValueError(message)
+    with atomic(path) as partial:
+        partial.unlink()
+        try:
+            partial.symlink_to(existing.name)
+        except OSError:
+            try:
+                partial.hardlink_to(existing)
+            except OSError:
+                shutil.copyfile(existing, partial)
+
+
 def reserve(partial: Path, size: int, *, path: str | Path) -> None:
     """Take disk space for a file that exists, which is then at least that long.
 

@@ -232,7 +232,8 @@ def new_header(
     header = nib.Nifti1Header()
     header.set_data_dtype(dtype)
     header.set_data_shape(shape)
-    header.set_xyzt_units("mm", "sec" if len(shape) > 3 else None)
+    # A fourth axis of trials, images or echoes has no unit of time.
+    header.set_xyzt_units("mm", None if tr is None else "sec")
     header.set_sform(affine, code=code)
     header.set_qform(affine, code=code)
     if tr is not None:

@@ -78,6 +78,12 @@ def release(folder: str | Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def held(folder: str | Path) -> bool:
+    """Tell whether a process writes into a folder now; one of another host is taken at its word."""
+    other = holder(folder)
+    return bool(other) and not ended(other)
+
+
 def holder(folder: str | Path) -> dict:
     """Return what the lock of a folder says of its holder; empty where nobody holds it."""
     try:

@@ -118,10 +118,16 @@ def scratch() -> Iterator[Path]:
 
 def whose(snakemake: object) -> str:
     """Name the rule of a job and whose images it works on: ``rule hmc of sub-01_task-x_run-1``."""
+    names = owner(snakemake)
+    return f"rule {snakemake.rule}" + (f" of {names}" if names else "")
+
+
+def owner(snakemake: object) -> str:
+    """Name whose images a job works on, and which variant: ``sub-01_task-x_run-1, tedana``."""
     labels = dict(snakemake.wildcards.items())
     names = [labels[key] for key in _OWNERS if key in labels][:1]
     names += [labels[key] for key in _LEVELS if labels.get(key)]
-    return f"rule {snakemake.rule}" + (f" of {', '.join(names)}" if names else "")
+    return ", ".join(names)
 
 
 def limit_threads(count: int) -> None:
