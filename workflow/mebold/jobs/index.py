@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from mebold.anat.mp2rage_t1 import Protocol
 from mebold.inventory.runs import Run, collect
 from mebold.inventory.table import records
-from mebold.plan import references, sampling
+from mebold.plan import mp2rage, references, sampling
 from mebold.plan.anatomy import KINDS, chosen_image, output_space
 from mebold.plan.references import References
 
@@ -224,12 +225,31 @@ class Index:
         used = self._used_image(sub, kind)
         return self.path(used) if used else None
 
+    def mp2rage(self, sub: str) -> list[dict]:
+        """Table rows of the MP2RAGE that stands in for a T1w: UNIT1, and the two inversions.
+
+        The last two are absent where the dataset lacks one; nothing where a T1w is used.
+        """
+        unit1 = self._used_row(sub, "T1w")
+        if unit1 is None or unit1["suffix"] != "UNIT1":
+            return []
+        return [unit1, *mp2rage.inversions(unit1, self._anatomy[sub].get("MP2RAGE", []))]
+
+    def mp2rage_protocol(self, sub: str) -> Protocol | None:
+        """Acquisition that T1 of a subject's MP2RAGE follows from, None where it is not known."""
+        pair = self.mp2rage(sub)[1:]
+        efficiency = self.config["mp2rage"]["inversion_efficiency"]
+        return mp2rage.protocol(pair, efficiency=efficiency)[0]
+
     def _used_image(self, sub: str, kind: str) -> str | None:
+        row = self._used_row(sub, kind)
+        return row["path"] if row else None
+
+    def _used_row(self, sub: str, kind: str) -> dict | None:
         kept = self._kept.get(sub)
         wanted = self.config.get("anat", {}).get(kind)
         before = kept.anatomy if kept else None
-        row = chosen_image(self._anatomy[sub], kind, wanted=wanted, kept=before)
-        return row["path"] if row else None
+        return chosen_image(self._anatomy[sub], kind, wanted=wanted, kept=before)
 
     def fieldmap_rows(self, folder: str) -> list[dict]:
         """Table rows of the fieldmaps of a session that correct a run."""

@@ -75,7 +75,7 @@ def make_plan(
     runs = collect(table)
     design, output = config.get("design") or {}, config.get("output") or {}
     used = {sub: own.anatomy for sub, own in (kept or {}).items()}
-    anatomy = anatomy_decisions(table, config.get("anat"), used)
+    anatomy = anatomy_decisions(table, config.get("anat"), used, efficiency=_efficiency(config))
     context = Context(
         variants=list(config.get("variants") or ["standardSingle", "nordicOptcom"]),
         label_column=design.get("label_column"),
@@ -138,6 +138,10 @@ def make_plan(
     plan = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"planned": bool, "echoes": int})
     plan.attrs["events"] = context.problems
     return plan
+
+
+def _efficiency(config: dict) -> float:
+    return (config.get("mp2rage") or {}).get("inversion_efficiency", 1.0)
 
 
 def _fieldmap_corrections(table: pd.DataFrame) -> dict[tuple, set]:
