@@ -40,6 +40,12 @@ def mp2rage_images(wildcards):
     return {key: runs.fetched(runs.path(row["path"])) for key, row in images.items()}
 
 
+def raw_megre(megre, *kinds):
+    """Echoes of a multi-echo gradient echo, kind after kind, by ascending echo time."""
+    rows = [row for kind in kinds for row in getattr(runs.megre[megre], kind)]
+    return runs.fetched([runs.path(row["path"]) for row in rows])
+
+
 def raw_fieldmaps(wildcards):
     rows = runs.fieldmap_rows(wildcards.folder)
     return runs.fetched([runs.path(row["path"]) for row in rows])

@@ -1,5 +1,7 @@
 """Darken the air of a combined MP2RAGE image, and find the head."""
 
+from pathlib import Path
+
 from mebold.anat import mp2rage
 from mebold.figures import mp2rage as figures
 from mebold.figures.style import save
@@ -25,6 +27,6 @@ with job(snakemake) as log:
     images.save(out.unit1, made.image, affine, metadata=about(SkullStripped=False, **text))
     images.save(out.head, made.head, affine, dtype="uint8", metadata=about(Type="Head"))
     images.save(out.weighted, made.weighted, affine)
-    title = f"MP2RAGE of {snakemake.wildcards.sub} without its background"
+    title = f"{Path(files.unit1).name.partition('.')[0]} without its background"
     figure = figures.cleaning(unit, made.image, affine, head=made.head, title=title, text=made.how)
     save(figure, out.figure)

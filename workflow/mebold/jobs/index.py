@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from mebold.anat.mp2rage_t1 import Protocol
+from mebold.inventory import megre
 from mebold.inventory.runs import Run, collect
 from mebold.inventory.table import records
 from mebold.plan import mp2rage, references, sampling
@@ -38,6 +39,8 @@ class Index:
         Stem -> `Run`, of the runs with a magnitude.
     intervals : dict
         Stem -> seconds between the samples of its preprocessed series.
+    megre : dict
+        Stem -> `Megre`, the multi-echo gradient echoes of the anatomy that T2* is fitted to.
     planned : dict
         Stage -> set of stems, subjects or groups for which it runs.
     """
@@ -60,9 +63,9 @@ class Index:
                 self._unfetched.add(self.path(row["path"]))
             if row["datatype"] == "func":
                 self._images[row["path"]] = row
-            elif row["datatype"] == "fmap":
+            elif row["datatype"] == "fmap" or row["fieldmap"]:
                 self._fieldmaps[row["folder"]].append(row)
-            elif row["datatype"] == "anat":
+            if row["datatype"] == "anat":
                 self._anatomy[f"sub-{row['subject']}"][row["suffix"]].append(row)
         wanted = (config.get("output") or {}).get("repetition_time_s", "keep")
         self.intervals = sampling.intervals(self.runs.values(), wanted, config.get("design") or {})
@@ -74,6 +77,8 @@ class Index:
             if row["stage"] == "anat":
                 anatomy[row["stem"]] = (row["planned"], "")
         self._space = output_space(config, anatomy)
+        anatomical = [row for kinds in self._anatomy.values() for row in kinds.get("MEGRE", ())]
+        self.megre = {one.stem: one for one in megre.collect(anatomical)}
         self._groups = defaultdict(list)
         self._folders = defaultdict(list)
         self._subjects = defaultdict(list)

@@ -147,7 +147,7 @@ def _efficiency(config: dict) -> float:
 def _fieldmap_corrections(table: pd.DataFrame) -> dict[tuple, set]:
     """Return, by folder and identifier, what the scanner noted of each fieldmap's images."""
     found = defaultdict(set)
-    for row in records(table[table["datatype"] == "fmap"]):
+    for row in records(table[table["datatype"] != "func"]):
         found[row["folder"], row["fieldmap"]].add(row["gradient_correction"])
     return found
 
