@@ -22,7 +22,17 @@ from mebold.report import call, configured
 from mebold.variants import VARIANTS, datasets, variant_of
 
 # Wildcards that functions of the library take as labels.
-LABELS = ("sub", "folder", "stem", "group", "pooled", "dataset", "thermal", "echo")
+LABELS = (
+    "sub",
+    "megre",
+    "folder",
+    "stem",
+    "group",
+    "pooled",
+    "dataset",
+    "thermal",
+    "echo",
+)
 # While this file is read, `workflow.dryrun` does not know yet.
 DRY = bool(workflow.output_settings and workflow.output_settings.dryrun)
 SCHEMA = f"{workflow.basedir}/workflow/schemas/config.schema.yaml"
@@ -73,6 +83,7 @@ wildcard_constraints:
     folder="sub-[A-Za-z0-9]+(/ses-[A-Za-z0-9]+)?",
     ses="sub-[A-Za-z0-9]+(_ses-[A-Za-z0-9]+)?",
     stem="sub-[A-Za-z0-9]+(_(ses|task|acq|ce|rec|dir|run)-[A-Za-z0-9]+)+",
+    megre="sub-[A-Za-z0-9]+(_(ses|acq|ce|rec|dir|run)-[A-Za-z0-9]+)*",
     group="sub-[A-Za-z0-9]+(_ses-[A-Za-z0-9]+)?_task-[A-Za-z0-9]+(_acq-[A-Za-z0-9]+)?",
     pooled="sub-[A-Za-z0-9]+(_(ses|task|acq|ce|rec|dir|run)-[A-Za-z0-9]+)+",
     subtask="sub-[A-Za-z0-9]+_task-[A-Za-z0-9]+(_acq-[A-Za-z0-9]+)?",
