@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mebold.errors import MeboldError
+from mebold.jobs import record
 from mebold.processes import started
 
 # Wildcards that name a run, a group of runs or a subject, the closest first; then its variants.
@@ -45,7 +46,7 @@ def job(snakemake: object) -> Iterator[logging.Logger]:
     logger = logging.getLogger("mebold.job")
     limit_threads(1)
     try:
-        with scratch():
+        with scratch(), record.kept(snakemake):
             yield logger
     except MeboldError as error:
         logger.error("%s", error)  # noqa: TRY400 - the message is the whole point

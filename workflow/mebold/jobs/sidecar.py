@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mebold.files.provenance import generated_by
+from mebold.jobs.record import Places
 
 
 class Sidecar:
@@ -25,6 +26,7 @@ class Sidecar:
     def __init__(self, snakemake, *, packages, sources=None, **common):
         config = snakemake.config
         files = list(snakemake.input) if sources is None else list(sources)
+        places = Places(config["bids_dir"], config["output_dir"])
         parameters = {
             key: value
             for key, value in dict(snakemake.params.items()).items()
@@ -34,12 +36,20 @@ class Sidecar:
             "Sources": source_uris(files, raw=config["bids_dir"], output=config["output_dir"]),
             "GeneratedBy": [generated_by(packages)],
             "Parameters": parameters,
+            "Code": snakemake.params.get("code", "unknown"),
+            "Inputs": raw_inputs(places, snakemake.input),
             **common,
         }
 
     def __call__(self, **keys: object) -> dict:
         """Return the sidecar of one output."""
         return {**keys, **self._common}
+
+
+def raw_inputs(places: Places, files: Iterable[str]) -> dict[str, str]:
+    """Return name and identity of those inputs that no job makes; see `mebold.files.identity`."""
+    names = ((*places.name(str(file)), str(file)) for file in files)
+    return {name: places.identity(file) for name, foreign, file in names if foreign}
 
 
 def source_uris(files: Iterable[str | Path], *, raw: str, output: str) -> list[str]:
