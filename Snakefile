@@ -69,6 +69,7 @@ if runs.template and runs.grid_kind == "T1w":
 
 include: "workflow/rules/compare.smk"
 include: "workflow/rules/rois.smk"
+include: "workflow/inputs/records.smk"
 
 
 # What a defect left out is said last, and makes the exit status 1; `exclude` accepts it.

@@ -1,4 +1,8 @@
-"""Input functions: the raw images of a job, as the run table names them."""
+"""Input functions: the raw images of a job, as the run table names them.
+
+Files that no job makes are `ancient`: their dates say nothing, a copy has another one and a file
+that was replaced may have the old one. Their content stands in the record of the job.
+"""
 
 
 def raw(function, *arguments):
@@ -8,7 +12,7 @@ def raw(function, *arguments):
     def of_wildcards(wildcards):
         return runs.fetched(look_up(wildcards))
 
-    return of_wildcards
+    return ancient(of_wildcards)
 
 
 raw_magnitude = raw(runs.images, "bold", "mag")
@@ -56,9 +60,8 @@ def noise_map(wildcards):
     template = config["nordic"]["noise_map"]
     if template:
         echo = wildcards.echo.removeprefix("_echo-")
-        return [
-            template.format(stem=wildcards.stem, folder=wildcards.folder, echo=echo)
-        ]
+        names = {"stem": wildcards.stem, "folder": wildcards.folder, "echo": echo}
+        return [ancient(template.format(**names))]
     if parameters.shares_gfactor(wildcards.stem):
         return [of_run(rules.nordic_gfactor.output.gfactor, wildcards.stem)]
     return []
