@@ -9,7 +9,7 @@ SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake
 export OMP_NUM_THREADS = 1
 export OPENBLAS_NUM_THREADS = 1
 
-.PHONY: demo group plan test lint docs env lock runner clean
+.PHONY: demo group plan report status test lint docs env lock runner clean
 .DELETE_ON_ERROR:
 
 env: .venv/.ready
@@ -43,7 +43,8 @@ demo: env demo/raw/dataset_description.json
 	  '  betas        demo/derivatives/glmsingle-tedana/sub-01/ses-*/func/*Betas_statmap.nii.gz' \
 	  '  trials       demo/derivatives/glmsingle-tedana/sub-01/ses-*/func/*_trials.tsv' \
 	  '  ceilings     demo/derivatives/glmsingle-tedana/sub-01/*Noiseceiling*_statmap.nii.gz' \
-	  '  report       demo/report.html'
+	  '  report       demo/derivatives/report/index.html, and per subject sub-01.html beside it' \
+	  '  rule graph   demo/report.html (report of Snakemake)'
 
 group/raw/dataset_description.json: | env
 	PYTHONPATH=workflow $(BIN)/python -m mebold.phantom group/raw --size group --truth group/truth
@@ -63,6 +64,14 @@ BIDS ?= demo/raw
 CONFIG ?= $(if $(filter demo/raw,$(BIDS)),config/demo.yaml,config/config.yaml)
 plan: env
 	PYTHONPATH=workflow $(BIN)/python -m mebold.plan $(BIDS) --configfile $(CONFIG)
+
+# Pages and state of an output folder: make report OUT=path, make status OUT=path.
+OUT ?= demo/derivatives
+report: env
+	PYTHONPATH=workflow $(BIN)/python -m mebold.report $(OUT)
+
+status: env
+	@PYTHONPATH=workflow $(BIN)/python -m mebold.report $(OUT) --status
 
 test: env
 	$(BIN)/python -m pytest -n $(CORES) --dist loadfile

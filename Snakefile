@@ -36,6 +36,8 @@ include: "workflow/inputs/geometry.smk"
 include: "workflow/inputs/series.smk"
 include: "workflow/inputs/targets.smk"
 include: "workflow/rules/inventory.smk"
+include: "workflow/rules/mp2rage.smk"
+include: "workflow/rules/megre.smk"
 include: "workflow/rules/anat.smk"
 include: "workflow/rules/hmc.smk"
 include: "workflow/rules/fmap.smk"
@@ -72,15 +74,18 @@ include: "workflow/inputs/records.smk"
 
 # What a defect left out is said last, and makes the exit status 1; `exclude` accepts it.
 onsuccess:
-    lock.release(WORK)
+    calls.end(WORK)
+    report_pages()
     if workflow.is_main_process and found.closing():
         raise WorkflowError(found.closing())
 
 
 onerror:
-    lock.release(WORK)
+    calls.end(WORK)
     logged = "".join(Path(file).read_text() for file in log if Path(file).exists())
-    if told := failures.said(failures.found_in(logged)):
+    failed = failures.found_in(logged)
+    report_pages(failed)
+    if told := failures.said(failed):
         logger.error(told)
     if found.closing():
         logger.error(found.closing())

@@ -8,21 +8,32 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 from mebold.errors import MeboldError
-from mebold.files import lock, metadata
+from mebold.files import metadata
 from mebold.files.tables import read_tsv
 from mebold.inventory.index import refresh
 from mebold.inventory.table import read_table
-from mebold.jobs import code_hash, configuration, failures
+from mebold.jobs import calls, code_hash, configuration, failures
 from mebold.jobs.index import Index
 from mebold.jobs.parameters import Parameters
 from mebold.jobs.products import Products
 from mebold.plan import references, study
 from mebold.plan.others import with_others
+from mebold.report import call, configured
 from mebold.rois.table import check_list, entries
 from mebold.variants import VARIANTS, datasets, variant_of
 
 # Wildcards that functions of the library take as labels.
-LABELS = ("sub", "folder", "stem", "group", "pooled", "dataset", "thermal", "echo")
+LABELS = (
+    "sub",
+    "megre",
+    "folder",
+    "stem",
+    "group",
+    "pooled",
+    "dataset",
+    "thermal",
+    "echo",
+)
 # While this file is read, `workflow.dryrun` does not know yet.
 DRY = bool(workflow.output_settings and workflow.output_settings.dryrun)
 SCHEMA = f"{workflow.basedir}/workflow/schemas/config.schema.yaml"
@@ -76,6 +87,7 @@ wildcard_constraints:
     folder="sub-[A-Za-z0-9]+(/ses-[A-Za-z0-9]+)?",
     ses="sub-[A-Za-z0-9]+(_ses-[A-Za-z0-9]+)?",
     stem="sub-[A-Za-z0-9]+(_(ses|task|acq|ce|rec|dir|run)-[A-Za-z0-9]+)+",
+    megre="sub-[A-Za-z0-9]+(_(ses|acq|ce|rec|dir|run)-[A-Za-z0-9]+)*",
     group="sub-[A-Za-z0-9]+(_ses-[A-Za-z0-9]+)?_task-[A-Za-z0-9]+(_acq-[A-Za-z0-9]+)?",
     pooled="sub-[A-Za-z0-9]+(_(ses|task|acq|ce|rec|dir|run)-[A-Za-z0-9]+)+",
     subtask="sub-[A-Za-z0-9]+_task-[A-Za-z0-9]+(_acq-[A-Za-z0-9]+)?",
@@ -90,14 +102,24 @@ wildcard_constraints:
 onstart:
     if workflow.is_main_process:
         try:
-            lock.acquire(WORK)
+            calls.begin(WORK, log=next(iter(log), None))
         except MeboldError as error:
             raise WorkflowError(str(error)) from None
+        failures.leave_cancelled(logger, workflow)
         if keep_table:
             keep_table()
+        configured.write(WORK, config)
     # What the alignments lead to is kept as soon as there will be one.
     if any(job.name.startswith("coreg") for job in workflow.dag.needrun_jobs()):
         references.write(config["output_dir"], runs.references)
+
+
+def report_pages(failed=()):
+    """Write the pages on what is there, at the end of a call that did something."""
+    if workflow.is_main_process:
+        said = call.ended(config, [one.log for one in failed])
+        if said:
+            logger.warning(said)
 
 
 def code(script):

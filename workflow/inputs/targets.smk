@@ -41,6 +41,13 @@ def finished_elsewhere(kind):
 def anatomy_targets(wildcards):
     subjects = [sub for sub in runs.subjects if runs.anatomy(sub, "T1w")]
     targets = collect(rules.anat.output, sub=subjects)
+    known = [sub for sub in subjects if runs.mp2rage_protocol(sub)]
+    targets += collect(rules.mp2rage_t1.output.t1map, sub=known)
+    for stem, one in runs.megre.items():
+        names = {"folder": one.folder, "megre": stem}
+        targets += expand(rules.megre.output.t2star, **names)
+        if one.has_field:
+            targets += expand(rules.megre_field.output.field, **names)
     if runs.template:
         targets += collect(rules.template.output, sub=subjects)
     return targets
@@ -54,14 +61,13 @@ def preprocessing_targets(wildcards):
     for stem in runs.stems():
         for variant in products.written_bold(stem):
             echoes = VARIANTS[variant][1]
-            written = {
-                "single": rules.bold_single,
-                "optcom": rules.bold_optcom,
-                "ica": rules.bold_ica,
-            }
             name = datasets(variant)[0]
-            targets.append(of_run(written[echoes].output.bold, stem, dataset=name))
+            targets.append(of_run(written_bold(echoes).output.bold, stem, dataset=name))
             targets.append(of_run(rules.confounds.output.table, stem, dataset=name))
+        targets += [
+            of_run(rules.ica_tables.output.outcome, stem, dataset=name)
+            for name in products.decomposed(stem)
+        ]
         for name, echo in products.written_echoes(stem):
             targets.append(
                 of_run(rules.bold_echo.output.bold, stem, dataset=name, echo=echo)

@@ -11,8 +11,8 @@ rule singletrial:
         series=group_series,
         samples=of_group_level(rules.series.output.samples),
         coverage=of_group_level(rules.series.output.coverage),
-        events=ancient(group_events),
-        described=ancient(group_events_sidecars),
+        events=group_events,
+        described=group_events_sidecars,
         confounds=group_confounds,
         ica=group_ica_outcomes,
         mask=of_subject(rules.grid.output.series_mask),
@@ -69,6 +69,7 @@ rule singletrial:
         further=[m for m in FURTHER_MODELS if m in config["glm"]["write"]],
         seed=config["seed"],
         reference=spatial_reference,
+        images=fitted_images,
         code=code("singletrial_fit"),
     script:
         "../scripts/singletrial_fit.py"

@@ -8,8 +8,8 @@ from mebold.inventory.findings import named
 from mebold.inventory.table import ABSENT
 from mebold.plan.stages import GROUP_STAGES, LEFT_OUT, WARP
 
-# Reasons that the configuration gives or that follow from another one.
-_CHOSEN = (
+#: Words of reasons that the configuration gives or that follow from another one.
+CHOSEN = (
     "no variant asks for it",
     "compare_sessions",
     "fewer than two variants",
@@ -75,7 +75,7 @@ def notices(plan: pd.DataFrame) -> list[str]:
     found: dict[str, dict[str, set[str]]] = {}
     for row in plan[plan["stage"] != LEFT_OUT].to_dict("records"):
         loud = not row["planned"] or row["stage"] in _LOUD
-        if loud and row["reason"] and not any(words in row["reason"] for words in _CHOSEN):
+        if loud and row["reason"] and not any(words in row["reason"] for words in CHOSEN):
             found.setdefault(row["reason"], {}).setdefault(row["stage"], set()).add(row["stem"])
     lines = []
     for reason, stages in found.items():

@@ -1,0 +1,88 @@
+"""The pages in a real browser: no complaint, every figure, the answers on the first screen.
+
+Without a browser on the machine these tests are skipped, by name: `MEBOLD_BROWSER` names one.
+"""
+
+import pytest
+from browser import PHONE, WIDE, Browser, found
+from report_folder import Output, finished, png
+
+from mebold.report import pages
+from mebold.report.folder import Folder
+from mebold.report.study import Study
+
+pytestmark = pytest.mark.skipif(not found(), reason="no headless browser (see MEBOLD_BROWSER)")
+ANSWERED = """[...document.querySelectorAll('.answer')].map(a => [a.dataset.answer,
+  a.querySelector('dd').innerText.trim().length > 5, a.getBoundingClientRect().bottom])"""
+# Every picture in turn, as the reader who scrolls to it sees it.
+LOADED = """(async () => { const bad = []; for (const image of document.images) {
+  image.scrollIntoView(); await image.decode().catch(() => 0);
+  if (!image.naturalWidth) bad.push(image.src); } return [document.images.length, bad]; })()"""
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory):
+    out = finished(tmp_path_factory.mktemp("pages") / "out", n_subjects=2, n_runs=3)
+    out.subject("03")
+    out.run("03", "01", "01", fd=(0.9, 1.4, 0.8), outliers=(1, 2, 3), warnings=["a doubt " * 20])
+    out.session("03", "01", compare="standardSingle, nordicOptcom")
+    out.compared()
+    out.log("ica/sub-03/ses-01/sub-03_ses-01_task-images_run-01_nordic.log", error="did not end")
+    pages.write(Study(Folder(out.root)))
+    return out.root
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+@pytest.mark.parametrize("name", ["index.html", "sub-01.html", "sub-03.html"])
+def test_answers_are_on_the_first_screen_and_nothing_is_amiss(output, name, size):
+    with Browser(size) as page:
+        page.open(output / "report" / name)
+        answers = page.value(ANSWERED)
+        assert [one for one, *_ in answers] == ["usable", "variant", "ceiling", "skipped"]
+        assert all(said for _, said, _ in answers)
+        assert max(bottom for *_, bottom in answers) <= size[1]
+        assert page.value("document.documentElement.scrollWidth") <= size[0]
+        count, bad = page.value(LOADED)
+        assert (count > 0, bad) == (True, [])
+        assert page.complaints == []
+
+
+def test_the_table_of_runs_sorts_filters_and_shows_a_run_in_the_distributions(output):
+    with Browser(WIDE) as page:
+        page.open(output / "report" / "index.html")
+        first = "document.querySelector('#table-runs tbody tr:not([hidden])').dataset.run"
+        press = "document.querySelectorAll('#table-runs th button')[2].click()"
+        page.value(press)
+        page.value(press)  # once up, once down
+        assert page.value(first) == "sub-03_ses-01_task-images_run-01"
+        head = "document.querySelectorAll('#table-runs th')[2].ariaSort"
+        assert page.value(head) == "descending"
+        page.value("document.querySelector('#table-runs tbody tr a').focus()")
+        mark = "document.querySelector('svg[data-measure=fd_mean] .mark')"
+        place = page.value(f"{mark}.getAttribute('transform')")
+        assert float(place.removeprefix("translate(").split()[0]) == pytest.approx(230, abs=0.1)
+        assert page.value(f"{mark}.getAttribute('visibility')") == "visible"
+        page.value(
+            "(box => { box.value = 'sub-02 run-01'; box.dispatchEvent(new Event('input')); })"
+            "(document.querySelector('input[type=search]'))"
+        )
+        assert page.value("document.getElementById('table-runs-count').innerText") == "2 of 13 runs"
+        assert page.complaints == []
+
+
+def test_a_figure_is_brought_into_view_by_its_name(tmp_path):
+    out = Output(tmp_path)
+    out.subject("01")
+    for run in range(1, 9):
+        stem = out.run("01", "01", f"{run:02d}")
+        out.write(f"preproc/sub-01/ses-01/figures/{stem}_desc-motion_bold.png", png(700, 300))
+    pages.write(Study(Folder(tmp_path)))
+    with Browser(PHONE) as page:
+        page.open(tmp_path / "report/sub-01.html")
+        page.value(
+            "(choice => { choice.value = choice.options[5].value;"
+            "choice.dispatchEvent(new Event('change')); })"
+            "(document.querySelector('select[data-jump=strip-motion]'))"
+        )
+        left = "document.querySelectorAll('#strip-motion figure')[5].getBoundingClientRect().left"
+        assert abs(page.value(left) - 16) <= 2

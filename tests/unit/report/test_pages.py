@@ -1,0 +1,221 @@
+"""The pages as a reader without a browser finds them: answers, links, pictures, words for them."""
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+import pytest
+from report_folder import Output, finished
+
+from mebold.report import pages
+from mebold.report.folder import Folder
+from mebold.report.study import Study
+
+VOID = {"meta", "link", "img", "br", "input", "line", "rect", "path", "hr"}
+
+
+class Page(HTMLParser):
+    """Tags of a page with their attributes, and the text of each answer."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path, self.tags, self.answers = path, [], {}
+        self._open, self._within = [], []
+        self.text = path.read_text(encoding="utf-8")
+        self.feed(self.text)
+        assert self._open == [], f"{path.name}: not closed: {self._open}"
+
+    def handle_starttag(self, tag, attrs):
+        attributes = dict(attrs)
+        self.tags.append((tag, attributes))
+        if tag in VOID:
+            return
+        self._open.append(tag)
+        self._within.append(attributes.get("data-answer"))
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        if tag in VOID:
+            return
+        assert self._open[-1] == tag, f"{self.path.name}: </{tag}> closes <{self._open[-1]}>"
+        self._open.pop()
+        self._within.pop()
+
+    def handle_data(self, data):
+        for name in set(self._within) - {None}:
+            self.answers[name] = " ".join(f"{self.answers.get(name, '')} {data}".split())
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def written(root, **options) -> dict[str, Page]:
+    found = pages.write(Study(Folder(root)), **options)
+    return {path.name: Page(path) for path in found}
+
+
+def broken(page: Page) -> list[str]:
+    """Return the links and pictures of a page that lead nowhere."""
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids)), [name for name in ids if ids.count(name) > 1]
+    wrong = []
+    targets = [a["href"] for a in page.all("a")] + [i["src"] for i in page.all("img")]
+    for target in targets:
+        url = urlparse(target)
+        if url.scheme in ("https", "data"):
+            continue
+        assert not url.scheme, target
+        assert not target.startswith("/"), target
+        file = page.path if not url.path else page.path.parent / unquote(url.path)
+        missing = not file.exists()
+        if not missing and url.fragment and file.suffix == ".html":
+            missing = f'id="{url.fragment}"' not in file.read_text(encoding="utf-8")
+        if missing:
+            wrong.append(target)
+    return wrong
+
+
+@pytest.fixture
+def troubled(tmp_path):
+    """Return an output with a good run, one that moved, one without fieldmap, one that failed."""
+    out = Output(tmp_path)
+    out.subject("01")
+    out.run("01", "01", "01")
+    out.run("01", "01", "02", fd=(0.9, 1.4, 0.8), outliers=(1, 2, 3))
+    out.run("01", "02", "01", skipped={"fmap": "no fieldmap", "singletrial": "no events"})
+    stem = out.run("01", "02", "02", until="coreg", warnings=["the head left the field of view"])
+    out.log(f"coreg_run/sub-01/ses-02/{stem}.log", error="no overlap with the T1w")
+    out.session("01", "01", compare="standardSingle, nordicOptcom")
+    out.compared()
+    out.subject("02", anatomy=False, reason="no T1w")
+    names = ("03", "01", "images", "01", "sub-03_ses-01_task-images_run-01", "", "left_out")
+    out.plan(*names, planned=False, reason="the image is damaged")
+    return out
+
+
+def test_every_link_and_picture_is_there_and_has_words(troubled):
+    found = written(troubled.root)
+    assert list(found) == ["index.html", "sub-01.html", "sub-02.html", "sub-03.html"]
+    for page in found.values():
+        assert broken(page) == []
+        pictures = page.all("img")
+        assert all(len(picture["alt"]) > 20 for picture in pictures)
+        assert all(picture["loading"] == "lazy" for picture in pictures)
+        assert page.all("html")[0]["lang"] == "en"
+        assert not re.search(r"""(src|href)=["']http:|@import|url\(""", page.text)
+    assert len(found["sub-01.html"].all("img")) == 7
+
+
+def test_the_four_questions_are_answered_for_a_subject(troubled):
+    answers = written(troubled.root)["sub-01.html"].answers
+    assert "4 runs: 2 good, 2 bad." in answers["usable"]
+    assert (
+        "bad: ses-01 task-images run-02: mean framewise displacement 1.03 mm" in answers["usable"]
+    )
+    assert "nordicOptcom, as configured" in answers["variant"]
+    assert "keeps 91 % of the response" in answers["variant"]
+    assert "visual: median 21 %; 10.0 % of the brain above chance." in answers["ceiling"]
+    assert "1 job failed; skipped: fmap, singletrial." in answers["skipped"]
+    assert "no overlap with the T1w" in answers["skipped"]
+    assert "4 runs in 2 sessions" in answers["acquisition"]
+
+
+def test_the_four_questions_are_answered_for_the_dataset(troubled):
+    answers = written(troubled.root)["index.html"].answers
+    assert "4 runs: 2 good, 2 bad." in answers["usable"]
+    assert "visual of sub-01: median 21 %; above chance in 1 of 1 subject." in answers["ceiling"]
+    assert "1 job failed; 1 left out; skipped: fmap, singletrial, anat." in answers["skipped"]
+
+
+def test_reasons_warnings_and_logs_stand_where_they_belong(troubled):
+    page = written(troubled.root)["sub-01.html"]
+    motion = page.text.partition('<section id="motion">')[2].partition("</section>")[0]
+    assert "the head left the field of view" in motion
+    skipped = page.text.partition('<section id="skipped">')[2].partition("</section>")[0]
+    for words in ("no fieldmap", "no events", "no overlap with the T1w", "needs coreg"):
+        assert words in skipped
+    assert "../work/logs/coreg_run/sub-01/ses-02/" in skipped
+
+
+def test_a_subject_without_any_run_has_a_page_that_says_so(troubled):
+    found = written(troubled.root)
+    assert "There is no run." in found["sub-02.html"].answers["usable"]
+    assert "the image is damaged" in found["sub-03.html"].answers["skipped"]
+
+
+def test_all_is_well_is_said_too(tmp_path):
+    finished(tmp_path)
+    answers = written(tmp_path)["sub-01.html"].answers
+    assert "Yes: all 4 runs good." in answers["usable"]
+    assert "Nothing: all that the data allow was done." in answers["skipped"]
+    assert "were not compared" in answers["variant"]
+
+
+def test_an_empty_folder_has_a_page(tmp_path):
+    found = written(tmp_path)
+    assert list(found) == ["index.html"]
+    assert "There is no run." in found["index.html"].answers["usable"]
+
+
+def test_pages_move_with_their_folder(troubled, tmp_path):
+    written(troubled.root)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for name in ("report", "work", "preproc", "glmsingle-tedana", "anatomical", "comparison"):
+        shutil.move(troubled.root / name, elsewhere / name)
+    for path in (elsewhere / "report").glob("*.html"):
+        assert broken(Page(path)) == []
+
+
+def test_a_self_contained_page_has_its_figures_inside(troubled):
+    page = written(troubled.root, self_contained=True)["sub-01.html"]
+    sources = [picture["src"] for picture in page.all("img")]
+    assert sources
+    assert all(source.startswith("data:image/png;base64,") for source in sources)
+
+
+def test_what_comes_from_files_is_text_and_never_markup(tmp_path):
+    out = finished(tmp_path)
+    out.log(
+        "hmc/sub-01/ses-01/sub-01_ses-01_task-images_run-01.log", error="<script>alert(1)</script>"
+    )
+    page = written(tmp_path)["sub-01.html"]
+    assert "<script>alert" not in page.text
+    assert "&lt;script&gt;alert(1)" in page.text
+
+
+def test_one_row_per_run_for_other_programs(troubled):
+    written(troubled.root)
+    table = (troubled.root / "report/group_bold.tsv").read_text().splitlines()
+    about = json.loads((troubled.root / "report/group_bold.json").read_text())
+    header = table[0].split("\t")
+    rows = [dict(zip(header, line.split("\t"), strict=True)) for line in table[1:]]
+    assert rows[0]["bids_name"] == "sub-01_ses-01_task-images_run-01_bold"
+    assert len(rows) == 4
+    assert set(header) <= set(about)
+    moved = rows[1]
+    assert float(moved["fd_mean"]) == pytest.approx((0.9 + 1.4 + 0.8) / 3, rel=1e-5)
+    assert (moved["fd_num"], float(moved["fd_perc"])) == ("3", 100)
+    assert float(moved["outliers_perc"]) == 75
+    assert (moved["tsnr"], moved["verdict"]) == ("n/a", "bad")
+
+
+def test_pages_of_some_subjects_only(troubled):
+    assert list(written(troubled.root, only=["sub-02"])) == ["index.html", "sub-02.html"]
+
+
+def test_command_line(troubled, capsys):
+    from mebold.report.__main__ import main
+
+    assert main([str(troubled.root), "--participant", "01"]) == 0
+    assert "sub-01.html" in capsys.readouterr().err
+    assert main([str(troubled.root), "--status"]) == 0
+    assert "coreg failed: no overlap" in capsys.readouterr().out
+    assert main([str(troubled.root / "absent")]) == 2
+    assert main([str(troubled.root), "--participant", "99"]) == 2
+    assert "sub-99: not in the plan" in capsys.readouterr().err

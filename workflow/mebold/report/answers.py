@@ -1,0 +1,306 @@
+"""The four questions of a page: usable, which variant, where is the ceiling high, what lacks."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mebold.inventory.findings import named
+from mebold.plan.text import CHOSEN
+from mebold.report import verdict
+from mebold.report.folder import Folder, number
+from mebold.report.plan import Planned
+from mebold.report.status import WAITING, Failure
+from mebold.report.study import RunRecord, Study, Subject
+from mebold.variants import datasets, in_words
+
+_PRICE = (
+    ("signal_kept", "keeps {:.0f} % of the response to images"),
+    ("smoothness_growth", "is {:+.0f} % smoother"),
+    ("responsive_kept", "keeps {:.0f} % of the responsive voxels"),
+)
+
+
+@dataclass
+class Answer:
+    """An answer: a sentence, what speaks for it, and how it is to be taken.
+
+    Attributes
+    ----------
+    question : str
+    short : str
+        The answer in a few words.
+    details : list of str
+    level : str
+        One of `verdict.LEVELS`: how much it asks for attention.
+    link : str
+        Anchor in the page.
+    """
+
+    question: str
+    short: str
+    details: list[str] = field(default_factory=list)
+    level: str = verdict.NONE
+    link: str = ""
+
+
+def usable(runs: Sequence[RunRecord], *, without: str = "") -> Answer:
+    """Say how many runs are good, and what speaks against the others."""
+    question = "Are the runs usable?"
+    if not runs:
+        return Answer(question, "There is no run.", level=verdict.BAD, link="runs")
+    counts = verdict.tally(run.verdict for run in runs)
+    words = {
+        verdict.GOOD: "good",
+        verdict.LOOK: "to look at",
+        verdict.BAD: "bad",
+        verdict.NONE: "not processed yet",
+    }
+    total = f"{len(runs)} run{'s' * (len(runs) != 1)}"
+    if set(counts) == {verdict.GOOD}:
+        short = f"Yes: all {total} good." if len(runs) > 1 else "Yes: the run is good."
+    else:
+        short = f"{total}: " + ", ".join(f"{n} {words[level]}" for level, n in counts.items()) + "."
+    details = []
+    for level in (verdict.BAD, verdict.LOOK):
+        for run in runs:
+            if run.verdict.level == level:
+                name = run.name.removeprefix(without).lstrip("_").replace("_", " ")
+                first, *more = [text for _, text in run.verdict.reasons]
+                also = f" (and {len(more)} more)" if more else ""
+                details.append(f"{level}: {name}: {first}{also}")
+    worst = next((level for level in verdict.LEVELS if level in counts), verdict.NONE)
+    return Answer(question, short, details, worst, "runs")
+
+
+def variant(study: Study, subject: str = "") -> Answer:
+    """Say which variant the comparison supports, and what the primary one costs.
+
+    Parameters
+    ----------
+    study : Study
+    subject : str
+        With the ``sub-`` prefix; its own sessions for the price. Empty takes all subjects.
+    """
+    question = "Which variant, and at what price?"
+    folder, primary = study.folder, study.primary
+    link = "variant" if subject else "comparison"
+    details, levels, shorts = [], [], []
+    for owner in folder.owners:
+        if not owner.startswith("task-"):
+            continue
+        advice = folder.json(owner, r"desc-variants_advice\.json", "comparison")
+        if not advice:
+            continue
+        supported, task = advice.get("Supported"), advice.get("Task") or owner
+        if supported is None:
+            shorts.append(f"The comparison supports none; {primary} is made.")
+            levels.append(verdict.LOOK)
+        elif advice.get("Change"):
+            shorts.append(f"{supported}, not the configured {primary}.")
+            levels.append(verdict.LOOK)
+        else:
+            tied = advice.get("AsGoodAsBest") or []
+            sure = "" if len(tied) < 2 else f" (no better: {len(tied)} cannot be told apart)"
+            shorts.append(f"{primary}, as configured{sure}.")
+            levels.append(verdict.GOOD)
+        details.append(f"{task}: {advice.get('Description', '')}")
+        if advice.get("Warnings", {}).get(primary):
+            levels.append(verdict.LOOK)
+    price = price_of(study, primary, subject)
+    if price:
+        details.append(f"Price of {primary}: it {', '.join(price)}.")
+    if not shorts:
+        words = f"{primary} ({in_words(primary)}); variants were not compared."
+        return Answer(question, words, details, verdict.NONE, link)
+    level = next((one for one in verdict.LEVELS if one in levels), verdict.NONE)
+    short = " ".join(dict.fromkeys(shorts)) + (f" It {price[0]}." if price else "")
+    return Answer(question, short, details, level, link)
+
+
+def price_of(study: Study, name: str, subject: str = "") -> list[str]:
+    """Return what a variant costs, as predicates: means over the compared sessions."""
+    rows = study.folder.read_tsv("comparison/desc-variants_metrics.tsv")
+    label = subject.removeprefix("sub-")
+    said = []
+    for metric, words in _PRICE:
+        values = [
+            number(row["value"])
+            for row in rows
+            if row["metric"] == metric
+            and row["variant"] == name
+            and (not label or row["subject"] == label)
+        ]
+        known = [value for value in values if value is not None]
+        if known:
+            said.append(words.format(sum(known) / len(known)))
+    return said
+
+
+def regions(study: Study, subject: str) -> list[dict]:
+    """Return the noise ceilings of a subject's regions, of the primary variant, highest first.
+
+    Over all sessions where there is such a map, else of the last session that has one.
+    """
+    glm = datasets(study.primary)[1]
+    rows = []
+    for owner in study.folder.owners:
+        if f"{owner}_".startswith(f"{subject}_"):
+            for file in study.folder.find(owner, r"desc-Noiseceiling_rois\.tsv"):
+                rows += [row | {"owner": owner} for row in study.folder.read_tsv(file.path)]
+    rows = [row for row in rows if row["variant"] in (study.primary, glm)]
+    chosen = [row for row in rows if row["map"] == "NoiseceilingAllrep"]
+    if not chosen:
+        single = [row for row in rows if row["map"] == "Noiseceiling"]
+        last = max((row["session"] for row in single), default="")
+        chosen = [row for row in single if row["session"] == last]
+    chosen = [row for row in chosen if number(row["median"]) is not None]
+    return sorted(chosen, key=lambda row: -(number(row["median"]) or 0))
+
+
+def ceiling(study: Study, subject: Subject) -> Answer:
+    """Say in which region the noise ceiling is highest, and where it is above chance."""
+    question = "Where is the noise ceiling high?"
+    best = regions(study, subject.name)
+    glm = datasets(study.primary)[1]
+    shares = []
+    for owner in _tasks_of(study.folder, subject):
+        about = study.folder.json(owner, r"space-\w+_desc-NoiseceilingAllrep_statmap\.json", glm)
+        if not about:
+            about = study.folder.json(owner, r"space-\w+_desc-Noiseceiling_statmap\.json", glm)
+        if (share := number(about.get("ShareSignificant"))) is not None:
+            shares.append((100 * share, about, owner))
+    if not best and not shares:
+        return Answer(question, "No noise ceiling was made.", link="noiseceiling")
+    said, details = [], []
+    if best:
+        top = best[0]
+        said.append(f"{top['roi']}: median {float(top['median']):.0f} %")
+        details += [
+            f"{row['roi']}: median {float(row['median']):.1f} %, 90th percentile "
+            f"{number(row['p90']) or 0:.1f} %, {row['n_voxels']} voxels "
+            f"({row['map']}, {'all sessions' if row['session'] == 'all' else row['session']})"
+            for row in best
+        ]
+    level = verdict.GOOD if shares or best else verdict.NONE
+    if shares:
+        share, about, owner = shares[0]
+        sure = f"{share:.1f} % of the brain above chance" if share else "nowhere above chance"
+        said.append(sure)
+        level = verdict.GOOD if share else verdict.LOOK
+        if (limit := number(about.get("ChanceThreshold"))) is not None:
+            details.append(f"{owner}: 5 % of voxels pass {limit:.1f} % by chance.")
+    return Answer(question, "; ".join(said) + ".", details, level, "noiseceiling")
+
+
+def lacking(
+    failures: Sequence[Failure],
+    left_out: Sequence[dict],
+    runs: Sequence[RunRecord],
+    planned: Iterable[Planned],
+    *,
+    without: str = "",
+) -> Answer:
+    """Say what failed, what was left out, and what the data or the settings do not allow."""
+    question = "What failed or was skipped?"
+    skipped, chosen = _skipped(planned, without)
+    details = [f"failed: {f.name}: {f.message} [{f.log}]" for f in failures]
+    details += [f"left out: {row['stem']}: {row['reason']}" for row in left_out]
+    details += _told("skipped", skipped) + _told("not asked for", chosen)
+    short = []
+    if failures:
+        short.append(f"{len(failures)} job{'s' * (len(failures) > 1)} failed")
+    if left_out:
+        short.append(f"{len(left_out)} left out")
+    if skipped:
+        stages = dict.fromkeys(stage for stage, _ in skipped)
+        short.append(f"skipped: {', '.join(stages)}")
+    waiting = [run for run in runs if any(s.state == WAITING for s in run.states)]
+    if waiting and not failures:
+        short.append(f"not finished: {len(waiting)} run{'s' * (len(waiting) > 1)}")
+    words = "; ".join(short) + "." if short else "Nothing: all that the data allow was done."
+    level = verdict.BAD if failures else verdict.LOOK if short else verdict.GOOD
+    return Answer(question, words, details, level, "skipped")
+
+
+def _skipped(planned: Iterable[Planned], without: str) -> tuple[dict, dict]:
+    """Return what the data do not allow, and what the settings do not ask for.
+
+    Each maps stage and reason to the names of runs, groups or subjects.
+    """
+    lacking: dict[tuple[str, str], list[str]] = {}
+    chosen: dict[tuple[str, str], list[str]] = {}
+    for one in planned:
+        for stage, yes in one.stages.items():
+            reason = one.reasons.get(stage, "")
+            if yes or not reason:
+                continue
+            target = chosen if any(words in reason for words in CHOSEN) else lacking
+            target.setdefault((stage, reason), []).append(_short(one.name, without))
+    return lacking, chosen
+
+
+def _told(words: str, found: Mapping[tuple[str, str], list[str]]) -> list[str]:
+    """Say what was skipped, stages of one reason and the same runs together."""
+    joined: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for (stage, reason), names in found.items():
+        joined.setdefault((reason, tuple(names)), []).append(stage)
+    return [
+        f"{words}: {', '.join(stages)}: {reason} ({named(names)})"
+        for (reason, names), stages in joined.items()
+    ]
+
+
+def of_subject(study: Study, subject: Subject) -> dict[str, Answer]:
+    """Return the four answers for a subject."""
+    return {
+        "usable": usable(subject.runs, without=subject.name),
+        "variant": variant(study, subject.name),
+        "ceiling": ceiling(study, subject),
+        "skipped": lacking(
+            subject.failures,
+            subject.left_out,
+            subject.runs,
+            subject.planned,
+            without=subject.name,
+        ),
+    }
+
+
+def of_study(study: Study) -> dict[str, Answer]:
+    """Return the four answers for the whole dataset."""
+    subjects = list(study.subjects.values())
+    runs = [run for subject in subjects for run in subject.runs]
+    return {
+        "usable": usable(runs),
+        "variant": variant(study),
+        "ceiling": _ceilings(study, subjects),
+        "skipped": lacking(study.failures, study.left_out, runs, study.planned),
+    }
+
+
+def _ceilings(study: Study, subjects: Sequence[Subject]) -> Answer:
+    """Say in whom and where the noise ceiling is highest."""
+    own = {subject.name: ceiling(study, subject) for subject in subjects}
+    made = {name: answer for name, answer in own.items() if answer.details}
+    question = "Where is the noise ceiling high?"
+    if not made:
+        return Answer(question, "No noise ceiling was made.", link="subjects")
+    tops = {name: rows[0] for name in made if (rows := regions(study, name))}
+    high = sorted(tops, key=lambda name: -float(tops[name]["median"]))
+    best = [(name, tops[name]) for name in high[:1]]
+    said = [f"{row['roi']} of {name}: median {float(row['median']):.0f} %" for name, row in best]
+    above = sum(answer.level == verdict.GOOD for answer in made.values())
+    words = f"above chance in {above} of {len(made)} subject{'s' * (len(made) > 1)}"
+    short = "; ".join([*said, words]) + "."
+    details = [f"{name}: {made[name].short}" for name in (high or made)]
+    return Answer(question, short, details, verdict.GOOD if above else verdict.LOOK, "subjects")
+
+
+def _short(name: str, without: str) -> str:
+    short = name.removeprefix(without).lstrip("_").replace("_", " ")
+    return short or name
+
+
+def _tasks_of(folder: Folder, subject: Subject) -> list[str]:
+    """Return what has noise ceilings: the subject's tasks over sessions first, then sessions."""
+    owners = [o for o in folder.owners if o.startswith(f"{subject.name}_")]
+    return sorted(owners, key=lambda owner: ("_ses-" in owner, owner))
