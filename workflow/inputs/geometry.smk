@@ -25,8 +25,7 @@ def run_boldref_mask(wildcards):
 
 
 def run_warp(wildcards):
-    warp = runs.warp(wildcards.stem)
-    return ancient(warp) if warp else []
+    return not_made(runs.warp(wildcards.stem) or [])
 
 
 def run_boldref(wildcards):
@@ -133,8 +132,8 @@ def template_files(wildcards):
     if not chosen["image"]:
         return {}
     return {
-        "template": ancient(chosen["image"]),
-        "template_mask": ancient(chosen["mask"]),
+        "template": not_made(chosen["image"]),
+        "template_mask": not_made(chosen["mask"]),
     }
 
 
