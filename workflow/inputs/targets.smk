@@ -62,6 +62,7 @@ def preprocessing_targets(wildcards):
             name = datasets(variant)[0]
             targets.append(of_run(written[echoes].output.bold, stem, dataset=name))
             targets.append(of_run(rules.confounds.output.table, stem, dataset=name))
+            targets.append(of_run(rules.report_run.output.info, stem, dataset=name))
         for name, echo in products.written_echoes(stem):
             targets.append(
                 of_run(rules.bold_echo.output.bold, stem, dataset=name, echo=echo)

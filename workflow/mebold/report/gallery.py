@@ -99,6 +99,17 @@ SECTIONS: dict[str, tuple[str, tuple[Kind, ...]]] = {
                  "map of the temporal signal-to-noise ratio"),
         ),
     ),
+    "confounds": (
+        "Confounds",
+        (
+            Kind("carpet", "Carpet", r"(tedana|preproc-\w+)", r"desc-carpet_bold\.png",
+                 "carpet_bold", "signal of voxels (rows) over time, with global signal, DVARS and "
+                 "framewise displacement above"),
+            Kind("shared", "What the confounds share", r"(tedana|preproc-\w+)",
+                 r"desc-confounds_bold\.png", "confounds",
+                 "variance explained by CompCor, and correlations of the regressors"),
+        ),
+    ),
     "singletrial": (
         "Single-trial fits",
         (

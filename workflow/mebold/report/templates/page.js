@@ -24,8 +24,9 @@
   for (const box of all("input[data-filter]")) {
     const rows = [...document.getElementById(box.dataset.filter).tBodies[0].rows];
     const count = document.getElementById(`${box.dataset.filter}-count`);
-    const texts = rows.map((row) => row.textContent.toLowerCase());
+    let texts = null;
     box.addEventListener("input", () => {
+      texts ??= rows.map((row) => row.textContent.toLowerCase());
       const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
       let shown = 0;
       rows.forEach((row, i) => { const keep = words.every((w) => texts[i].includes(w)); row.hidden = !keep; shown += keep; });
