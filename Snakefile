@@ -72,14 +72,14 @@ include: "workflow/rules/rois.smk"
 
 # What a defect left out is said last, and makes the exit status 1; `exclude` accepts it.
 onsuccess:
-    lock.release(WORK)
+    calls.end(WORK)
     report_pages()
     if workflow.is_main_process and found.closing():
         raise WorkflowError(found.closing())
 
 
 onerror:
-    lock.release(WORK)
+    calls.end(WORK)
     logged = "".join(Path(file).read_text() for file in log if Path(file).exists())
     failed = failures.found_in(logged)
     report_pages(failed)

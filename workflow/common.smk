@@ -8,11 +8,11 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 from mebold.errors import MeboldError
-from mebold.files import lock, metadata
+from mebold.files import metadata
 from mebold.files.tables import read_tsv
 from mebold.inventory.index import refresh
 from mebold.inventory.table import read_table
-from mebold.jobs import code_hash, configuration, failures
+from mebold.jobs import calls, code_hash, configuration, failures
 from mebold.jobs.index import Index
 from mebold.jobs.parameters import Parameters
 from mebold.jobs.products import Products
@@ -87,9 +87,10 @@ wildcard_constraints:
 onstart:
     if workflow.is_main_process:
         try:
-            lock.acquire(WORK)
+            calls.begin(WORK, log=next(iter(log), None))
         except MeboldError as error:
             raise WorkflowError(str(error)) from None
+        failures.leave_cancelled(logger, workflow)
         if keep_table:
             keep_table()
         configured.write(WORK, config)

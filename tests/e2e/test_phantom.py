@@ -7,11 +7,14 @@ import json
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
+from bids import BIDSLayout
+from nilearn.interfaces.fmriprep import load_confounds_strategy
 from snakemake_runner import job_counts, snakemake
 
 from mebold.anat import mni
@@ -121,6 +124,53 @@ def test_a_reversed_phase_encoding_stops_with_the_evidence(finished, tmp_path):
     assert "wrong sign: agreement with the anatomy" in done.stdout
     assert "PhaseEncodingDirection (j)" in done.stdout
     assert not target.exists()
+
+
+def test_nilearn_and_pybids_read_what_is_written(finished):
+    func = finished / "out/tedana/sub-01/ses-01/func"
+    image = func / "sub-01_ses-01_task-images_run-01_space-T1w_desc-preproc_bold.nii.gz"
+    assert image.is_symlink()
+    n = nib.load(image).shape[3]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecations inside both
+        for strategy in ("simple", "scrubbing", "compcor"):
+            confounds, _ = load_confounds_strategy(str(image), strategy)
+            assert len(confounds) == n
+            assert confounds.shape[1] > 6
+        datasets = [path.parent for path in finished.glob("out/*/dataset_description.json")]
+        assert len(datasets) > 6
+        for folder in datasets:
+            layout = BIDSLayout(folder, validate=False, is_derivative=True)
+            if folder.name == "tedana":
+                found = layout.get(suffix="bold", desc="preproc", extension=".nii.gz")
+                assert [file.run for file in found] == [1, 2, 3]
+                assert found[0].get_metadata()["RepetitionTime"] == 1.0
+
+
+def test_sources_resolve_and_say_what_was_denoised(finished):
+    roots = {path.parent.name: path.parent for path in finished.glob("out/*/descriptions.tsv")}
+    roots["raw"] = finished / "raw"
+    sidecars = list(finished.glob("out/*/sub-*/**/*.json"))
+    assert len(sidecars) > 100
+    for path in sidecars:
+        for source in tables.read_json(path).get("Sources", ()):
+            _, dataset, file = source.split(":", 2)
+            assert (roots[dataset] / file).exists(), (path, source)
+    variants = {}
+    for path in finished.glob("out/glmsingle-*/sub-01/ses-01/func/*SingletrialBetas_statmap.json"):
+        about = tables.read_json(path)
+        bold = [source for source in about["Sources"] if "_bold.nii.gz" in source]
+        told = (about["Variant"], about["ThermalDenoising"]["Method"], len(about["Runs"]))
+        variants[path.parts[-5]] = (*told, bold[0].split(":")[1])
+    assert variants == {
+        "glmsingle-tedana": ("nordicOptcom", "NORDIC", 3, "tedana"),
+        "glmsingle-standardSingle": ("standardSingle", "none", 3, "preproc-standardSingle"),
+        "glmsingle-standardIca": ("standardIca", "none", 3, "preproc-standardIca"),
+    }
+    bold = next(finished.glob("out/tedana/sub-01/ses-01/func/*run-01*optcom_bold.json"))
+    echoes = tables.read_json(bold)["ThermalDenoising"]["Echoes"]
+    assert len(echoes) == 3
+    assert all(echo["Threshold"] > 1 for echo in echoes)
 
 
 def test_readers_find_what_the_published_client_reads(finished):

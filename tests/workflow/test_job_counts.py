@@ -98,7 +98,7 @@ def test_jobs_of_a_session(tmp_path):
     per_run = dict.fromkeys(
         (
             *("hmc", "sdc", "coreg_run", "nordic_gfactor", "nordic_survival"),
-            *("bold_optcom", "confounds", "report_run"),
+            *("bold_optcom", "confounds", "report_run", "ica_tables"),
         ),
         n,
     )
@@ -130,8 +130,8 @@ def test_one_more_variant_costs_its_transforms_fit_and_noise_ceiling(tmp_path):
     added = {k: more[k] - few.get(k, 0) for k in more if more[k] != few.get(k, 0)}
     total = added.pop("total")
     ceilings = {"noiseceiling_session": 1, "noiseceiling_session_part": 1}
-    assert added == {"ica": 2, "singletrial": 1, "quality": 1, **ceilings}
-    assert total == 6
+    assert added == {"ica": 2, "ica_tables": 2, "singletrial": 1, "quality": 1, **ceilings}
+    assert total == 8
 
 
 def test_echo_weights_of_each_run_are_an_option(tmp_path):

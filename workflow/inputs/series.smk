@@ -85,6 +85,25 @@ def group_events_sidecars(wildcards):
     return [runs.path(path) for path in dict.fromkeys(found)]
 
 
+def written_bold(echoes):
+    """Rule that writes the BOLD image of a kind of variant."""
+    made_by = {"single": "bold_single", "optcom": "bold_optcom", "ica": "bold_ica"}
+    return getattr(rules, made_by[echoes])
+
+
+def fitted_images(wildcards):
+    """Images that show what a fit is made of: its BOLD where that is written, else as acquired."""
+    variant = variant_of(wildcards.glm)
+    name, echoes = datasets(variant)[0], VARIANTS[variant][1]
+    found = []
+    for stem in runs.glm_stems(wildcards.group):
+        if variant in products.written_bold(stem):
+            found.append(of_run(written_bold(echoes).output.bold, stem, dataset=name))
+        else:
+            found += parameters.raw_of_run(stem, name)
+    return found
+
+
 def group_confounds(wildcards):
     """Confound tables of the variant that is fitted; none unless the fit asks for some."""
     stems = runs.glm_stems(wildcards.group) if config["glm"]["confounds"] else []

@@ -54,15 +54,14 @@ def preprocessing_targets(wildcards):
     for stem in runs.stems():
         for variant in products.written_bold(stem):
             echoes = VARIANTS[variant][1]
-            written = {
-                "single": rules.bold_single,
-                "optcom": rules.bold_optcom,
-                "ica": rules.bold_ica,
-            }
             name = datasets(variant)[0]
-            targets.append(of_run(written[echoes].output.bold, stem, dataset=name))
+            targets.append(of_run(written_bold(echoes).output.bold, stem, dataset=name))
             targets.append(of_run(rules.confounds.output.table, stem, dataset=name))
             targets.append(of_run(rules.report_run.output.info, stem, dataset=name))
+        targets += [
+            of_run(rules.ica_tables.output.outcome, stem, dataset=name)
+            for name in products.decomposed(stem)
+        ]
         for name, echo in products.written_echoes(stem):
             targets.append(
                 of_run(rules.bold_echo.output.bold, stem, dataset=name, echo=echo)

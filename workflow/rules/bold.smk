@@ -48,6 +48,7 @@ rule bold_single:
 use rule bold_single as bold_optcom with:
     output:
         bold="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-optcom_bold.nii.gz",
+        linked="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-preproc_bold.nii.gz",
         mask="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-brain_mask.nii.gz",
         series_mask="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-dilated_mask.nii.gz",
         coverage="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-coverage_boldmap.nii.gz",

@@ -25,6 +25,7 @@ rule plan:
 rule datasets:
     output:
         expand("<out>/{name}/dataset_description.json", name=products.dataset_names()),
+        expand("<out>/{name}/descriptions.tsv", name=products.dataset_names()),
         expand("<out>/{name}/.bidsignore", name=products.dataset_names()),
         expand("<out>/{name}/README.md", name=products.dataset_names()),
     log:
@@ -33,6 +34,7 @@ rule datasets:
         "../../envs/core.yaml"
     params:
         names=products.dataset_names(),
+        parts=list(config["noise_ceiling"]["groups"]),
         bids_dir=config["bids_dir"],
         code=code("inventory_datasets"),
     script:

@@ -1,6 +1,10 @@
 """T2* weights of a session, optimal combination, ICA denoising, and the images users read."""
 
 
+localrules:
+    ica_tables,
+
+
 rule decay:
     input:
         summaries=decay_summaries,
@@ -88,3 +92,20 @@ rule ica:
         code=code("ica_denoise"),
     script:
         "../scripts/ica_denoise.py"
+
+
+rule ica_tables:
+    input:
+        outcome=ica_outcome,
+    output:
+        outcome="<out>/{dataset}/{folder}/func/{stem}_desc-ICA_outcome.json",
+    log:
+        "<logs>/ica_tables/{dataset}/{folder}/{stem}.log",
+    wildcard_constraints:
+        dataset="tedana|preproc-standardOptcom",
+    conda:
+        "../../envs/core.yaml"
+    params:
+        code=code("ica_tables"),
+    script:
+        "../scripts/ica_tables.py"

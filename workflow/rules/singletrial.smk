@@ -69,6 +69,7 @@ rule singletrial:
         further=[m for m in FURTHER_MODELS if m in config["glm"]["write"]],
         seed=config["seed"],
         reference=spatial_reference,
+        images=fitted_images,
         code=code("singletrial_fit"),
     script:
         "../scripts/singletrial_fit.py"

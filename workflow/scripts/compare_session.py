@@ -6,10 +6,10 @@ from mebold.anat import labels
 from mebold.compare import session, tables
 from mebold.figures.rois import visual_roi
 from mebold.figures.style import save
-from mebold.files import images, model, series
+from mebold.files import arrays, images, model, series
 from mebold.files.tables import read_json, read_tsv, write_tsv
 from mebold.jobs import sidecar
-from mebold.jobs.script import job
+from mebold.jobs.script import job, owner
 from mebold.noiseceiling.ceilings import runs_of
 from mebold.rois import compared, masks
 
@@ -17,7 +17,7 @@ with job(snakemake):
     params, files, out = snakemake.params, snakemake.input, snakemake.output
     mask, affine = images.load_mask(files.mask)
     brain = images.load_mask(files.brain)[0][mask]
-    quality = dict(zip(params.variants, map(np.load, files.quality), strict=True))
+    quality = dict(zip(params.variants, map(arrays.load_named, files.quality), strict=True))
     settings, source, given = params.settings, params.roi["source"], None
     if compared.is_mask(source, params.variants):
         given = masks.on_grid(*images.load_mask(source), mask, affine, name=source)
@@ -26,6 +26,7 @@ with job(snakemake):
     known = {"quality": quality, "brain": brain, "trials": read_tsv(files.trials[0])}
     known["summaries"] = dict(zip(params.variants, map(read_json, files.summaries), strict=True))
     known |= {"zscore": params.zscore, "seed": params.seed, "threshold": params.roi["threshold"]}
+    drawn["title"] = f"Visually responsive voxels, {owner(snakemake)}"
     with model.open_models(files.models) as models:
         betas = {v: one["betas"] for v, one in zip(params.variants, models, strict=True)}
         runs = runs_of(known["trials"])
@@ -45,4 +46,5 @@ with job(snakemake):
     series.save_map(out.score, region.score, mask, affine, metadata=about(Units="t"))
     drawn = dict(zip(("t1w", "t1w_affine"), images.load(files.underlay), strict=True))
     drawn |= {"roi": series.unmask(region.mask, mask), "threshold": params.roi["threshold"]}
+    drawn["title"] = f"Visually responsive voxels, {owner(snakemake)}"
     save(visual_roi(series.unmask(region.score, mask), affine, mask=mask, **drawn), out.figure)

@@ -7,7 +7,7 @@ from mebold.figures.coreg import registration
 from mebold.figures.style import save
 from mebold.files import images, tables, transforms
 from mebold.jobs import sidecar
-from mebold.jobs.script import job
+from mebold.jobs.script import job, owner
 from mebold.registration import doubts
 from mebold.sdc import verdict
 
@@ -36,6 +36,7 @@ with job(snakemake) as log:
     about = sidecar.Sidecar(snakemake, packages=["antspyx", "numba", "numpy"])
     tables.write_json(out.info, about(Quality=quality, Warnings=found))
     text = doubts.caption(quality, found)
-    title = f"Alignment of BOLD and {'T1w' if params.anatomy else 'the reference run'}"
+    to = "T1w" if params.anatomy else "the reference run"
+    title = f"Alignment of BOLD and {to}, {owner(snakemake)}"
     figure = registration(*moving, *anchor, matrix, mask=brain, title=title, subtitle=text)
     save(figure, out.figure)

@@ -6,7 +6,7 @@ from mebold.figures.coreg import registration
 from mebold.figures.style import save
 from mebold.files import images, tables, transforms
 from mebold.jobs import sidecar
-from mebold.jobs.script import job
+from mebold.jobs.script import job, owner
 from mebold.registration import doubts
 
 with job(snakemake) as log:
@@ -39,5 +39,6 @@ with job(snakemake) as log:
         "aligned with the %s first (boundary costs: %s)", quality["image"], quality["image_costs"]
     )
     text = doubts.caption(quality, found)
-    figure = registration(boldref, affine, t1w, t1w_affine, matrix, mask=mask, subtitle=text)
+    texts = {"title": f"Alignment of BOLD and T1w, {owner(snakemake)}", "subtitle": text}
+    figure = registration(boldref, affine, t1w, t1w_affine, matrix, mask=mask, **texts)
     save(figure, snakemake.output.figure)

@@ -1,19 +1,15 @@
 """Fit T2* and S0 once for the runs that share echo weights, from the untouched data."""
 
-import numpy as np
-
 from mebold.figures.multiecho import t2star
 from mebold.figures.style import save
 from mebold.files import arrays, images, series
 from mebold.jobs import sidecar
-from mebold.jobs.script import job
+from mebold.jobs.script import job, owner
 from mebold.multiecho import decay, summary
 
 with job(snakemake):
-    summaries = []
-    for path in snakemake.input.summaries:
-        with np.load(path) as saved:
-            summaries.append(summary.Summary(**{key: saved[key] for key in saved.files}))
+    saved = map(arrays.load_named, snakemake.input.summaries)
+    summaries = [summary.Summary(**one) for one in saved]
     fit = decay.fit(summary.pool(summaries), snakemake.params.te, method=snakemake.params.method)
     mask, affine = images.load_mask(snakemake.input.mask)
     out = snakemake.output
@@ -35,4 +31,5 @@ with job(snakemake):
     for path, (values, keys) in maps.items():
         volume = series.unmask(values, mask)
         images.save(path, volume, affine, dtype=values.dtype, metadata=about(**keys))
-    save(t2star(series.unmask(fit.t2star, mask), affine, mask=mask), out.figure)
+    title = f"T2*, {owner(snakemake)}"
+    save(t2star(series.unmask(fit.t2star, mask), affine, mask=mask, title=title), out.figure)

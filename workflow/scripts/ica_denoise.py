@@ -2,17 +2,14 @@
 
 from pathlib import Path
 
-import numpy as np
-
-from mebold.files import atomic, images, series, tables
+from mebold.files import arrays, atomic, images, series, tables
 from mebold.jobs.script import job
 from mebold.multiecho import early, ica, undecomposed
 
 with job(snakemake) as log:
     run, settings = snakemake.params.run, snakemake.params.settings
     mask, affine = images.load_mask(snakemake.input.mask)
-    with np.load(snakemake.input.fit) as fit:
-        t2star = fit["t2star"]
+    t2star = arrays.load_named(snakemake.input.fit)["t2star"]
     samples = tables.read_json(snakemake.input.samples)
     left_out = {"early": samples["NonSteadyStateSamples"]}
     acquired = run["n_acquired"] and run["n_acquired"] - samples["NonSteadyStateVolumes"]
@@ -37,8 +34,9 @@ with job(snakemake) as log:
         filled = undecomposed.fill(out, fallback)
     outcome = result.outcome | {"n_samples_left_out": left_out["early"]}
     outcome["n_voxels_left_out"] = filled
-    tables.write_json(snakemake.output.info, outcome)
     if result.mixing is not None:
         stem = Path(snakemake.output.info).parent / run["stem"]
         tables.write_tsv(f"{stem}_desc-ICA_mixing.tsv", early.padded(result.mixing, **left_out))
         tables.write_tsv(f"{stem}_desc-tedana_metrics.tsv", result.metrics)
+    # Last: with all of its outputs a job counts as done, and the workflow does not know the tables.
+    tables.write_json(snakemake.output.info, outcome)

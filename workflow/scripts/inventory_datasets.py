@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mebold.files import atomic, datasets, tables
+from mebold.files import atomic, datasets, descriptions, tables
 from mebold.jobs.script import job
 
 with job(snakemake):
@@ -14,6 +14,8 @@ with job(snakemake):
             name, raw=snakemake.params.bids_dir, folder=folder, siblings=names
         )
         tables.write_json(folder / "dataset_description.json", description)
+        parts = tuple(snakemake.params.parts)
+        tables.write_tsv(folder / "descriptions.tsv", descriptions.table(name, parts=parts))
         for file, text in datasets.texts(name).items():
             with atomic.atomic(folder / file) as partial:
                 partial.write_text(text)

@@ -4,15 +4,15 @@ import json
 
 import numpy as np
 
-from mebold.files import images, series
+from mebold.files import arrays, images, series
 from mebold.jobs.script import job
 
 with job(snakemake) as log:
     name, out = snakemake.wildcards.part, snakemake.output
     mask, affine = images.load_mask(snakemake.input.mask)
-    with np.load(snakemake.input.parts) as saved:
-        values, above = saved[f"{name}_nc"], saved[f"{name}_significant"]
-        about = json.loads(str(saved[f"{name}_about"]))
+    saved = arrays.load_named(snakemake.input.parts)
+    values, above = saved[f"{name}_nc"], saved[f"{name}_significant"]
+    about = json.loads(str(saved[f"{name}_about"]))
     if not about["ImagesPerRepeatCount"]:
         log.warning("%s: no image enters, because of runs or trials that were left out", name)
     percent, mark = about | {"Units": "percent"}, about | {"Type": "ROI"}

@@ -7,7 +7,7 @@ from mebold.figures.style import save
 from mebold.files import images, series, tables
 from mebold.files.model import open_model
 from mebold.jobs import ceiling_parts, coverage, sidecar
-from mebold.jobs.script import job
+from mebold.jobs.script import job, owner
 from mebold.noiseceiling import ceilings, maps
 
 with job(snakemake):
@@ -31,6 +31,6 @@ with job(snakemake):
     series.save_map(out.ncsnr, every.ncsnr, mask, affine, metadata=about(Units="1"))
     ceiling_parts.save(out.parts, found, chance, about=about)
     drawn = dict(zip(("t1w", "t1w_affine"), images.load(files.underlay), strict=True))
-    drawn |= {"subtitle": snakemake.wildcards.group, "threshold": chance["all"].threshold}
+    drawn |= {"title": f"Noise ceiling, {owner(snakemake)}", "threshold": chance["all"].threshold}
     ceiling = series.unmask(np.nan_to_num(every.nc), mask)
     save(noise_ceiling(ceiling, affine, mask=mask, **drawn), out.figure)

@@ -7,7 +7,7 @@ from mebold.figures.style import save
 from mebold.files import images, series, tables
 from mebold.files.model import open_models
 from mebold.jobs import ceiling_parts, coverage, sidecar
-from mebold.jobs.script import job
+from mebold.jobs.script import job, owner
 from mebold.noiseceiling import ceilings, maps
 
 with job(snakemake):
@@ -36,7 +36,7 @@ with job(snakemake):
     ceiling_parts.save(out.parts, found, chance, about=about)
     tables.write_json(out.summary, about(**maps.summary(trials, found, selections)))
     drawn = dict(zip(("t1w", "t1w_affine"), images.load(files.underlay), strict=True))
-    drawn["threshold"] = null.threshold
-    drawn["subtitle"] = f"{snakemake.wildcards.subtask}, {len(trials)} sessions, all repeats"
+    drawn |= {"title": f"Noise ceiling, {owner(snakemake)}", "threshold": null.threshold}
+    drawn["subtitle"] = f"{len(trials)} sessions, all repeats"
     shown = series.unmask(np.nan_to_num(every.nc), mask)
     save(noise_ceiling(shown, affine, mask=mask, **drawn), out.figure)

@@ -1,15 +1,13 @@
 """Combine the echoes of a run with the T2* weights of its session."""
 
-import numpy as np
-
-from mebold.files import series
+from mebold.files import arrays, series
 from mebold.jobs.script import job
 from mebold.multiecho import combine
 
 with job(snakemake):
     store = series.open(snakemake.input.store)
-    with np.load(snakemake.input.fit) as fit:
-        t2star, good = fit["weights_t2star"], fit["weights_echoes"]
+    fit = arrays.load_named(snakemake.input.fit)
+    t2star, good = fit["weights_t2star"], fit["weights_echoes"]
     times = snakemake.params.run["echo_times"]
     with series.writing(snakemake.output.store, store.shape[1:]) as out:
         combine.optcom(store, t2star, times, good, out=out)

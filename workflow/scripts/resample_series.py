@@ -4,8 +4,9 @@ import contextlib
 
 import numpy as np
 
-from mebold.files import arrays, images, series, tables, transforms
+from mebold.files import arrays, images, metadata, series, tables, transforms
 from mebold.geometry import affines
+from mebold.jobs import sidecar
 from mebold.jobs.script import job
 from mebold.multiecho import summary
 from mebold.resample import run
@@ -39,4 +40,10 @@ with job(snakemake) as log:
     steady = store[..., samples["NonSteadyStateSamples"] :]
     arrays.save_named(out.summary, **vars(summary.summarise(steady)))
     warp = {"GradientWarp": files.warp} if files.warp else {}
-    tables.write_json(out.samples, samples | warp)
+    denoised = snakemake.wildcards.thermal == "nordic"
+    # Denoised echoes may be temporary; the record beside each stays.
+    noted = [tables.sidecar(path) for path in files.bold] if denoised else []
+    about = {"ThermalDenoising": metadata.thermal_denoising([*map(tables.read_json, noted)])}
+    named = [files[name] for name in ("motion", "field", "change", "xfm", "displacement", "warp")]
+    about["Sources"] = sidecar.sources_of(snakemake, [*noted, *(one for one in named if one)])
+    tables.write_json(out.samples, samples | warp | about)

@@ -11,8 +11,9 @@ with job(snakemake):
     with model.open_models(files.models) as opened:
         trials = sessions.joined([model.trials_of(one) for one in opened])
     told = about(Trials=len(trials), Sessions=len(files.models))
-    model.join(out.model, files.models, trials=trials, about=told)
-    tables.write_json(tables.sidecar(out.model), told)
-    tables.write_tsv(out.trials, trials)
     described = [tables.read_json(tables.sidecar(path)) for path in files.trials]
+    # Sidecars first: with all of its outputs a job counts as done.
     tables.write_json(tables.sidecar(out.trials), bids.described(sessions.columns(described)))
+    tables.write_json(tables.sidecar(out.model), told)
+    model.join(out.model, files.models, trials=trials, about=told)
+    tables.write_tsv(out.trials, trials)

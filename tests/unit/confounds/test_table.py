@@ -216,6 +216,14 @@ def test_region_means_and_expansions(rng):
         np.testing.assert_allclose(table[f"{name}_derivative1_power2"][1:], difference**2)
 
 
+def test_every_column_is_described_and_nothing_else_is(rng):
+    table, about = make_table(rng, n_non_steady=2, doubtful=[40])
+    assert {"motion_outlier00", "a_comp_cor_00", "csf_wm", "tcompcor"} <= set(table.columns)
+    # Components that were dropped are described, too.
+    assert {name for name in about if not name.startswith("dropped")} == set(table.columns)
+    assert all(entry.get("Description") or entry.get("Method") for entry in about.values())
+
+
 def test_missing_values_only_in_the_first_row(rng):
     table, _ = make_table(rng, n_non_steady=2)
     assert len(table) == N_TIMES

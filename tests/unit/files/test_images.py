@@ -28,6 +28,12 @@ def test_image_round_trip_with_both_header_forms(tmp_path, rng):
     assert json.loads((tmp_path / "a.json").read_text()) == {"TR": 1.9}
 
 
+@pytest.mark.parametrize(("tr", "unit"), [(1.5, "sec"), (None, "unknown")])
+def test_only_series_in_time_have_a_unit_of_time(tmp_path, tr, unit):
+    images.save(tmp_path / "x.nii", np.zeros((2, 2, 2, 3)), np.eye(4), tr=tr)
+    assert nib.load(tmp_path / "x.nii").header.get_xyzt_units() == ("mm", unit)
+
+
 def test_scale_factors_are_applied(tmp_path):
     image = nib.Nifti1Image(np.arange(8, dtype=np.int16).reshape(2, 2, 2), np.eye(4))
     image.header.set_slope_inter(0.5, 10)

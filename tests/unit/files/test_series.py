@@ -59,7 +59,7 @@ def test_a_full_disk_is_an_error_before_anything_is_written(tmp_path, monkeypatc
 
     monkeypatch.setattr(os, "posix_fallocate", full)
     with (
-        pytest.raises(OSError, match=r"no space left for a series of 0.40 GB.*s\.npy"),
+        pytest.raises(OSError, match=r"no space left for 400.0 MB.*s\.npy"),
         series.writing(tmp_path / "s.npy", (100, 1_000_000)),
     ):
         pytest.fail("the block was entered")

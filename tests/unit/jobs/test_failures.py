@@ -1,5 +1,10 @@
 """The last lines of a call name what failed."""
 
+import logging
+from types import SimpleNamespace
+
+import pytest
+
 from mebold.jobs import failures
 
 LOG = """
@@ -43,3 +48,25 @@ def test_each_failed_job_is_named_once_and_none_that_did_well_in_the_end():
     assert told.startswith("3 jobs failed")
     assert "- anat: see out/work/logs/anat/sub-01.log" in told
     assert failures.said(failures.found_in("Finished jobid: 1 (Rule: plan)")) == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "tries"), [("CANCELLED", 1), ("CANCELLED by 1000", 1), ("OUT_OF_MEMORY", 3)]
+)
+def test_a_cancelled_job_has_no_further_attempt(status, tries):
+    """As Snakemake's scheduler: it logs an error, then asks whether the job is tried again."""
+    jobs = [SimpleNamespace(restart_times=2, attempt=1) for _ in range(2)]
+    dag = SimpleNamespace(jobs=jobs, jobid=lambda job: int(job is jobs[1]))
+    logger = logging.Logger("snakemake")
+    failures.leave_cancelled(logger, SimpleNamespace(dag=dag))
+    count = 1
+    while True:
+        words = f"SLURM-job '7' failed, SLURM status is: '{status}'. For further"
+        logger.error("Error in rule x, jobid: 1", extra={"rule_msg": words, "jobid": 1})
+        logger.info("something else")
+        if not jobs[1].restart_times > jobs[1].attempt - 1:
+            break
+        jobs[1].attempt += 1
+        count += 1
+    assert count == tries
+    assert jobs[0].attempt == 1

@@ -45,9 +45,10 @@ def test_sidecar_holds_parameters_without_the_code_hash(tmp_path):
         input=[tmp_path / "raw/a.nii"],
         params={"fwhm_mm": 3.0, "code": "abc"},
     )
-    made = sidecar.Sidecar(job, packages=["numpy"], Resolution="1 mm")(Units="Hz")
+    chain = ["bids:raw:a.nii", "bids:nordic:a.json"]
+    made = sidecar.Sidecar(job, packages=["numpy"], chain=chain, Resolution="1 mm")(Units="Hz")
     assert made["Parameters"] == {"fwhm_mm": 3.0}
-    assert made["Sources"] == ["bids:raw:a.nii"]
+    assert made["Sources"] == chain
     assert (made["Units"], made["Resolution"]) == ("Hz", "1 mm")
     assert made["GeneratedBy"][0]["Packages"]["numpy"]
 

@@ -16,6 +16,20 @@ _SUFFIXES = ("derivative1", "power2", "derivative1_power2")
 _FIRST_ROW = "n/a in the first row, which has no predecessor."
 
 
+_REGIONS = {
+    "csf": "Mean of cerebrospinal fluid (eroded, without grey matter).",
+    "white_matter": "Mean of white matter (eroded, without grey matter).",
+    "csf_wm": "Mean of cerebrospinal fluid and white matter together.",
+    "global_signal": "Mean of the brain.",
+    "tcompcor": "Mean of the voxels of highest variance, which temporal CompCor is made of.",
+}
+_EXPANSIONS = {
+    "_derivative1": "Backward difference of {name}. " + _FIRST_ROW,
+    "_power2": "Square of {name}.",
+    "_derivative1_power2": "Square of the backward difference of {name}. " + _FIRST_ROW,
+}
+
+
 def _expand(name: str, values: np.ndarray) -> dict[str, np.ndarray]:
     """Return a regressor, its backward difference and the squares of both."""
     difference = np.concatenate([[np.nan], np.diff(values)])
@@ -86,13 +100,19 @@ def _describe(
     high_pass_s: float,
     fd_mapping: str,
 ) -> dict[str, Any]:
-    """Return the sidecar entries of columns that are not components."""
+    """Return the sidecar entries of the columns that are not components."""
     motion = {
         name: {
             "Description": "Rigid head motion at the times of the image samples.",
             "Units": "mm" if name.startswith("trans") else "rad",
         }
         for name in _MOTION
+    }
+    regions = {name: {"Description": text, "Units": "arbitrary"} for name, text in _REGIONS.items()}
+    expansions = {
+        name + end: {"Description": text.format(name=name)}
+        for name in (*_MOTION, *_REGIONS)
+        for end, text in _EXPANSIONS.items()
     }
     stems = {
         "motion_outlier": {
@@ -115,29 +135,35 @@ def _describe(
     numbered = {
         name: entry for name in columns for stem, entry in stems.items() if name.startswith(stem)
     }
-    return (motion | numbered) | {
-        "framewise_displacement": {
-            "Description": f"Power et al. 2012, sphere of {radius_mm:g} mm. {fd_mapping} "
-            + _FIRST_ROW,
-            "Units": "mm",
-            "Radius": radius_mm,
-        },
-        "rmsd": {
-            "Description": "Root mean squared displacement since the volume before inside a "
-            f"sphere of 80 mm (Jenkinson 1999). {fd_mapping} " + _FIRST_ROW,
-            "Units": "mm",
-        },
-        "dvars": {
-            "Description": "Root mean squared change of brain voxels between samples, median of "
-            "the series scaled to 1000. " + _FIRST_ROW,
-            "Units": "arbitrary",
-        },
-        "std_dvars": {
-            "Description": "DVARS divided by its expectation for a stationary AR(1) series "
-            "(Nichols 2013). " + _FIRST_ROW,
-            "Units": "1",
-        },
-    }
+    described = (
+        motion
+        | regions
+        | expansions
+        | {
+            "framewise_displacement": {
+                "Description": f"Power et al. 2012, sphere of {radius_mm:g} mm. {fd_mapping} "
+                + _FIRST_ROW,
+                "Units": "mm",
+                "Radius": radius_mm,
+            },
+            "rmsd": {
+                "Description": "Root mean squared displacement since the volume before inside a "
+                f"sphere of 80 mm (Jenkinson 1999). {fd_mapping} " + _FIRST_ROW,
+                "Units": "mm",
+            },
+            "dvars": {
+                "Description": "Root mean squared change of brain voxels between samples, median "
+                "of the series scaled to 1000. " + _FIRST_ROW,
+                "Units": "arbitrary",
+            },
+            "std_dvars": {
+                "Description": "DVARS divided by its expectation for a stationary AR(1) series "
+                "(Nichols 2013). " + _FIRST_ROW,
+                "Units": "1",
+            },
+        }
+    )
+    return {name: described[name] for name in columns if name in described} | numbered
 
 
 def confounds_table(

@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+import math
 import re
 import zlib
 from collections.abc import Iterator
@@ -15,6 +16,22 @@ from mebold.files.atomic import atomic
 from mebold.files.tables import sidecar, write_json
 
 _AT_ONCE = 1 << 20  # bytes
+#: More is no measurement: a series of 0.5 mm voxels for half an hour has 3e10 values.
+_MOST_VALUES = 10**11
+# Deflate makes data 1032 times smaller at best. Masks and label maps come to 500; images of more
+# than a gigabyte, which are series, stay below 100 even with a background of zeros.
+_BEST_RATIO, _USUAL_RATIO, _LARGE_BYTES = 1100, 250, 2**30
+#: What damaged files make the readers of images raise.
+UNREADABLE = (
+    nib.filebasedimages.ImageFileError,
+    nib.spatialimages.HeaderDataError,
+    nib.spatialimages.HeaderTypeError,
+    EOFError,
+    OSError,
+    OverflowError,
+    ValueError,
+    zlib.error,
+)
 _GZIP_LEVEL = 1  # level 6 costs five times the time for a few percent of size
 
 
@@ -37,10 +54,45 @@ def load_header(path: str | Path) -> nib.spatialimages.SpatialImage:
         )
         raise DataError(message)
     try:
-        return nib.load(path)
-    except (nib.filebasedimages.ImageFileError, OSError, EOFError, zlib.error) as error:
+        image = nib.load(path)
+    except UNREADABLE as error:
         message = f"{path} cannot be read as an image: {error}"
         raise DataError(message) from error
+    _check_claim(path, image)
+    return image
+
+
+def _check_claim(path: Path, image: nib.spatialimages.SpatialImage) -> None:
+    """Refuse a header that claims more than its file can hold, before memory is asked for it."""
+    shape = tuple(image.shape)
+    by = " x ".join(map(str, shape))
+    if min(shape, default=0) < 1:
+        raise DataError(f"{path} has the shape {by or '()'}: every axis needs at least one voxel.")
+    data = image.file_map.get("image")
+    if data is None or data.filename is None or not hasattr(image.dataobj, "offset"):
+        return
+    on_disk = Path(data.filename).stat().st_size
+    values = math.prod(shape)
+    claimed = values * image.get_data_dtype().itemsize
+    compressed = str(data.filename).endswith((".gz", ".bz2", ".zst"))
+    most = on_disk * _BEST_RATIO if compressed else on_disk - image.dataobj.offset
+    if compressed and claimed > _LARGE_BYTES:
+        most = on_disk * _USUAL_RATIO
+    if values > _MOST_VALUES or claimed > most:
+        raise DataError(
+            f"{path} is damaged or truncated: its header claims {by} values ({_size(claimed)}), "
+            f"and a file of {_size(on_disk)} holds at most {_size(max(most, 0))}. Accepted are "
+            f"files that hold what they claim, up to {_MOST_VALUES:.0e} values."
+        )
+
+
+def _size(count: int) -> str:
+    """Return bytes in words."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    raise AssertionError
 
 
 def load(path: str | Path, *, dtype: type = np.float32) -> tuple[np.ndarray, np.ndarray]:
@@ -71,7 +123,7 @@ def load(path: str | Path, *, dtype: type = np.float32) -> tuple[np.ndarray, np.
                 data = np.asarray(opened.dataobj, dtype=np.float64).astype(dtype)
             else:
                 data = np.asarray(opened.dataobj).astype(dtype)
-    except (OSError, EOFError, ValueError, zlib.error) as error:
+    except UNREADABLE as error:
         message = f"{path} is damaged or truncated: {error}"
         raise DataError(message) from error
     return data, np.asarray(image.affine, dtype=np.float64)
@@ -90,8 +142,12 @@ def whole(
         return
     with gzip.open(path) as file:
         yield type(image).from_stream(file)
-        while file.read(_AT_ONCE):
-            pass
+        beyond = 0
+        while part := file.read(_AT_ONCE):
+            beyond += len(part)
+            if beyond > _AT_ONCE:
+                message = f"more than {_size(_AT_ONCE)} follow the voxels that its header claims"
+                raise ValueError(message)
 
 
 def load_volume(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
@@ -161,10 +217,11 @@ def save(
     header = new_header(path, data.shape, affine, dtype, tr)
     header["intent_code"] = intent
     image = nib.Nifti1Image(data.astype(dtype, copy=False), affine, header)
-    with atomic(path) as partial, open_to_write(partial) as stream:
-        image.to_stream(stream)
-    if metadata is not None:
-        write_json(sidecar(path), metadata)
+    with atomic(path) as partial:
+        with open_to_write(partial) as stream:
+            image.to_stream(stream)
+        if metadata is not None:  # first: an image that is there has its sidecar
+            write_json(sidecar(path), metadata)
 
 
 def new_header(
@@ -175,7 +232,8 @@ def new_header(
     header = nib.Nifti1Header()
     header.set_data_dtype(dtype)
     header.set_data_shape(shape)
-    header.set_xyzt_units("mm", "sec" if len(shape) > 3 else None)
+    # A fourth axis of trials, images or echoes has no unit of time.
+    header.set_xyzt_units("mm", None if tr is None else "sec")
     header.set_sform(affine, code=code)
     header.set_qform(affine, code=code)
     if tr is not None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from mebold.errors import DataError
 from mebold.files import tables
-from mebold.files.atomic import atomic
+from mebold.files.atomic import atomic, reserve
 
 #: Larger arrays are compressed; small ones gain nothing from it.
 _COMPRESSED = 100_000
@@ -26,6 +26,9 @@ _COMPRESSED = 100_000
 # chunks are no smaller and slow single voxels down; lzf is faster, but only h5py reads it.
 _CHUNK_BYTES = 250_000
 _GZIP_LEVEL = 1
+_EACH = 16_384  # bytes that a dataset takes at most beside its values: name, attributes, index
+# Deflate makes data 1032 times smaller at best; what is never written is filled when it is read.
+_BEST_RATIO, _FILL_BYTES = 1100, 2**20
 #: What a file over several sessions has of each.
 _JOINED = ("betas", "r2", "mean_volume", "onoff_r2", "hrf_index", "frac_value")
 _OF_JOINED = {
@@ -71,7 +74,7 @@ def write(
     everything |= results
     if about is not None:
         everything["about"] = tables.json_text(dict(about))
-    with atomic(path) as partial, h5py.File(partial, "w") as file:
+    with _new(path, _bytes(everything)) as file:
         stored: dict[int, str] = {}
         for key, value in everything.items():
             _put(file, key, value, stored)
@@ -80,6 +83,29 @@ def write(
         for key, target in (links or {}).items():
             if results.get(target) is not None:
                 file[key] = h5py.SoftLink(f"/{target}")
+
+
+@contextlib.contextmanager
+def _new(path: str | Path, size: int) -> Iterator[h5py.File]:
+    """Open a new file to be filled, its disk space taken before: `mebold.files.atomic.reserve`."""
+    with atomic(path) as partial:
+        h5py.File(partial, "w").close()
+        reserve(partial, size, path=path)
+        with h5py.File(partial, "r+") as file:  # cuts what is left over when it closes
+            yield file
+
+
+def _bytes(value: object) -> int:
+    """Return how much disk space a result takes at most."""
+    if isinstance(value, Mapping):
+        return _EACH + sum(map(_bytes, value.values()))
+    if isinstance(value, list | tuple):
+        held = str | Mapping | np.ndarray
+        return _EACH + sum(_bytes(item) if isinstance(item, held) else 64 for item in value)
+    if isinstance(value, str):
+        return 4 * len(value) + 64
+    size = np.asarray(value).nbytes if value is not None else 0
+    return _EACH + size + size // 100
 
 
 def _put(group: h5py.Group, key: str, value: object, stored: dict[int, str]) -> None:
@@ -125,9 +151,52 @@ def open_models(paths: Iterable[str | Path]) -> Iterator[list[h5py.File]]:
 
 @contextlib.contextmanager
 def open_model(path: str | Path) -> Iterator[h5py.File]:
-    """Open a model file for reading; datasets are read when they are sliced."""
-    with h5py.File(path, "r") as file:
+    """Open a model file for reading; datasets are read when they are sliced.
+
+    Raises
+    ------
+    DataError
+        When it is no HDF5 file, is truncated, or claims arrays that it does not hold or that do
+        not fit each other.
+    """
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise DataError(f"{path} cannot be read as a model file: {error}") from error
+    with file:
+        _check_shapes(path, file)
         yield file
+
+
+def _check_shapes(path: str | Path, file: h5py.File) -> None:
+    """Refuse odd shapes before memory is asked for them."""
+
+    def check_size(name: str, item: object) -> None:
+        # Links to other files (sessions that were joined) store nothing here.
+        if isinstance(item, h5py.Dataset) and item.shape and not item.is_virtual:
+            held = item.id.get_storage_size()
+            if item.nbytes > max(_BEST_RATIO * held, _FILL_BYTES):
+                raise DataError(
+                    f"{path}: {name} claims {item.nbytes / 1e9:.1f} GB and has {held} bytes in the "
+                    "file. It is damaged, or was not written to its end: make it again."
+                )
+
+    file.visititems(check_size)
+    mask, betas = file.get("mask"), file.get("betas")
+    if mask is not None and (not isinstance(mask, h5py.Dataset) or mask.ndim != 3):
+        raise DataError(f"{path}: mask has the shape {_shape(mask)}; (x, y, z) is needed.")
+    if mask is None or betas is None:
+        return
+    rows, trials = int(np.count_nonzero(mask[()])), file.get("trials")
+    columns = {len(column) for column in trials.values()} if trials is not None else set()
+    shape = _shape(betas)
+    if len(shape) != 2 or shape[0] != rows or (columns and columns != {shape[1]}):
+        count = f"{sorted(columns)} trials" if columns else "its trials"
+        raise DataError(f"{path}: betas have the shape {shape} for {rows} voxels and {count}.")
+
+
+def _shape(item: object) -> tuple:
+    return tuple(item.shape or ()) if isinstance(item, h5py.Dataset) else ()
 
 
 def trials_of(model: h5py.File) -> "pandas.DataFrame":  # noqa: F821
@@ -195,9 +264,9 @@ def join(
         described = {name: dict(first[name].attrs) for name in (*content, *_JOINED)}
         tables_ = {name: dict(item.attrs) for name, item in first["trials"].items()}
     sources = [os.path.relpath(model, Path(path).parent) for model in models]
-    with atomic(path) as partial, h5py.File(partial, "w") as file:
-        texts = {"trials": columns_of(trials), "sessions": [str(source) for source in sources]}
-        texts["about"] = tables.json_text(dict(about))
+    texts = {"trials": columns_of(trials), "sessions": [str(source) for source in sources]}
+    texts["about"] = tables.json_text(dict(about))
+    with _new(path, _bytes(content | texts)) as file:
         for name, value in (content | texts).items():
             _put(file, name, value, {})
         for name in _JOINED:

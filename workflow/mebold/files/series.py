@@ -5,8 +5,6 @@ of it. Voxels are those of the mask in C order.
 """
 
 import contextlib
-import errno
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +12,7 @@ import numpy as np
 
 from mebold.errors import DataError, GridMismatchError
 from mebold.files import images
-from mebold.files.atomic import atomic
+from mebold.files.atomic import atomic, reserve
 
 
 @contextlib.contextmanager
@@ -39,22 +37,9 @@ def writing(path: str | Path, shape: tuple[int, ...]) -> Iterator[np.memmap]:
     """
     with atomic(path) as partial:
         store = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)
-        _reserve(partial, path)
+        reserve(partial, partial.stat().st_size, path=path)
         yield store
         store.flush()
-
-
-def _reserve(partial: Path, path: str | Path) -> None:
-    """Take the disk space of a file that is its full length and mostly a hole."""
-    size = partial.stat().st_size
-    with partial.open("r+b") as file:
-        try:
-            os.posix_fallocate(file.fileno(), 0, size)
-        except OSError as error:
-            if error.errno != errno.ENOSPC:
-                return  # a file system that cannot reserve
-            message = f"no space left for a series of {size / 1e9:.2f} GB"
-            raise OSError(errno.ENOSPC, message, str(path)) from error
 
 
 def open(path: str | Path) -> np.ndarray:  # noqa: A001

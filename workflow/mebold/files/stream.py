@@ -1,8 +1,8 @@
 """Images of series that are too long for memory, read and written some volumes at a time."""
 
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -35,13 +35,16 @@ def read(path: str | Path) -> Iterator[tuple[slice, np.ndarray]]:
         When the file is absent, empty, truncated or not an image.
     """
     header = images.load_header(path)
+    if len(header.shape) != 4:
+        by = " x ".join(map(str, header.shape))
+        raise DataError(f"{path} has the shape {by}: a series of volumes is needed.")
     count = header.shape[3]
     try:
         with images.whole(path, header) as image:
             for first in range(0, count, _VOLUMES_READ):
                 place = slice(first, min(first + _VOLUMES_READ, count))
                 yield place, np.asarray(image.dataobj[..., place], dtype=np.float32)
-    except (OSError, EOFError, ValueError, zlib.error) as error:
+    except images.UNREADABLE as error:
         message = f"{path} is damaged or truncated: {error}"
         raise DataError(message) from error
 
@@ -103,19 +106,26 @@ def save_volumes(
     DataError
         When the volumes are not t arrays of (x, y, z).
     """
+    with atomic(path) as partial:
+        with images.open_to_write(partial) as stream:
+            images.new_header(path, shape, affine, np.float32, tr).write_to(stream)
+            _write_volumes(path, volumes, shape, stream)
+        if metadata is not None:  # first: an image that is there has its sidecar
+            write_json(sidecar(path), metadata)
+
+
+def _write_volumes(
+    path: str | Path, volumes: Iterable[np.ndarray], shape: tuple[int, ...], stream: BinaryIO
+) -> None:
     count = 0
-    with atomic(path) as partial, images.open_to_write(partial) as stream:
-        images.new_header(path, shape, affine, np.float32, tr).write_to(stream)
-        for count, volume in enumerate(volumes, start=1):
-            if volume.shape != tuple(shape[:3]):
-                message = f"{path}: volume {count} has shape {volume.shape}, needed is {shape[:3]}."
-                raise DataError(message)
-            stream.write(np.asarray(volume, np.float32).tobytes(order="F"))
-        if count != shape[3]:
-            message = f"{path}: {count} volumes were given for an image of {shape[3]}."
+    for count, volume in enumerate(volumes, start=1):
+        if volume.shape != tuple(shape[:3]):
+            message = f"{path}: volume {count} has shape {volume.shape}, needed is {shape[:3]}."
             raise DataError(message)
-    if metadata is not None:
-        write_json(sidecar(path), metadata)
+        stream.write(np.asarray(volume, np.float32).tobytes(order="F"))
+    if count != shape[3]:
+        message = f"{path}: {count} volumes were given for an image of {shape[3]}."
+        raise DataError(message)
 
 
 def volumes(values: np.ndarray, mask: np.ndarray) -> Iterator[np.ndarray]:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from mebold.inventory.tree import Inheritance
 
+# No run has more: an event every 0.1 s for three hours. What has is a recording, not events.
+_MOST_ROWS, _MOST_BYTES = 100_001, 50_000_000
 _NOT_LABELS = ("onset", "duration")
 #: Columns that most datasets name images and blanks with.
 USUAL_COLUMNS = ("stim_name", "trial_type")
@@ -73,9 +75,16 @@ def attach(
 def _read(path: Path) -> dict[str, list[str]] | str:
     """Return the columns of an events file as text, or the words that say why there are none."""
     try:
+        size = path.stat().st_size
+        if size > _MOST_BYTES:
+            return (
+                f"the file has {size / 1e6:.0f} MB; up to {_MOST_BYTES / 1e6:.0f} MB are accepted"
+            )
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         return f"the file cannot be read ({error})"
+    if len(lines) > _MOST_ROWS:
+        return f"the file has {len(lines) - 1} rows; up to {_MOST_ROWS - 1} are accepted"
     header = lines[0].split("\t") if lines else []
     for column in _NOT_LABELS:
         if column not in header:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -147,6 +148,28 @@ def _cell(value: object, kind: str) -> str:
     return " ".join(str(value).split())  # a tab or a line break would end the cell
 
 
+#: Columns that become part of the names of outputs, and what they may hold.
+_NAMES = (
+    *("subject", "session", "task", "acquisition", "run", "echo", "direction", "stem", "group"),
+    *("folder", "fieldmap_folder"),
+)
+_NAME = re.compile(r"[A-Za-z0-9_+-]*")
+_FOLDER = re.compile(r"sub-[A-Za-z0-9+]+(/ses-[A-Za-z0-9+]+)?")
+
+
+def _check_names(path: Path, header: list[str], cells: list[list[str]]) -> None:
+    """Refuse labels that lead out of the output folder; tables may be written by hand."""
+    for column in _NAMES:
+        place = header.index(column)
+        pattern = _FOLDER if column.endswith("folder") else _NAME
+        for line, row in enumerate(cells, 2):
+            if row[place] != ABSENT and not pattern.fullmatch(row[place]):
+                raise MetadataError(
+                    f"The run table {path} has {row[place]!r} as {column} in line {line}: accepted "
+                    "are letters, digits, '_', '+' and '-', and a folder sub-01 or sub-01/ses-01."
+                )
+
+
 def read_table(path: str | Path) -> pd.DataFrame:
     """Read a run table that `write_table` wrote.
 
@@ -180,6 +203,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
         what = f"lacks the column {missing[0]}" if missing else f"is damaged in line {ragged}"
         message = f"The run table {path} {what}: delete it, and it is made again."
         raise MetadataError(message)
+    _check_names(path, header, cells)
     decoded: dict[str, object] = {}
     columns = dict(zip(header, zip(*cells, strict=True), strict=True)) if cells else {}
     parsed = {}

@@ -15,6 +15,7 @@ _OTHER_DATATYPES = frozenset(
     ("beh", "dwi", "eeg", "ieeg", "meg", "micr", "motion", "mrs", "nirs", "perf", "pet")
 )
 
+_MOST_BYTES = 50_000_000  # of a sidecar: those of scanners have some kB, with all protocols 1 MB
 _DEEPEST = 3  # sub-01/ses-01/func
 
 
@@ -133,8 +134,12 @@ def _generality(item: tuple) -> tuple:
 def read_sidecar(path: Path) -> dict:
     """Read one JSON sidecar; a damaged one is an error that names it."""
     try:
+        size = path.stat().st_size
+        if size > _MOST_BYTES:
+            message = f"{size / 1e6:.0f} MB, up to {_MOST_BYTES / 1e6:.0f} MB are accepted"
+            raise ValueError(message)  # noqa: TRY301 - one message for all that is wrong with it
         content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         message = f"The sidecar {path} is no valid JSON ({error}): correct or remove it."
         raise MetadataError(message) from error
     if not isinstance(content, dict):

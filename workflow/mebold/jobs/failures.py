@@ -1,5 +1,6 @@
-"""Which jobs of a call failed, from what Snakemake logged: the last lines should say it again."""
+"""Which jobs of a call failed, from what Snakemake logs: said last, and tried again or not."""
 
+import logging
 import re
 from dataclasses import dataclass
 
@@ -8,6 +9,9 @@ _ERROR = re.compile(
 )
 _JOB = re.compile(r"^\s+jobid:\s+(\d+)", re.M)
 _LOG = re.compile(r"^\s+log:\s+([^\s,]+)", re.M)
+
+
+_CANCELLED = re.compile(r"SLURM status is: '(CANCELLED[^']*)'")
 
 
 @dataclass(frozen=True)
@@ -52,3 +56,28 @@ def said(failures: list[Failure]) -> str:
     )
     lines = [f"- {one.rule}: see {one.log or 'the messages above'}" for one in failures]
     return "\n".join([jobs, *lines, "The same call again goes on from here."])
+
+
+def leave_cancelled(logger: logging.Logger, workflow: object) -> None:
+    """Let jobs that somebody cancelled on the cluster fail at once.
+
+    The executor reports a cancelled job as any that failed, and Snakemake would submit it again,
+    with more memory, as often as its profile says. No option tells the two apart; the words of the
+    executor do, which are logged before it is decided whether a job is tried again.
+
+    Parameters
+    ----------
+    logger : Logger
+        Of Snakemake.
+    workflow : object
+        Of Snakemake; its jobs and their ``attempt`` are used.
+    """
+
+    def look(record: logging.LogRecord) -> bool:
+        if _CANCELLED.search(str(getattr(record, "rule_msg", ""))):
+            for job in workflow.dag.jobs:
+                if workflow.dag.jobid(job) == getattr(record, "jobid", None):
+                    job.attempt = job.restart_times + 1  # the last that it has
+        return True
+
+    logger.addFilter(look)

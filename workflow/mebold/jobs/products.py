@@ -47,15 +47,14 @@ class Products:
 
     def denoised(self) -> list[str]:
         """Return the runs that pass NORDIC, for whichever variant is made of them."""
-        found = []
-        for stem in self._index.stems():
-            made = self.written_bold(stem)
-            group = self._index.runs[stem].group
-            if stem in self._index.glm_stems(group):
-                made = [*made, *self.variants(group)]
-            if any(VARIANTS[variant][0] == "nordic" for variant in made):
-                found.append(stem)
-        return found
+        stems = self._index.stems()
+        return [s for s in stems if any(VARIANTS[v][0] == "nordic" for v in self._made(s))]
+
+    def _made(self, stem: str) -> list[str]:
+        """Variants that are made of a run, for its BOLD image or for a fit."""
+        group = self._index.runs[stem].group
+        fitted = self.variants(group) if stem in self._index.glm_stems(group) else []
+        return [*self.written_bold(stem), *fitted]
 
     def compared(self) -> list[str]:
         """Return the groups in which variants are compared."""
@@ -92,6 +91,12 @@ class Products:
         """Variants of a run that are written as NIfTI: the primary one, and those asked for."""
         asked = [v for v in self._config["write_bold"] if possible(v, self._stages[stem])]
         return list(dict.fromkeys([self.primary(stem), *asked]))
+
+    def decomposed(self, stem: str) -> list[str]:
+        """Datasets of a run's optimal combinations whose echoes an ICA decomposes as well."""
+        levels = [VARIANTS[v][0] for v in self._made(stem) if VARIANTS[v][1] == "ica"]
+        combined = [f"{level}Optcom" for level in levels]
+        return [datasets(v)[0] for v in self.written_bold(stem) if v in combined]
 
     def written_echoes(self, stem: str) -> list[tuple[str, str]]:
         """Return dataset and echo (``_echo-1``) of each echo that is written as NIfTI.

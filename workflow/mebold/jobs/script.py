@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import warnings
@@ -11,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mebold.errors import MeboldError
+from mebold.files import atomic
+from mebold.jobs import calls
 from mebold.processes import started
 
 # Wildcards that name a run, a group of runs or a subject, the closest first; then its variants.
@@ -23,15 +26,18 @@ _LEVELS = ("echo", "thermal", "variant", "dataset", "glm")
 def job(snakemake: object) -> Iterator[logging.Logger]:
     """Run the body of a Snakemake script.
 
-    Messages and warnings go to the job's log. An error that the library raised on purpose ends
-    the job with its message alone, on the terminal and in the log; any other error keeps its
-    traceback.
+    Messages and warnings go to the job's log. An error that the library raised on purpose and a
+    full disk end the job with a message alone, on the terminal and in the log; any other error
+    keeps its traceback. What a job wrote before it failed or was terminated is removed, sidecars
+    too.
 
     Parameters
     ----------
     snakemake : object
-        The object that Snakemake gives to a script; ``log`` and ``threads`` are used.
+        The object that Snakemake gives to a script; ``log``, ``threads`` and the ``output_dir`` of
+        its ``config`` are used.
     """
+    signal.signal(signal.SIGTERM, _terminated)
     path = snakemake.log[0] if snakemake.log else None
     handlers = [logging.FileHandler(path, mode="w")] if path else [logging.StreamHandler()]
     logging.basicConfig(
@@ -44,17 +50,46 @@ def job(snakemake: object) -> Iterator[logging.Logger]:
     warnings.simplefilter("default")
     logger = logging.getLogger("mebold.job")
     limit_threads(1)
+    config = getattr(snakemake, "config", {})
+    place = contextlib.nullcontext()
+    if "output_dir" in config:
+        place = calls.working(Path(config["output_dir"], "work"), whose(snakemake))
+    before = len(atomic.written)
     try:
-        with scratch():
+        with place, scratch():
             yield logger
-    except MeboldError as error:
-        logger.error("%s", error)  # noqa: TRY400 - the message is the whole point
-        sys.stderr.write(f"\nerror in {whose(snakemake)}: {error}\n\n")
-        raise SystemExit(1) from None
-    except Exception:
-        logger.exception("unexpected error")
-        sys.stderr.write(f"\nunexpected error in {whose(snakemake)}:\n")
+    except BaseException as error:
+        for path in atomic.written[before:]:
+            with contextlib.suppress(OSError):
+                atomic.remove(path)
+        if isinstance(error, MeboldError) or _disk_is_full(error):
+            message = str(error) if isinstance(error, MeboldError) else _of_full_disk(error)
+            logger.error("%s", message)  # noqa: TRY400 - the message is the whole point
+            sys.stderr.write(f"\nerror in {whose(snakemake)}: {message}\n\n")
+            raise SystemExit(1) from None
+        if isinstance(error, Exception):
+            logger.exception("unexpected error")
+            sys.stderr.write(f"\nunexpected error in {whose(snakemake)}:\n")
         raise
+
+
+def _disk_is_full(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in atomic.FULL
+
+
+def _of_full_disk(error: OSError) -> str:
+    """Say which disk is full, as far as the error knows it."""
+    where = f" ({error.filename})" if error.filename else ""
+    return (
+        f"{error.strerror}{where}. What this job had written is removed: make room in the output "
+        f"folder and in {tempfile.gettempdir()}, and make the same call again."
+    )
+
+
+def _terminated(number: int, frame: object) -> None:  # noqa: ARG001
+    """Leave as after an error, so that what is unfinished is removed: a time limit or a cancel."""
+    logging.getLogger("mebold.job").error("terminated by signal %d", number)
+    raise SystemExit(128 + number)
 
 
 @contextlib.contextmanager
@@ -83,10 +118,16 @@ def scratch() -> Iterator[Path]:
 
 def whose(snakemake: object) -> str:
     """Name the rule of a job and whose images it works on: ``rule hmc of sub-01_task-x_run-1``."""
+    names = owner(snakemake)
+    return f"rule {snakemake.rule}" + (f" of {names}" if names else "")
+
+
+def owner(snakemake: object) -> str:
+    """Name whose images a job works on, and which variant: ``sub-01_task-x_run-1, tedana``."""
     labels = dict(snakemake.wildcards.items())
     names = [labels[key] for key in _OWNERS if key in labels][:1]
     names += [labels[key] for key in _LEVELS if labels.get(key)]
-    return f"rule {snakemake.rule}" + (f" of {', '.join(names)}" if names else "")
+    return ", ".join(names)
 
 
 def limit_threads(count: int) -> None:

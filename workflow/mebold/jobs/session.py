@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mebold.errors import MetadataError
-from mebold.files import images, series, tables
+from mebold.files import arrays, images, series, tables
 from mebold.inventory.tree import read_sidecar
 from mebold.singletrial import regressors
 from mebold.singletrial.session import Session, prepare, shares_of
@@ -51,7 +51,7 @@ def read(
     about = [tables.read_json(path) for path in files.samples]
     brain = images.load_mask(files.brain)[0][images.load_mask(files.mask)[0]]
     seen = [
-        (np.load(path) >= one["LeastCoverage"])[brain]
+        (arrays.load(path) >= one["LeastCoverage"])[brain]
         for path, one in zip(files.coverage, about, strict=True)
     ]
     return prepare(

@@ -18,20 +18,21 @@ class Sidecar:
         Distributions whose versions are recorded.
     sources : iterable of path-like, optional
         Files the outputs were made from; the job's own inputs by default.
+    chain : iterable of str
+        URIs of what these were made from, where users do not get them.
     **common
         Keys of every sidecar of this job.
     """
 
-    def __init__(self, snakemake, *, packages, sources=None, **common):
-        config = snakemake.config
+    def __init__(self, snakemake, *, packages, sources=None, chain=(), **common):
         files = list(snakemake.input) if sources is None else list(sources)
         parameters = {
             key: value
             for key, value in dict(snakemake.params.items()).items()
-            if key not in ("code", "sources")
+            if key not in ("code", "sources", "images")
         }
         self._common = {
-            "Sources": source_uris(files, raw=config["bids_dir"], output=config["output_dir"]),
+            "Sources": list(dict.fromkeys([*sources_of(snakemake, files), *chain])),
             "GeneratedBy": [generated_by(packages)],
             "Parameters": parameters,
             **common,
@@ -40,6 +41,12 @@ class Sidecar:
     def __call__(self, **keys: object) -> dict:
         """Return the sidecar of one output."""
         return {**keys, **self._common}
+
+
+def sources_of(snakemake: object, files: Iterable[str | Path]) -> list[str]:
+    """Return BIDS URIs of files that a job used, see `source_uris`."""
+    config = snakemake.config
+    return source_uris(files, raw=config["bids_dir"], output=config["output_dir"])
 
 
 def source_uris(files: Iterable[str | Path], *, raw: str, output: str) -> list[str]:

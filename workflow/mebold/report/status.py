@@ -27,7 +27,7 @@ MARKS = {
     "resample": (("series",), ""),
     "stc": ((), ""),
     "optcom": (("optcom", "bold"), r"space-\w+_desc-(optcom|denoised|preproc)_bold\.nii\.gz"),
-    "ica": (("ica",), r"desc-ICA_outcome\.json"),
+    "ica": (("ica", "ica_tables"), r"desc-ICA_outcome\.json"),
     "confounds": (("confounds",), r"desc-confounds_timeseries\.tsv"),
     "singletrial": (("singletrial", "quality"), r"desc-GLMsingle_summary\.json"),
     "noiseceiling": (
