@@ -3,6 +3,11 @@
 
 rule report_run:
     input:
+        unpack(anchor),
+        boldref=run_boldref,
+        distorted=rules.hmc.output.boldref,
+        xfm=rules.coreg_run.output.xfm,
+        tissue=tissue_of_anchor,
         store=series_of_variant,
         echoes=of_level(rules.series.output.store),
         samples=of_level(rules.series.output.samples),
@@ -15,6 +20,9 @@ rule report_run:
         info="<out>/{dataset}/{folder}/func/{stem}_desc-quality_bold.json",
         carpet="<out>/{dataset}/{folder}/figures/{stem}_desc-carpet_bold.png",
         confounds="<out>/{dataset}/{folder}/figures/{stem}_desc-confounds_bold.png",
+        before="<out>/{dataset}/{folder}/figures/{stem}_desc-flickerBefore_boldref.png",
+        after="<out>/{dataset}/{folder}/figures/{stem}_desc-flickerAfter_boldref.png",
+        anatomy="<out>/{dataset}/{folder}/figures/{stem}_desc-flickerAnatomy_boldref.png",
     log:
         "<logs>/report_run/{dataset}/{folder}/{stem}.log",
     conda:

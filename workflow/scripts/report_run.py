@@ -5,9 +5,9 @@ import numpy as np
 from mebold.anat import labels
 from mebold.compare import quality
 from mebold.confounds import drifts
-from mebold.figures import confounds
+from mebold.figures import confounds, flicker
 from mebold.figures.style import save
-from mebold.files import images, series, tables
+from mebold.files import images, series, tables, transforms
 from mebold.jobs import sidecar
 from mebold.jobs.script import job
 
@@ -47,3 +47,17 @@ with job(snakemake):
             kept = components.setdefault(entry["Mask"], [])
             kept.append((entry["VarianceExplained"], entry["Retained"]))
     save(confounds.shared(table[early:], components, title=run["stem"]), out.confounds)
+    anatomy, grid = images.load(files.anchor)
+    pull = np.linalg.inv(transforms.load_xfm(files.xfm))
+    shown = {}
+    for name, key in (("not corrected", "distorted"), ("corrected", "boldref")):
+        volume, affine = images.load(files[key])
+        shown[name] = (volume, pull @ affine)
+    if files.boldref == files.distorted:
+        shown["no field to correct with"] = shown.pop("corrected")
+    shown["anatomy"] = (anatomy, grid)
+    outlines = {"mask": images.load(files.anchor_mask)[0], "affine": grid}
+    outlines["dseg"] = images.load(files.tissue)[0] if files.tissue else None
+    frames = flicker.frames(shown, **outlines, title=run["stem"])
+    for figure, path in zip(frames.values(), (out.before, out.after, out.anatomy), strict=True):
+        save(figure, path)

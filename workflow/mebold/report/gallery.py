@@ -81,6 +81,10 @@ SECTIONS: dict[str, tuple[str, tuple[Kind, ...]]] = {
     "alignment": (
         "Alignment",
         (
+            Kind("flicker", "Before, after, anatomy", r"(tedana|preproc-\w+)",
+                 r"desc-flickerBefore_boldref\.png", "flicker",
+                 "slices of the BOLD reference before and after distortion correction, and of the "
+                 "anatomy, under the same outlines"),
             Kind("coreg-subject", "Subject's reference on the T1w", "preproc",
                  r"desc-coreg_T1w\.png", "coreg", "edges of the BOLD reference on the T1w"),
             Kind("coreg-session", "Sessions", "preproc", r"desc-coregSession_boldref\.png",
@@ -151,14 +155,23 @@ _CAPTIONS = (
 )
 
 
+#: Frames that are shown by turns: name, and the file name without its owner.
+FRAMES = {
+    "before correction": "desc-flickerBefore_boldref.png",
+    "after correction": "desc-flickerAfter_boldref.png",
+    "anatomy": "desc-flickerAnatomy_boldref.png",
+}
+
+
 @dataclass(frozen=True)
 class Figure:
-    """A figure of a page: its file, what it belongs to, and its words."""
+    """A figure of a page: its file, what it belongs to, its words, and frames to turn to."""
 
     kind: Kind
     file: File
     label: str
     anchor: str
+    frames: tuple[tuple[str, str], ...] = ()
 
     @property
     def alt(self) -> str:
@@ -193,7 +206,11 @@ def figures(
                 parts.append(file.dataset)
             label = ", ".join(part for part in parts if part)
             anchor = re.sub(r"[^A-Za-z0-9-]+", "-", f"{kind.name}-{owner}-{label}").strip("-")
-            found.append(Figure(kind, file, label, anchor))
+            frames = ()
+            if file.rest in FRAMES.values():
+                folder_ = file.path.removesuffix(file.rest)
+                frames = tuple((name, folder_ + rest) for name, rest in FRAMES.items())
+            found.append(Figure(kind, file, label, anchor, frames))
     return found
 
 

@@ -40,6 +40,24 @@
       strip.scrollTo({ left: figure.offsetLeft - strip.offsetLeft });
     });
   }
+  for (const figure of all("figure.flicker")) {
+    const images = all("img", figure), buttons = all("[data-frame]", figure);
+    const turn = figure.querySelector("[data-turn]");
+    figure.classList.add("live");
+    let timer = null, at = 0;
+    const show = (n) => {
+      at = n % images.length;
+      images.forEach((image, i) => image.classList.toggle("off", i !== at));
+      buttons.forEach((button, i) => button.setAttribute("aria-pressed", i === at));
+    };
+    const stop = () => { clearInterval(timer); timer = null; turn.setAttribute("aria-pressed", false); };
+    buttons.forEach((button, i) => button.addEventListener("click", () => { stop(); show(i); }));
+    turn.addEventListener("click", () => {
+      if (timer) { stop(); return; }
+      turn.setAttribute("aria-pressed", true);
+      timer = setInterval(() => show(at + 1), 700);
+    });
+  }
   const highlight = (row) => {
     all("tr.chosen").forEach((other) => other.classList.remove("chosen"));
     row.classList.add("chosen");
