@@ -36,6 +36,8 @@ include: "workflow/inputs/geometry.smk"
 include: "workflow/inputs/series.smk"
 include: "workflow/inputs/targets.smk"
 include: "workflow/rules/inventory.smk"
+include: "workflow/rules/mp2rage.smk"
+include: "workflow/rules/megre.smk"
 include: "workflow/rules/anat.smk"
 include: "workflow/rules/hmc.smk"
 include: "workflow/rules/fmap.smk"
@@ -68,6 +70,7 @@ if runs.template and runs.grid_kind == "T1w":
 
 include: "workflow/rules/compare.smk"
 include: "workflow/rules/rois.smk"
+include: "workflow/inputs/records.smk"
 
 
 # What a defect left out is said last, and makes the exit status 1; `exclude` accepts it.

@@ -19,10 +19,21 @@ from mebold.jobs.products import Products
 from mebold.plan import references, study
 from mebold.plan.others import with_others
 from mebold.report import call, configured
+from mebold.rois.table import check_list, entries
 from mebold.variants import VARIANTS, datasets, variant_of
 
 # Wildcards that functions of the library take as labels.
-LABELS = ("sub", "folder", "stem", "group", "pooled", "dataset", "thermal", "echo")
+LABELS = (
+    "sub",
+    "megre",
+    "folder",
+    "stem",
+    "group",
+    "pooled",
+    "dataset",
+    "thermal",
+    "echo",
+)
 # While this file is read, `workflow.dryrun` does not know yet.
 DRY = bool(workflow.output_settings and workflow.output_settings.dryrun)
 SCHEMA = f"{workflow.basedir}/workflow/schemas/config.schema.yaml"
@@ -52,6 +63,9 @@ try:
     products = Products(runs)
     parameters = Parameters(runs)
     products.require_runs()
+    listed_rois = read_tsv(config["rois"]) if config["rois"] else None
+    if listed_rois is not None:
+        check_list(listed_rois)
     if workflow.is_main_process:
         if config["gradient_nonlinearity"]["warp"]:
             # Imports scipy, and every job of a cluster parses this file.
@@ -73,6 +87,7 @@ wildcard_constraints:
     folder="sub-[A-Za-z0-9]+(/ses-[A-Za-z0-9]+)?",
     ses="sub-[A-Za-z0-9]+(_ses-[A-Za-z0-9]+)?",
     stem="sub-[A-Za-z0-9]+(_(ses|task|acq|ce|rec|dir|run)-[A-Za-z0-9]+)+",
+    megre="sub-[A-Za-z0-9]+(_(ses|acq|ce|rec|dir|run)-[A-Za-z0-9]+)*",
     group="sub-[A-Za-z0-9]+(_ses-[A-Za-z0-9]+)?_task-[A-Za-z0-9]+(_acq-[A-Za-z0-9]+)?",
     pooled="sub-[A-Za-z0-9]+(_(ses|task|acq|ce|rec|dir|run)-[A-Za-z0-9]+)+",
     subtask="sub-[A-Za-z0-9]+_task-[A-Za-z0-9]+(_acq-[A-Za-z0-9]+)?",
@@ -108,8 +123,9 @@ def report_pages(failed=()):
 
 
 def code(script):
-    """Hash a script with what it uses of the library: an edit reruns just its jobs."""
-    return code_hash.code_hash(f"{workflow.basedir}/workflow/scripts/{script}.py")
+    """Name of a script and a hash of it with what it uses of the library."""
+    place = f"{workflow.basedir}/workflow/scripts/{script}.py"
+    return f"{script}:{code_hash.code_hash(place)}"
 
 
 def chosen(section, *keys):

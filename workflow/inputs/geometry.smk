@@ -25,7 +25,8 @@ def run_boldref_mask(wildcards):
 
 
 def run_warp(wildcards):
-    return runs.warp(wildcards.stem) or []
+    warp = runs.warp(wildcards.stem)
+    return ancient(warp) if warp else []
 
 
 def run_boldref(wildcards):
@@ -137,7 +138,10 @@ def template_files(wildcards):
     chosen = config["template"]
     if not chosen["image"]:
         return {}
-    return {"template": chosen["image"], "template_mask": chosen["mask"]}
+    return {
+        "template": ancient(chosen["image"]),
+        "template_mask": ancient(chosen["mask"]),
+    }
 
 
 def grid_displacement(wildcards):

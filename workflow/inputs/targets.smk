@@ -41,6 +41,13 @@ def finished_elsewhere(kind):
 def anatomy_targets(wildcards):
     subjects = [sub for sub in runs.subjects if runs.anatomy(sub, "T1w")]
     targets = collect(rules.anat.output, sub=subjects)
+    known = [sub for sub in subjects if runs.mp2rage_protocol(sub)]
+    targets += collect(rules.mp2rage_t1.output.t1map, sub=known)
+    for stem, one in runs.megre.items():
+        names = {"folder": one.folder, "megre": stem}
+        targets += expand(rules.megre.output.t2star, **names)
+        if one.has_field:
+            targets += expand(rules.megre_field.output.field, **names)
     if runs.template:
         targets += collect(rules.template.output, sub=subjects)
     return targets

@@ -10,7 +10,9 @@ from mebold.jobs.script import job
 
 with job(snakemake):
     raw, affine = images.load_volume(snakemake.input.t1w)
-    brain = brain_mask.brain_mask(raw, affine)
+    source = snakemake.input.get("mask_source")
+    seen = images.load_volume(source)[0] if source else raw
+    brain = brain_mask.brain_mask(seen, affine)
     t1w = bias.bias_correct(raw, affine, brain)
     dseg, probseg = tissue.tissue_segmentation(t1w, affine, brain)
     about = sidecar.Sidecar(snakemake, packages=["antspyx", "nibabel", "numpy"])

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from mebold.anat.mp2rage_t1 import Protocol
+from mebold.inventory import megre
 from mebold.inventory.runs import Run, collect
 from mebold.inventory.table import records
-from mebold.plan import references, sampling
+from mebold.plan import mp2rage, references, sampling
 from mebold.plan.anatomy import KINDS, chosen_image, output_space
 from mebold.plan.references import References
 
@@ -37,6 +39,8 @@ class Index:
         Stem -> `Run`, of the runs with a magnitude.
     intervals : dict
         Stem -> seconds between the samples of its preprocessed series.
+    megre : dict
+        Stem -> `Megre`, the multi-echo gradient echoes of the anatomy that T2* is fitted to.
     planned : dict
         Stage -> set of stems, subjects or groups for which it runs.
     """
@@ -59,9 +63,9 @@ class Index:
                 self._unfetched.add(self.path(row["path"]))
             if row["datatype"] == "func":
                 self._images[row["path"]] = row
-            elif row["datatype"] == "fmap":
+            elif row["datatype"] == "fmap" or row["fieldmap"]:
                 self._fieldmaps[row["folder"]].append(row)
-            elif row["datatype"] == "anat":
+            if row["datatype"] == "anat":
                 self._anatomy[f"sub-{row['subject']}"][row["suffix"]].append(row)
         wanted = (config.get("output") or {}).get("repetition_time_s", "keep")
         self.intervals = sampling.intervals(self.runs.values(), wanted, config.get("design") or {})
@@ -73,6 +77,8 @@ class Index:
             if row["stage"] == "anat":
                 anatomy[row["stem"]] = (row["planned"], "")
         self._space = output_space(config, anatomy)
+        anatomical = [row for kinds in self._anatomy.values() for row in kinds.get("MEGRE", ())]
+        self.megre = {one.stem: one for one in megre.collect(anatomical)}
         self._groups = defaultdict(list)
         self._folders = defaultdict(list)
         self._subjects = defaultdict(list)
@@ -224,12 +230,31 @@ class Index:
         used = self._used_image(sub, kind)
         return self.path(used) if used else None
 
+    def mp2rage(self, sub: str) -> list[dict]:
+        """Table rows of the MP2RAGE that stands in for a T1w: UNIT1, and the two inversions.
+
+        The last two are absent where the dataset lacks one; nothing where a T1w is used.
+        """
+        unit1 = self._used_row(sub, "T1w")
+        if unit1 is None or unit1["suffix"] != "UNIT1":
+            return []
+        return [unit1, *mp2rage.inversions(unit1, self._anatomy[sub].get("MP2RAGE", []))]
+
+    def mp2rage_protocol(self, sub: str) -> Protocol | None:
+        """Acquisition that T1 of a subject's MP2RAGE follows from, None where it is not known."""
+        pair = self.mp2rage(sub)[1:]
+        efficiency = self.config["mp2rage"]["inversion_efficiency"]
+        return mp2rage.protocol(pair, efficiency=efficiency)[0]
+
     def _used_image(self, sub: str, kind: str) -> str | None:
+        row = self._used_row(sub, kind)
+        return row["path"] if row else None
+
+    def _used_row(self, sub: str, kind: str) -> dict | None:
         kept = self._kept.get(sub)
         wanted = self.config.get("anat", {}).get(kind)
         before = kept.anatomy if kept else None
-        row = chosen_image(self._anatomy[sub], kind, wanted=wanted, kept=before)
-        return row["path"] if row else None
+        return chosen_image(self._anatomy[sub], kind, wanted=wanted, kept=before)
 
     def fieldmap_rows(self, folder: str) -> list[dict]:
         """Table rows of the fieldmaps of a session that correct a run."""

@@ -17,6 +17,7 @@ _PRICE = (
     ("smoothness_growth", "is {:+.0f} % smoother"),
     ("responsive_kept", "keeps {:.0f} % of the responsive voxels"),
 )
+_NAMED = 2  # runs or jobs in the words of an answer; the details name all
 
 
 @dataclass
@@ -58,12 +59,17 @@ def usable(runs: Sequence[RunRecord], *, without: str = "") -> Answer:
     if set(counts) == {verdict.GOOD}:
         short = f"Yes: all {total} good." if len(runs) > 1 else "Yes: the run is good."
     else:
-        short = f"{total}: " + ", ".join(f"{n} {words[level]}" for level, n in counts.items()) + "."
+        said = []
+        for level, n in counts.items():
+            names = [_short(run.name, without) for run in runs if run.verdict.level == level]
+            which = f" ({', '.join(names)})" if level != verdict.GOOD and n <= _NAMED else ""
+            said.append(f"{n} {words[level]}{which}")
+        short = f"{total}: {', '.join(said)}."
     details = []
     for level in (verdict.BAD, verdict.LOOK):
         for run in runs:
             if run.verdict.level == level:
-                name = run.name.removeprefix(without).lstrip("_").replace("_", " ")
+                name = _short(run.name, without)
                 first, *more = [text for _, text in run.verdict.reasons]
                 also = f" (and {len(more)} more)" if more else ""
                 details.append(f"{level}: {name}: {first}{also}")
@@ -202,12 +208,14 @@ def lacking(
     """Say what failed, what was left out, and what the data or the settings do not allow."""
     question = "What failed or was skipped?"
     skipped, chosen = _skipped(planned, without)
-    details = [f"failed: {f.name}: {f.message} [{f.log}]" for f in failures]
+    details = [f"failed: {_job(f, without)}: {f.message} [{f.log}]" for f in failures]
     details += [f"left out: {row['stem']}: {row['reason']}" for row in left_out]
     details += _told("skipped", skipped) + _told("not asked for", chosen)
     short = []
     if failures:
-        short.append(f"{len(failures)} job{'s' * (len(failures) > 1)} failed")
+        which = [_job(failure, without) for failure in failures]
+        which = f" ({', '.join(which)})" if len(which) <= _NAMED else ""
+        short.append(f"{len(failures)} job{'s' * (len(failures) > 1)} failed{which}")
     if left_out:
         short.append(f"{len(left_out)} left out")
     if skipped:
@@ -296,8 +304,15 @@ def _ceilings(study: Study, subjects: Sequence[Subject]) -> Answer:
 
 
 def _short(name: str, without: str) -> str:
+    """Return a name as people read it, without what goes without saying."""
     short = name.removeprefix(without).lstrip("_").replace("_", " ")
     return short or name
+
+
+def _job(failure: Failure, without: str) -> str:
+    """Name a failed job."""
+    of = f" of {_short(failure.owner, without)}" if failure.owner else ""
+    return f"{failure.rule}{of}" + (f", {failure.what}" if failure.what else "")
 
 
 def _tasks_of(folder: Folder, subject: Subject) -> list[str]:
