@@ -164,6 +164,14 @@ def test_an_empty_folder_has_a_page(tmp_path):
     assert "There is no run." in found["index.html"].answers["usable"]
 
 
+def test_without_a_plan_the_runs_are_those_that_have_files(tmp_path):
+    out = finished(tmp_path)
+    (out.root / "plan.tsv").unlink()
+    answers = written(tmp_path)["sub-01.html"].answers
+    assert "Yes: all 4 runs good." in answers["usable"]
+    assert "visual: median 21 %" in answers["ceiling"]
+
+
 def test_pages_move_with_their_folder(troubled, tmp_path):
     written(troubled.root)
     elsewhere = tmp_path / "elsewhere"

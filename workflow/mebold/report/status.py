@@ -14,7 +14,7 @@ from mebold.variants import VARIANTS, datasets
 DONE, RUNNING, FAILED, WAITING, SKIPPED = "done", "running", "failed", "waiting", "not planned"
 #: Stage -> folders of the logs of its jobs, and the file that says that it is done.
 MARKS = {
-    "anat": (("anat", "template"), r"desc-preproc_T1w\.nii\.gz"),
+    "anat": (("mp2rage", "anat", "template"), r"desc-preproc_T1w\.nii\.gz"),
     "fmap": (("sdc",), r"desc-sdc_boldref\.nii\.gz"),
     "gradunwarp": (("gradunwarp",), r"desc-unwarped_boldref\.nii\.gz"),
     "sdc_dynamic": (("sdc_dynamic",), r"desc-change_fieldmap\.nii\.gz"),
