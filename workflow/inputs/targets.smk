@@ -64,6 +64,7 @@ def preprocessing_targets(wildcards):
             name = datasets(variant)[0]
             targets.append(of_run(written_bold(echoes).output.bold, stem, dataset=name))
             targets.append(of_run(rules.confounds.output.table, stem, dataset=name))
+            targets.append(of_run(rules.report_run.output.info, stem, dataset=name))
         targets += [
             of_run(rules.ica_tables.output.outcome, stem, dataset=name)
             for name in products.decomposed(stem)

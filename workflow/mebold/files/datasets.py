@@ -89,6 +89,7 @@ _IGNORED = (
     ("*_fieldmap.*", "B0 field in Hz", ("preproc",)),
     ("*_magnitude.*", "magnitude of the fieldmap", ("preproc",)),
     ("*_timeseries.*", "confound regressors", ("preproc-", "tedana")),
+    ("*_desc-quality_bold.json", "image quality of a run", ("preproc-", "tedana")),
     ("*_outcome.json", "outcome of the ICA of a run", ("preproc-", "tedana")),
     ("*_mixing.*", "time courses of ICA components", ("preproc-", "tedana")),
     ("*_metrics.*", "tables of components or of variants", ("preproc-", "tedana", "comparison")),

@@ -41,6 +41,7 @@ _LABELS = (
     ("optcom", "optimal combination of the echoes; desc-preproc is its second name", _SERIES),
     ("denoised", "optimal combination without the components that ICA rejects", ("preproc-",)),
     ("coverage", "share of the samples inside the field of view", _SERIES),
+    ("quality", "image quality of a run, for its page", _SERIES),
     ("confounds", "confound regressors at the samples of the image", _SERIES),
     ("ICA", "independent components of the echoes (tedana)", _SERIES),
     ("tedana", "tedana's table of components", _SERIES),
