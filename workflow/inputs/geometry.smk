@@ -127,11 +127,14 @@ def sign_check(wildcards):
 
 
 def template_files(wildcards):
-    """Template of the configuration; nothing for the one that comes with nilearn."""
-    chosen = config["template"]
-    if not chosen["image"]:
-        return {}
-    return {"template": chosen["image"], "template_mask": chosen["mask"]}
+    """Template of a subject; nothing for the one that comes with nilearn."""
+    return TEMPLATES.get(runs.template_identifier(wildcards.sub), {})
+
+
+def template_reference(wildcards):
+    """What a template is, for sidecars."""
+    file = template_files(wildcards).get("template")
+    return metadata.spatial_reference_of(runs.template_of(wildcards.sub), file)
 
 
 def grid_displacement(wildcards):
@@ -147,7 +150,8 @@ def of_subject(output):
     def function(wildcards):
         names = dict(wildcards.items())
         name = names.get("sub") or names["folder"]
-        return expand(output, sub=name.split("/")[0])[0]
+        sub = name.split("/")[0]
+        return expand(output, sub=sub, template=runs.template_of(sub))[0]
 
     return function
 
