@@ -48,9 +48,10 @@ include: "workflow/rules/nordic.smk"
 include: "workflow/rules/coreg.smk"
 
 
-if runs.template:
+if runs.template_identifiers:
 
     include: "workflow/rules/template.smk"
+    include: "workflow/rules/template_morphometry.smk"
 
 
 include: f"workflow/rules/grid_{runs.grid_kind}.smk"
@@ -63,7 +64,7 @@ include: "workflow/rules/singletrial.smk"
 include: "workflow/rules/noiseceiling.smk"
 
 
-if runs.template and runs.grid_kind == "T1w":
+if config["output"]["maps_space"]:
 
     include: "workflow/rules/template_maps.smk"
 

@@ -48,8 +48,11 @@ def anatomy_targets(wildcards):
         targets += expand(rules.megre.output.t2star, **names)
         if one.has_field:
             targets += expand(rules.megre_field.output.field, **names)
-    if runs.template:
-        targets += collect(rules.template.output, sub=subjects)
+    for sub in subjects:
+        if template := runs.template_of(sub):
+            names = {"sub": sub, "template": template}
+            targets += collect(rules.template.output, **names)
+            targets += collect(rules.template_morphometry.output, **names)
     return targets
 
 
