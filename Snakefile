@@ -72,6 +72,7 @@ include: "workflow/rules/rois.smk"
 # What a defect left out is said last, and makes the exit status 1; `exclude` accepts it.
 onsuccess:
     calls.end(WORK)
+    anatomy_table()
     report_pages()
     if workflow.is_main_process and found.closing():
         raise WorkflowError(found.closing())
@@ -81,6 +82,7 @@ onerror:
     calls.end(WORK)
     logged = "".join(Path(file).read_text() for file in log if Path(file).exists())
     failed = failures.found_in(logged)
+    anatomy_table()
     report_pages(failed)
     if told := failures.said(failed):
         logger.error(told)
@@ -110,6 +112,13 @@ rule preprocessing:
 rule anatomy:
     input:
         rules.datasets.output,
+        anatomy_targets,
+
+
+rule anat_only:
+    input:
+        rules.datasets.output,
+        rules.plan.output,
         anatomy_targets,
 
 
