@@ -56,6 +56,26 @@ def anatomy_targets(wildcards):
     return targets
 
 
+def anatomy_table():
+    """Write the table of all scans of the dataset, at the end of a call that did something."""
+    if not workflow.is_main_process:
+        return
+    from mebold.anat import measures
+    from mebold.files import measures_table
+
+    rows = [row for row in whole_plan().to_dict("records") if row["stage"] == "anat"]
+    measures_table.collect(
+        Path(config["output_dir"], "anatomical"),
+        [row["stem"] for row in rows if row["planned"]],
+        logs={
+            row["stem"]: str(WORK / "logs" / "anat" / f"{row['stem']}.log")
+            for row in rows
+        },
+        left_out={row["stem"]: row["reason"] for row in rows if not row["planned"]},
+        units=measures.MEASURES,
+    )
+
+
 def preprocessing_targets(wildcards):
     """BOLD images in T1w space and their confounds; head motion where there is no T1w."""
     targets = [
