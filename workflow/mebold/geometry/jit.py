@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 FASTMATH = frozenset({"contract", "reassoc", "nsz", "arcp", "afn"})
 
 
-def part(function: Callable) -> Callable:
+def inlined(function: Callable) -> Callable:
     """Compile a function that only kernels call: it becomes a part of each that does.
 
     Left to itself, a process that compiles a kernel runs its functions as they were compiled
