@@ -47,6 +47,9 @@ class PhantomSpec:
     t2w_voxel_scale: float = 1.15  # T2w voxel over T1w voxel
     scanner_offset_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)  # of EPI and GRE from the T1w
     t2w_offset_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)  # of the T2w from the T1w
+    t1w_times_s: tuple[float, float] = (1.3, 2.6)  # inversion time, repetition time
+    t1_deep_s: tuple[float, float, float, float] = (1.55, 1.7, 1.35, 1.75)  # see `nuclei.NAMES`
+    inversion_loss: float = 0.2  # of the inversion's efficiency where the transmit field is weak
     warp_mm: float = 3.0  # SD of the individual deformation of the template
     fieldmaps: int = 2  # per session
     gre_voxel_scale: float = 1.2  # GRE voxel over EPI voxel
@@ -54,6 +57,23 @@ class PhantomSpec:
     gre_echo_times_s: tuple[float, float] = (0.0050, 0.00602)
     gre_repetition_time_s: float = 0.7
     gre_flip_angle_deg: float = 35
+
+    # MP2RAGE instead of the T1w, in the place of an MPRAGE
+    mp2rage: bool = False
+    mp2rage_repetition_time_s: float = 5.0  # from inversion to inversion
+    mp2rage_excitation_s: float = 0.0068  # from excitation to excitation
+    mp2rage_inversion_times_s: tuple[float, float] = (0.9, 2.75)  # to the middle of each train
+    mp2rage_flip_angles_deg: tuple[float, float] = (5.0, 3.0)
+    mp2rage_shots: tuple[int, int] = (60, 100)  # excitations before and from the middle on
+    mp2rage_efficiency: float = 0.96  # of the inversion
+    mp2rage_transmit_spread: float = 0.5  # B1+ at the brightest point over that far away
+    mp2rage_snr: float = 45.0  # of white matter in the second image
+
+    # Multi-echo gradient echo in the folder of the anatomy; no echo times: none
+    megre_echo_times_s: tuple[float, ...] = ()
+    megre_voxel_mm: float = 2.5
+    megre_snr: float = 80.0  # of grey matter at echo time 0
+    megre_names_runs: bool = False  # IntendedFor, so that it serves as a field map
 
     # Signal
     intensity: float = 1500.0  # stored units for grey-matter-like S0 = 1 and unit bias
@@ -70,7 +90,7 @@ class PhantomSpec:
     thermal_sigma: float = 28.0  # SD of real and of imaginary part, stored units, where g = 1
     gfactor_peak: float = 1.8
     sbref_noise: float = 0.35  # noise SD of SBRef and GRE images over `thermal_sigma`
-    t1w_noise: float = 0.012
+    t1w_noise: float = 0.03  # SD over the signal of white matter where the bias is 1
     noise_partial_fourier: float = 1.0  # acquired over all lines; below 1 noise is correlated
 
     # Fluctuations: SD of log signal (S0-like) or of TE x dR2* at echo 2

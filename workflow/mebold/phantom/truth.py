@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from mebold.files.images import save
 from mebold.geometry import affines
+from mebold.phantom import nuclei
 from mebold.phantom.scene import Scene
 from mebold.phantom.spec import PhantomSpec
 
@@ -24,9 +25,15 @@ radians = stored * 2 pi / 4096 - pi (or stored * pi / 4096).
 - `sub-*/*.nii.gz`, on the T1w grid, at EPI resolution (blurred like the EPI voxel): `S0`,
   `T2star` (s), `GM`, `WM`, `CSF`, `brain`, `field_hz`; `roi` responsive voxels, `hrfindex` row
   of the response library (-1 outside), `response` mean response (percent).
+- `sub-*/tissue-*.nii.gz`, averaged over each voxel of the T1w: `GM` with its deep nuclei, `WM`,
+  `CSF` (which reaches beyond `brain`), `brain`, and `deep`, the nuclei alone.
 - `sub-*/responses.npz`, `sub-*/ses-*/run-*.npz`: see below.
 - `sub-*/ses-*/fmap-*.npz`: `affine`, `t1w_to_gre`, `field_hz` (x, y, z), `dropout` (2, x, y, z),
   `kept`, `receive_bias` (x, y, z), `start_s`, `drift_hz`.
+
+- `sub-*/mp2rage.npz` (with `mp2rage`): `affine`, `t1_s` of the mean rate, `transmit` (B1+ over
+  nominal), `head` (x, y, z). `sub-*/megre.npz` (with `megre_echo_times_s`): `affine`, `t2star_s` of
+  the mean rate, `field_hz`, `brain`, `pure` (x, y, z).
 
 Maps of the field are complete: they know nothing of dropout, of masks or of the field of view.
 `S0` is the signal at TE 0 of the series in its steady state, fully relaxed grey matter 1; `R2star`
@@ -65,6 +72,15 @@ def write_truth_root(root: Path, spec: PhantomSpec) -> None:
     root.mkdir(parents=True, exist_ok=True)
     (root / "README.md").write_text(README)
     (root / "spec.json").write_text(json.dumps(spec.to_dict(), indent=1) + "\n")
+
+
+def write_tissue(root: Path, tissue: Mapping[str, np.ndarray], affine: np.ndarray) -> None:
+    """Write the tissue fractions (x, y, z) of the voxels of the T1w image."""
+    root.mkdir(parents=True, exist_ok=True)
+    deep = sum(tissue[name] for name in nuclei.NAMES)
+    maps = {name.upper(): tissue[name] for name in ("gm", "wm", "csf")}
+    for name, volume in {**maps, "brain": tissue["brain"], "deep": deep}.items():
+        save(root / f"tissue-{name}.nii.gz", volume, affine)
 
 
 def write_subject_truth(
