@@ -10,9 +10,13 @@ from mebold.jobs.script import job
 
 with job(snakemake):
     raw, affine = images.load_volume(snakemake.input.t1w)
-    source = snakemake.input.get("mask_source")
-    seen = images.load_volume(source)[0] if source else raw
-    brain = brain_mask.brain_mask(seen, affine)
+    files = snakemake.input
+    if files.get("given_mask"):
+        brain = images.load_mask(files.given_mask)[0]
+    else:
+        source = files.get("mask_source")
+        seen = images.load_volume(source)[0] if source else raw
+        brain = brain_mask.brain_mask(seen, affine)
     t1w = bias.bias_correct(raw, affine, brain)
     dseg, probseg = tissue.tissue_segmentation(t1w, affine, brain)
     about = sidecar.Sidecar(snakemake, packages=["antspyx", "nibabel", "numpy"])
