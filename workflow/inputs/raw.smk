@@ -45,6 +45,13 @@ def mask_source(wildcards):
     return expand(rules.mp2rage.output.weighted, sub=wildcards.sub)[0]
 
 
+def network_mask(wildcards):
+    """Brain mask of the optional network, where the configuration asks for it."""
+    if not config["antspynet"]["use"]:
+        return []
+    return expand(rules.antspynet.output.mask, sub=wildcards.sub)[0]
+
+
 def mp2rage_images(wildcards):
     """UNIT1 of a subject, with the two inversions where they are there."""
     images = dict(zip(("unit1", "inv1", "inv2"), runs.mp2rage(wildcards.sub)))

@@ -14,9 +14,13 @@ with job(snakemake) as log:
     name = Path(snakemake.input.t1w).name.partition(".")[0]
     settings, out, sub = snakemake.params.settings, snakemake.output, snakemake.wildcards.sub
     raw, affine = images.load_volume(snakemake.input.t1w)
-    source = snakemake.input.get("mask_source")
-    seen = images.load_volume(source)[0] if source else raw
-    brain = brain_mask.brain_mask(seen, affine)
+    files = snakemake.input
+    if files.get("given_mask"):
+        brain = images.load_mask(files.given_mask)[0]
+    else:
+        source = files.get("mask_source")
+        seen = images.load_volume(source)[0] if source else raw
+        brain = brain_mask.brain_mask(seen, affine)
     t1w = bias.bias_correct(raw, affine, brain)
     expected = priors.expected(
         t1w, affine, brain, settings, limits=snakemake.params.limits, seed=snakemake.params.seed
