@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mebold.anat import bias, brain_mask, doubts, measures, priors, tissue
+from mebold.anat import average, bias, brain_mask, doubts, measures, priors, tissue
 from mebold.anat.labels import TISSUES
 from mebold.figures import anat as figures
 from mebold.figures.style import save
@@ -14,6 +14,8 @@ with job(snakemake) as log:
     name = Path(snakemake.input.t1w).name.partition(".")[0]
     settings, out, sub = snakemake.params.settings, snakemake.output, snakemake.wildcards.sub
     raw, affine = images.load_volume(snakemake.input.t1w)
+    repeats = [images.load_volume(path) for path in snakemake.input.repeats]
+    raw, moved_mm = average.average(raw, affine, repeats, seed=snakemake.params.seed)
     brain = brain_mask.brain_mask(raw, affine)
     t1w = bias.bias_correct(raw, affine, brain)
     expected = priors.expected(
@@ -31,7 +33,8 @@ with job(snakemake) as log:
     doubtful = doubts.of(numbers, found)
     for doubt in doubtful:
         log.warning("%s: %s", snakemake.input.t1w, doubt)
-    about = sidecar.Sidecar(snakemake, packages=["antspyx", "nibabel", "numpy"])
+    made = {"AveragedImages": 1 + len(repeats), "AveragedMovedBy": moved_mm} if repeats else {}
+    about = sidecar.Sidecar(snakemake, packages=["antspyx", "nibabel", "numpy"], **made)
     images.save(out.t1w, t1w, affine, metadata=about(SkullStripped=False, Units="arbitrary"))
     images.save(out.mask, brain, affine, dtype="uint8", metadata=about(Type="Brain"))
     classes = {"Method": found.method, "Fallback": found.reason, "Warnings": doubtful}

@@ -13,7 +13,7 @@ import pandas as pd
 from mebold.inventory.runs import Run, collect
 from mebold.inventory.table import records
 from mebold.plan import references, sampling
-from mebold.plan.anatomy import KINDS, chosen_image, output_space
+from mebold.plan.anatomy import AVERAGED, KINDS, averaged_with, chosen_image, output_space
 from mebold.plan.references import References
 
 
@@ -224,12 +224,28 @@ class Index:
         used = self._used_image(sub, kind)
         return self.path(used) if used else None
 
+    def averaged(self, sub: str) -> list[str]:
+        """Other T1w images of a subject, which are averaged with the one that is used."""
+        return [self.path(file) for file in self._averaged(sub)]
+
     def _used_image(self, sub: str, kind: str) -> str | None:
+        row = self._used_row(sub, kind)
+        return row["path"] if row else None
+
+    def _used_row(self, sub: str, kind: str) -> dict | None:
         kept = self._kept.get(sub)
         wanted = self.config.get("anat", {}).get(kind)
         before = kept.anatomy if kept else None
-        row = chosen_image(self._anatomy[sub], kind, wanted=wanted, kept=before)
-        return row["path"] if row else None
+        return chosen_image(self._anatomy[sub], kind, wanted=wanted, kept=before)
+
+    def _averaged(self, sub: str) -> list[str]:
+        chosen = self.config.get("anat", {})
+        used, kept = self._used_row(sub, "T1w"), self._kept.get(sub)
+        if used is None or chosen.get("several") != "average":
+            return []
+        before = kept.anatomy if kept else None
+        rows = averaged_with(self._anatomy[sub], used, wanted=chosen.get("T1w"), kept=before)
+        return [row["path"] for row in rows]
 
     def fieldmap_rows(self, folder: str) -> list[dict]:
         """Table rows of the fieldmaps of a session that correct a run."""
@@ -289,4 +305,6 @@ class Index:
                 known = self.planned["resample"] & set(self.runs)
                 references.require_known(sub, stem, known, self.config.get("output_dir", ""))
         anatomy = {kind: self._used_image(sub, kind) for kind in KINDS}
+        if averaged := self._averaged(sub):
+            anatomy[AVERAGED] = averaged
         return References(subject, sessions, anatomy)
