@@ -36,6 +36,8 @@ include: "workflow/inputs/geometry.smk"
 include: "workflow/inputs/series.smk"
 include: "workflow/inputs/targets.smk"
 include: "workflow/rules/inventory.smk"
+include: "workflow/rules/mp2rage.smk"
+include: "workflow/rules/megre.smk"
 include: "workflow/rules/anat.smk"
 include: "workflow/rules/hmc.smk"
 include: "workflow/rules/fmap.smk"
@@ -46,9 +48,10 @@ include: "workflow/rules/nordic.smk"
 include: "workflow/rules/coreg.smk"
 
 
-if runs.template:
+if runs.template_identifiers:
 
     include: "workflow/rules/template.smk"
+    include: "workflow/rules/template_morphometry.smk"
 
 
 include: f"workflow/rules/grid_{runs.grid_kind}.smk"
@@ -56,17 +59,19 @@ include: "workflow/rules/resample.smk"
 include: "workflow/rules/multiecho.smk"
 include: "workflow/rules/bold.smk"
 include: "workflow/rules/confounds.smk"
+include: "workflow/rules/report.smk"
 include: "workflow/rules/singletrial.smk"
 include: "workflow/rules/noiseceiling.smk"
 
 
-if runs.template and runs.grid_kind == "T1w":
+if config["output"]["maps_space"]:
 
     include: "workflow/rules/template_maps.smk"
 
 
 include: "workflow/rules/compare.smk"
 include: "workflow/rules/rois.smk"
+include: "workflow/inputs/records.smk"
 
 
 # What a defect left out is said last, and makes the exit status 1; `exclude` accepts it.

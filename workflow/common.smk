@@ -12,17 +12,28 @@ from mebold.files import metadata
 from mebold.files.tables import read_tsv
 from mebold.inventory.index import refresh
 from mebold.inventory.table import read_table
-from mebold.jobs import calls, code_hash, configuration, failures
+from mebold.jobs import calls, code_hash, configuration, failures, templates
 from mebold.jobs.index import Index
 from mebold.jobs.parameters import Parameters
 from mebold.jobs.products import Products
 from mebold.plan import references, study
 from mebold.plan.others import with_others
 from mebold.report import call, configured
+from mebold.rois.table import check_list, entries
 from mebold.variants import VARIANTS, datasets, variant_of
 
 # Wildcards that functions of the library take as labels.
-LABELS = ("sub", "folder", "stem", "group", "pooled", "dataset", "thermal", "echo")
+LABELS = (
+    "sub",
+    "megre",
+    "folder",
+    "stem",
+    "group",
+    "pooled",
+    "dataset",
+    "thermal",
+    "echo",
+)
 # While this file is read, `workflow.dryrun` does not know yet.
 DRY = bool(workflow.output_settings and workflow.output_settings.dryrun)
 SCHEMA = f"{workflow.basedir}/workflow/schemas/config.schema.yaml"
@@ -48,10 +59,19 @@ try:
     kept = references.read(config["output_dir"])
     found = study.decide(table, config, contents=not DRY, kept=kept)
     run_plan = found.plan
-    runs = Index(found.table, run_plan, config, kept)
+    runs = Index(found.table, run_plan, config, kept, found.templates)
+    # The network is asked by the first process of a run alone, and where the user says so.
+    TEMPLATES = templates.files(
+        runs.template_identifiers,
+        config["template"],
+        fetch=workflow.is_main_process and not DRY,
+    )
     products = Products(runs)
     parameters = Parameters(runs)
     products.require_runs()
+    listed_rois = read_tsv(config["rois"]) if config["rois"] else None
+    if listed_rois is not None:
+        check_list(listed_rois)
     if workflow.is_main_process:
         if config["gradient_nonlinearity"]["warp"]:
             # Imports scipy, and every job of a cluster parses this file.
@@ -60,9 +80,8 @@ try:
             transforms.check_displacement(config["gradient_nonlinearity"]["warp"])
         for notice in found.notices():
             logger.warning(notice)
-    spatial_reference, template_reference = (
-        metadata.spatial_reference_of(space, config["template"]["image"])
-        for space in (runs.space, runs.template)
+    spatial_reference = metadata.spatial_reference_of(
+        runs.space, TEMPLATES.get(config["output"]["space"], {}).get("template")
     )
 except MeboldError as error:
     raise WorkflowError(str(error)) from None
@@ -73,12 +92,14 @@ wildcard_constraints:
     folder="sub-[A-Za-z0-9]+(/ses-[A-Za-z0-9]+)?",
     ses="sub-[A-Za-z0-9]+(_ses-[A-Za-z0-9]+)?",
     stem="sub-[A-Za-z0-9]+(_(ses|task|acq|ce|rec|dir|run)-[A-Za-z0-9]+)+",
+    megre="sub-[A-Za-z0-9]+(_(ses|acq|ce|rec|dir|run)-[A-Za-z0-9]+)*",
     group="sub-[A-Za-z0-9]+(_ses-[A-Za-z0-9]+)?_task-[A-Za-z0-9]+(_acq-[A-Za-z0-9]+)?",
     pooled="sub-[A-Za-z0-9]+(_(ses|task|acq|ce|rec|dir|run)-[A-Za-z0-9]+)+",
     subtask="sub-[A-Za-z0-9]+_task-[A-Za-z0-9]+(_acq-[A-Za-z0-9]+)?",
     task="task-[A-Za-z0-9]+(_acq-[A-Za-z0-9]+)?",
     thermal="standard|nordic",
     variant="|".join(VARIANTS),
+    template="[A-Za-z0-9]+([+][A-Za-z0-9]+)?",
     dataset="tedana|preproc-[A-Za-z]+",
     glm="glmsingle-[A-Za-z]+",
     echo="(_echo-[A-Za-z0-9]+)?",
@@ -108,8 +129,9 @@ def report_pages(failed=()):
 
 
 def code(script):
-    """Hash a script with what it uses of the library: an edit reruns just its jobs."""
-    return code_hash.code_hash(f"{workflow.basedir}/workflow/scripts/{script}.py")
+    """Name of a script and a hash of it with what it uses of the library."""
+    place = f"{workflow.basedir}/workflow/scripts/{script}.py"
+    return f"{script}:{code_hash.code_hash(place)}"
 
 
 def chosen(section, *keys):

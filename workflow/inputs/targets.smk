@@ -41,8 +41,18 @@ def finished_elsewhere(kind):
 def anatomy_targets(wildcards):
     subjects = [sub for sub in runs.subjects if runs.anatomy(sub, "T1w")]
     targets = collect(rules.anat.output, sub=subjects)
-    if runs.template:
-        targets += collect(rules.template.output, sub=subjects)
+    known = [sub for sub in subjects if runs.mp2rage_protocol(sub)]
+    targets += collect(rules.mp2rage_t1.output.t1map, sub=known)
+    for stem, one in runs.megre.items():
+        names = {"folder": one.folder, "megre": stem}
+        targets += expand(rules.megre.output.t2star, **names)
+        if one.has_field:
+            targets += expand(rules.megre_field.output.field, **names)
+    for sub in subjects:
+        if template := runs.template_of(sub):
+            names = {"sub": sub, "template": template}
+            targets += collect(rules.template.output, **names)
+            targets += collect(rules.template_morphometry.output, **names)
     return targets
 
 
@@ -77,6 +87,7 @@ def preprocessing_targets(wildcards):
             name = datasets(variant)[0]
             targets.append(of_run(written_bold(echoes).output.bold, stem, dataset=name))
             targets.append(of_run(rules.confounds.output.table, stem, dataset=name))
+            targets.append(of_run(rules.report_run.output.info, stem, dataset=name))
         targets += [
             of_run(rules.ica_tables.output.outcome, stem, dataset=name)
             for name in products.decomposed(stem)

@@ -16,7 +16,9 @@ with job(snakemake) as log:
     raw, affine = images.load_volume(snakemake.input.t1w)
     repeats = [images.load_volume(path) for path in snakemake.input.repeats]
     raw, moved_mm = average.average(raw, affine, repeats, seed=snakemake.params.seed)
-    brain = brain_mask.brain_mask(raw, affine)
+    source = snakemake.input.get("mask_source")
+    seen = images.load_volume(source)[0] if source else raw
+    brain = brain_mask.brain_mask(seen, affine)
     t1w = bias.bias_correct(raw, affine, brain)
     expected = priors.expected(
         t1w, affine, brain, settings, limits=snakemake.params.limits, seed=snakemake.params.seed
@@ -27,9 +29,7 @@ with job(snakemake) as log:
     )  # fmt: skip
     numbers = measures.volumes(found.dseg, found.probseg, brain, affine)
     numbers |= measures.of_image(raw, t1w, affine, dseg=found.dseg, mask=brain)
-    numbers |= {
-        f"template_{key}": expected.quality.get(key) for key in ("mask_dice", "correlation")
-    }
+    numbers |= expected.measures()
     doubtful = doubts.of(numbers, found)
     for doubt in doubtful:
         log.warning("%s: %s", snakemake.input.t1w, doubt)

@@ -282,7 +282,10 @@ def test_one_subject_without_a_t1w_does_not_change_the_space_of_the_others(rows)
 
 def test_unit1_stands_in_for_a_t1w(rows):
     pick(rows, "T1w")[0]["suffix"] = "UNIT1"
-    assert decide(rows, "anat") == (True, "UNIT1 in place of a T1w")
+    planned, reason = decide(rows, "anat")
+    assert planned
+    assert reason.startswith("UNIT1 in place of a T1w, without INV1 and INV2: ")
+    assert "no T1 map" in reason
 
 
 def test_several_t1w_are_said(rows):

@@ -81,6 +81,8 @@ _IGNORED = (
         ("anatomical",),
     ),
     ("*_xfm.json", "their sidecars", ("anatomical",)),
+    ("*_anatmap.*", "volume of the subject over volume of the template", ("anatomical",)),
+    ("fmap", "B0 field in Hz and magnitude of a multi-echo gradient echo", ("anatomical",)),
     (
         "*desc-anat_measures.*",
         "volumes, contrast and noise of every scan, and of all in one table",
@@ -94,6 +96,7 @@ _IGNORED = (
     ("*_fieldmap.*", "B0 field in Hz", ("preproc",)),
     ("*_magnitude.*", "magnitude of the fieldmap", ("preproc",)),
     ("*_timeseries.*", "confound regressors", ("preproc-", "tedana")),
+    ("*_desc-quality_bold.json", "image quality of a run", ("preproc-", "tedana")),
     ("*_outcome.json", "outcome of the ICA of a run", ("preproc-", "tedana")),
     ("*_mixing.*", "time courses of ICA components", ("preproc-", "tedana")),
     ("*_metrics.*", "tables of components or of variants", ("preproc-", "tedana", "comparison")),

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mebold.errors import DataError, GridMismatchError, MetadataError
-from mebold.fmap import direct, gre, pepolar, phase
+from mebold.fmap import direct, gre, megre, pepolar, phase
 from mebold.fmap.session import Map
 from mebold.geometry.phase_encoding import opposite
 from mebold.hmc import track
@@ -79,11 +79,13 @@ def estimate(
     if kind == "fieldmap":
         phase_options = {"curvature": curvature, "steepest_hz_mm": steepest_hz_mm}
         return Map(_direct(by_suffix["fieldmap"], magnitude, **phase_options), magnitude, affine)
+    if kind == "megre":
+        return _megre(images, phase_range, curvature=curvature, steepest_hz_mm=steepest_hz_mm)
     if kind not in ("phasediff", "phases"):
         message = (
             f"{images[0].row['path']}: no field can be made from a fieldmap of the kind {kind!r}; "
-            "accepted are phasediff, phase1 with phase2, a field in Hz, rad/s or T, and two EPI "
-            "images of opposite phase encoding."
+            "accepted are phasediff, phase1 with phase2, a field in Hz, rad/s or T, the phase of a "
+            "multi-echo gradient echo, and two EPI images of opposite phase encoding."
         )
         raise MetadataError(message)
     mask = gre.magnitude_mask(magnitude, affine)
@@ -124,6 +126,30 @@ def _pepolar(images: Sequence[Image], stiffness: float) -> Map:
         pair.append(pepolar.Epi(volume, image.affine, direction, readout_s))
     found = pepolar.estimate(*pair, stiffness=stiffness)
     return Map(found.field_hz, found.corrected, pair[0].affine)
+
+
+def _megre(
+    images: Sequence[Image], phase_range: tuple[float, float] | None, **options: float
+) -> Map:
+    """Return the field of the echoes of which there are magnitude and phase."""
+    parts: dict[str, dict[float, Image]] = {"mag": {}, "phase": {}}
+    for image in images:
+        time = image.row["echo_time"]
+        if time is None:
+            message = f"{image.row['path']}: its sidecar lacks EchoTime (seconds): no field."
+            raise MetadataError(message)
+        parts.get(image.row["component"], {})[time] = image
+    times = sorted(set(parts["mag"]) & set(parts["phase"]))
+    radians = [
+        phase.phase_to_radians(
+            one.data, value_range=phase_range, units=one.row["units"], name=one.row["path"]
+        )
+        for one in (parts["phase"][time] for time in times)
+    ]
+    magnitudes = [parts["mag"][time].data for time in times]
+    affine = images[0].affine
+    field, magnitude = megre.to_hz(magnitudes, radians, times, affine=affine, **options)
+    return Map(field, magnitude, affine)
 
 
 def _require_one_grid(images: Sequence[Image]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from mebold.errors import MetadataError
+from mebold.inventory import megre
 from mebold.inventory.check_runs import LONGEST_ECHO_TIME_S, RUN_RULES
 from mebold.inventory.fieldmaps import estimates
 from mebold.inventory.findings import Finding, by, error, listed, series_of, warning
@@ -58,7 +59,9 @@ def findings(table: pd.DataFrame, *, contents: bool = False) -> list[Finding]:
     `contents` makes an error of every image without content; one warning of all otherwise.
     """
     runs = collect(table)
-    found = [*_files(table, contents), *_noise_scans(table, runs), *fieldmap_rules(records(table))]
+    rows = records(table)
+    found = [*_files(table, contents), *_noise_scans(table, runs), *fieldmap_rules(rows)]
+    found += megre.rules(rows)
     found += [finding for run in runs for rule in RUN_RULES for finding in rule(run)]
     found += [finding for members in _groups(runs) for finding in _group(members)]
     return sorted(dict.fromkeys(found), key=lambda finding: _SEVERITIES.index(finding.severity))
@@ -166,6 +169,8 @@ def fieldmap_rules(rows: list[dict]) -> Iterator[Finding]:
             yield from _phasediff(images)
         elif estimate.kind == "phases":
             yield from _two_phases(images)
+        elif estimate.kind == "megre":
+            yield from _untimed(estimate.images)
         elif estimate.kind == "fieldmap" and images["fieldmap"]["units"] is None:
             fix = "Add Units: Hz, rad/s or T"
             yield error(images["fieldmap"]["path"], "Units", "the key is absent", fix)
@@ -213,6 +218,13 @@ def _phasediff(images: dict[str, dict]) -> Iterator[Finding]:
     if not magnitudes:
         fix = "Add the magnitude1 or the magnitude2 image, or remove the fieldmap"
         yield error(row["path"], "magnitude1", "the magnitude image is missing", fix)
+
+
+def _untimed(images: list[dict]) -> Iterator[Finding]:
+    for image in images:
+        if image["echo_time"] is None:
+            fix = "Add EchoTime in seconds to its sidecar"
+            yield error(image["path"], "EchoTime", "the key is absent", fix)
 
 
 def _two_phases(images: dict[str, dict]) -> Iterator[Finding]:

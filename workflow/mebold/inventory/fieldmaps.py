@@ -18,9 +18,10 @@ _FAMILIES = {
     "fieldmap": "direct",
     "magnitude": "direct",
     "epi": "epi",
+    "MEGRE": "megre",
 }
 #: Kinds from which a field in Hz is made, best first.
-USABLE = ("phasediff", "phases", "fieldmap", "pepolar")
+USABLE = ("phasediff", "phases", "fieldmap", "pepolar", "megre")
 #: What the table says of a run whose session has fieldmaps, all of which name other runs.
 OTHERS_ONLY = "fieldmaps of the session name other runs only"
 
@@ -37,8 +38,8 @@ class FieldEstimate:
     kind : str
         ``phasediff``, ``phases`` (phase1 and phase2), ``fieldmap`` (in Hz, rad/s or tesla),
         ``pepolar`` (EPI images of opposite phase encoding, or of one direction with the opposed
-        image of a run), ``epi`` (EPI images that are no such pair), or ``incomplete`` (magnitude
-        only).
+        image of a run), ``megre`` (echoes of a multi-echo gradient echo with phase), ``epi`` (EPI
+        images that are no such pair), or ``incomplete`` (magnitude only).
     subject, session, folder : str
         Where the images lie; session is None without a session level.
     images : list of dict
@@ -77,7 +78,8 @@ def estimates(rows: Iterable[dict]) -> list[FieldEstimate]:
     Parameters
     ----------
     rows : iterable of dict
-        Rows of the run table, None for absent values; only ``fmap`` rows of B0 fieldmaps count.
+        Rows of the run table, None for absent values. Rows of B0 fieldmaps count, and those of a
+        multi-echo gradient echo in the folder of the anatomy that names its target.
 
     Returns
     -------
@@ -86,11 +88,21 @@ def estimates(rows: Iterable[dict]) -> list[FieldEstimate]:
     """
     sets: dict[tuple, list[dict]] = {}
     for row in rows:
-        if row["datatype"] == "fmap" and row["suffix"] in _FAMILIES:
+        if row["suffix"] in _FAMILIES and (row["datatype"] == "fmap" or row["suffix"] == "MEGRE"):
             sets.setdefault(_set_key(row), []).append(row)
-    found = [_estimate(images) for images in sets.values()]
+    found = [
+        _estimate(images)
+        for images in sets.values()
+        if images[0]["suffix"] != "MEGRE" or _is_fieldmap(images)
+    ]
     _make_unique(found)
     return found
+
+
+def _is_fieldmap(images: list[dict]) -> bool:
+    """Tell whether a multi-echo gradient echo names what it corrects, and has phase."""
+    phases = [image for image in images if image["component"] == "phase"]
+    return len(phases) > 1 and any(i["b0_identifier"] or i["intended_for"] for i in images)
 
 
 def _set_key(row: dict) -> tuple:
@@ -112,6 +124,8 @@ def _estimate(images: list[dict]) -> FieldEstimate:
         kind = "phases"
     elif "fieldmap" in suffixes:
         kind = "fieldmap"
+    elif "MEGRE" in suffixes:
+        kind = "megre"
     elif "epi" in suffixes:
         kind = "pepolar" if _opposite(images) else "epi"
     else:

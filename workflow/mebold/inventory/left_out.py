@@ -194,7 +194,7 @@ def _concerned(row: dict, rows: list[dict]) -> Iterator[dict]:
         )  # fmt: skip
         return
     yield row
-    if row["datatype"] == "fmap" and row["fieldmap"]:
+    if row["datatype"] != "func" and row["fieldmap"]:
         place = row["folder"], row["fieldmap"]
         for r in rows:
             corrected = r["datatype"] == "func" and r["fieldmap_folder"] == place[0]

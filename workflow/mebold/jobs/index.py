@@ -10,11 +10,16 @@ from pathlib import Path
 
 import pandas as pd
 
+from mebold.anat.mp2rage_t1 import Protocol
+from mebold.files import templateflow
+from mebold.inventory import megre
 from mebold.inventory.runs import Run, collect
 from mebold.inventory.table import records
-from mebold.plan import references, sampling
+from mebold.plan import ages, mp2rage, references, sampling
 from mebold.plan.anatomy import AVERAGED, KINDS, averaged_with, chosen_image, output_space
 from mebold.plan.references import References
+
+_OWN_SPACES = ("T1w", "boldref")
 
 
 class Index:
@@ -30,6 +35,8 @@ class Index:
         Complete configuration.
     kept : mapping, optional
         References of earlier runs of the workflow, by subject; see `mebold.plan.references`.
+    templates : mapping, optional
+        Subject to the identifier of a template, where they are chosen by age.
 
     Attributes
     ----------
@@ -37,6 +44,8 @@ class Index:
         Stem -> `Run`, of the runs with a magnitude.
     intervals : dict
         Stem -> seconds between the samples of its preprocessed series.
+    megre : dict
+        Stem -> `Megre`, the multi-echo gradient echoes of the anatomy that T2* is fitted to.
     planned : dict
         Stage -> set of stems, subjects or groups for which it runs.
     """
@@ -47,8 +56,10 @@ class Index:
         plan: pd.DataFrame,
         config: dict,
         kept: Mapping[str, References] | None = None,
+        templates: Mapping[str, str | None] | None = None,
     ) -> None:
         self.config = config
+        self._templates = dict(templates or {})
         self.runs: dict[str, Run] = {run.stem: run for run in collect(table) if "mag" in run.bold}
         self._unfetched: set[str] = set()
         self._images: dict[str, dict] = {}  # path -> row of a functional image
@@ -59,9 +70,9 @@ class Index:
                 self._unfetched.add(self.path(row["path"]))
             if row["datatype"] == "func":
                 self._images[row["path"]] = row
-            elif row["datatype"] == "fmap":
+            elif row["datatype"] == "fmap" or row["fieldmap"]:
                 self._fieldmaps[row["folder"]].append(row)
-            elif row["datatype"] == "anat":
+            if row["datatype"] == "anat":
                 self._anatomy[f"sub-{row['subject']}"][row["suffix"]].append(row)
         wanted = (config.get("output") or {}).get("repetition_time_s", "keep")
         self.intervals = sampling.intervals(self.runs.values(), wanted, config.get("design") or {})
@@ -73,6 +84,8 @@ class Index:
             if row["stage"] == "anat":
                 anatomy[row["stem"]] = (row["planned"], "")
         self._space = output_space(config, anatomy)
+        anatomical = [row for kinds in self._anatomy.values() for row in kinds.get("MEGRE", ())]
+        self.megre = {one.stem: one for one in megre.collect(anatomical)}
         self._groups = defaultdict(list)
         self._folders = defaultdict(list)
         self._subjects = defaultdict(list)
@@ -99,19 +112,42 @@ class Index:
     @property
     def space(self) -> str:
         """Space of the output, as in the names of files: T1w, boldref or a template's label."""
-        return self._space
+        return self._space if self._space in _OWN_SPACES else templateflow.label(self._space)
 
     @property
     def grid_kind(self) -> str:
         """Kind of the output space: T1w, boldref or template."""
-        return self.space if self.space in ("T1w", "boldref") else "template"
+        return self.space if self.space in _OWN_SPACES else "template"
 
     @property
     def template(self) -> str | None:
-        """Label of the template that T1w images are aligned with; None where nothing is."""
+        """Label of the template that all T1w images are aligned with; None where there is none."""
+        identifier = self._one_template
+        return templateflow.label(identifier) if identifier else None
+
+    @property
+    def _one_template(self) -> str | None:
+        """Identifier of the template that is the same for all subjects."""
         if self.grid_kind == "template":
-            return self.space
-        return self.config["output"]["maps_space"] if self.space == "T1w" else None
+            return self._space
+        wanted = self.config.get("template", {}).get("space")
+        wanted = None if wanted == ages.BY_AGE else wanted
+        maps = self.config["output"]["maps_space"] if self.space == "T1w" else None
+        return maps or wanted
+
+    def template_identifier(self, sub: str) -> str | None:
+        """Return the template of a subject as the configuration writes it, None without one."""
+        return self._templates.get(sub) if self._templates else self._one_template
+
+    def template_of(self, sub: str) -> str | None:
+        """Return the template of a subject as names of files hold it, None without one."""
+        identifier = self.template_identifier(sub)
+        return templateflow.label(identifier) if identifier else None
+
+    @property
+    def template_identifiers(self) -> set[str]:
+        """Templates that some subject is aligned with."""
+        return {found for sub in self.subjects if (found := self.template_identifier(sub))}
 
     @property
     def anchor(self) -> str:
@@ -227,6 +263,22 @@ class Index:
     def averaged(self, sub: str) -> list[str]:
         """Other T1w images of a subject, which are averaged with the one that is used."""
         return [self.path(file) for file in self._averaged(sub)]
+
+    def mp2rage(self, sub: str) -> list[dict]:
+        """Table rows of the MP2RAGE that stands in for a T1w: UNIT1, and the two inversions.
+
+        The last two are absent where the dataset lacks one; nothing where a T1w is used.
+        """
+        unit1 = self._used_row(sub, "T1w")
+        if unit1 is None or unit1["suffix"] != "UNIT1":
+            return []
+        return [unit1, *mp2rage.inversions(unit1, self._anatomy[sub].get("MP2RAGE", []))]
+
+    def mp2rage_protocol(self, sub: str) -> Protocol | None:
+        """Acquisition that T1 of a subject's MP2RAGE follows from, None where it is not known."""
+        pair = self.mp2rage(sub)[1:]
+        efficiency = self.config["mp2rage"]["inversion_efficiency"]
+        return mp2rage.protocol(pair, efficiency=efficiency)[0]
 
     def _used_image(self, sub: str, kind: str) -> str | None:
         row = self._used_row(sub, kind)

@@ -5,6 +5,7 @@ makes a job run again.
 """
 
 import math
+from dataclasses import asdict
 
 from mebold.jobs.index import Index
 from mebold.variants import VARIANTS, variant_of
@@ -150,6 +151,22 @@ class Parameters:
         """Table rows of a session's fieldmaps, what the field in Hz depends on."""
         rows = self._index.fieldmap_rows(folder)
         return [{key: row[key] for key in _FIELDMAP_COLUMNS} for row in rows]
+
+    def mp2rage(self, sub: str) -> dict | None:
+        """Return the acquisition that T1 of a subject's MP2RAGE follows from."""
+        protocol = self._index.mp2rage_protocol(sub)
+        return asdict(protocol) if protocol else None
+
+    def megre_times(self, megre: str) -> list[float]:
+        """Echo times of a multi-echo gradient echo, s."""
+        return [row["echo_time"] for row in self._index.megre[megre].magnitudes]
+
+    def megre_rows(self, megre: str) -> list[dict]:
+        """Table rows of a multi-echo gradient echo, magnitudes first: what its field depends on."""
+        one = self._index.megre[megre]
+        rows = [*one.magnitudes, *one.phases]
+        chosen = [{key: row[key] for key in _FIELDMAP_COLUMNS} for row in rows]
+        return [row | {"fieldmap_kind": "megre"} for row in chosen]
 
     def output_voxel_mm(self, sub: str) -> float:
         """Edge of the output voxels of a subject in mm."""

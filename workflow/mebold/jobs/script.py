@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mebold.errors import MeboldError
 from mebold.files import atomic
-from mebold.jobs import calls
+from mebold.jobs import calls, record
 from mebold.processes import started
 
 # Wildcards that name a run, a group of runs or a subject, the closest first; then its variants.
@@ -56,7 +56,7 @@ def job(snakemake: object) -> Iterator[logging.Logger]:
         place = calls.working(Path(config["output_dir"], "work"), whose(snakemake))
     before = len(atomic.written)
     try:
-        with place, scratch():
+        with place, scratch(), record.kept(snakemake):
             yield logger
     except BaseException as error:
         for path in atomic.written[before:]:

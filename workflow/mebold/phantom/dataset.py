@@ -29,6 +29,8 @@ from mebold.geometry import affines
 from mebold.phantom import anatomy, contrast, motion, physics, raw, task
 from mebold.phantom.anatomy import Head
 from mebold.phantom.fieldmap import Fieldmap, simulate_fieldmap
+from mebold.phantom.megre import simulate_megre
+from mebold.phantom.mp2rage import simulate_mp2rage
 from mebold.phantom.run import Moment, Run, session_plan, simulate_run
 from mebold.phantom.scene import Scene, make_scene
 from mebold.phantom.spec import PhantomSpec
@@ -104,6 +106,8 @@ def _write_anatomy(
         tissue = anatomy.voxel_tissue(head, shape, in_head)
         if suffix == "T1w":
             write_tissue(truth, tissue, affine)
+            if spec.mp2rage:  # UNIT1 stands in for it
+                continue
             offset = affines.grid_points(shape, in_head) - head.centre
             efficiency = contrast.inversion_efficiency(spec, offset).reshape(shape)
             signal = contrast.t1w_image(spec, tissue, efficiency)
@@ -118,6 +122,10 @@ def _write_anatomy(
         raw.write_json(
             stem.with_name(f"{stem.name}_{suffix}.json"), raw.anatomy_sidecar(spec, suffix)
         )
+    if spec.mp2rage:
+        _write_mp2rage(stem, truth, spec, head, (t1w_shape, t1w_affine))
+    if spec.megre_echo_times_s:
+        _write_megre(stem, truth, spec, head)
     write_subject_truth(
         truth,
         scene,
@@ -126,6 +134,50 @@ def _write_anatomy(
         t1w_affine=t1w_affine,
         t1w_to_t2w=t1w_to_t2w,
     )
+
+
+def _write_mp2rage(
+    stem: Path, truth: Path, spec: PhantomSpec, head: Head, grid: tuple[tuple, np.ndarray]
+) -> None:
+    """Write UNIT1 and the two magnitudes on the grid that the T1w would have."""
+    shape, affine = grid
+    points = affines.grid_points(shape, affine)
+    rng = spec.rng("mp2rage", stem.name)
+    tissue = head.tissue(points)
+    made = simulate_mp2rage(spec, tissue, points, shape, affine, head.centre, rng)
+    for name, data, train in (
+        ("inv-1_MP2RAGE", made.inv1, 0),
+        ("inv-2_MP2RAGE", made.inv2, 1),
+        ("UNIT1", made.unit1, None),
+    ):
+        raw.write_image(stem.with_name(f"{stem.name}_{name}.nii.gz"), data, affine)
+        sidecar = raw.mp2rage_sidecar(spec, train)
+        raw.write_json(stem.with_name(f"{stem.name}_{name}.json"), sidecar)
+    truth.mkdir(parents=True, exist_ok=True)
+    np.savez(truth / "mp2rage.npz", affine=affine, **made.truth)
+
+
+def _write_megre(stem: Path, truth: Path, spec: PhantomSpec, head: Head) -> None:
+    """Write magnitude and phase of every echo."""
+    tilt = Rotation.from_euler("xyz", np.deg2rad([-6.0, 1.0, 0.5])).as_matrix()
+    extent = np.array(spec.t1w_fov_mm)
+    grid = anatomy.centred_grid(head.centre, spec.megre_voxel_mm, extent, rotation=tilt)
+    made = simulate_megre(spec, head, *grid, spec.rng("megre", stem.name))
+    subject, session = stem.name.split("_")[:2]
+    intended = [
+        f"bids::{subject}/{session}/func/{subject}_{session}_task-{spec.task}_run-{i + 1:02d}"
+        f"_echo-{echo + 1}_part-mag_bold.nii.gz"
+        for i in range(spec.runs if spec.megre_names_runs else 0)
+        for echo in range(len(spec.echo_times_s))
+    ]
+    for echo in range(len(spec.megre_echo_times_s)):
+        for part, data in (("mag", made.magnitude[echo]), ("phase", made.phase[echo])):
+            name = f"{stem.name}_echo-{echo + 1}_part-{part}_MEGRE"
+            raw.write_image(stem.with_name(f"{name}.nii.gz"), data, grid[1])
+            sidecar = raw.megre_sidecar(spec, echo=echo, part=part, intended=intended)
+            raw.write_json(stem.with_name(f"{name}.json"), sidecar)
+    truth.mkdir(parents=True, exist_ok=True)
+    np.savez(truth / "megre.npz", **made.truth)
 
 
 def _write_session(

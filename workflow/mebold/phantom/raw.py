@@ -200,6 +200,50 @@ def anatomy_sidecar(spec: PhantomSpec, suffix: str) -> dict[str, Any]:
     }
 
 
+def mp2rage_sidecar(spec: PhantomSpec, train: int | None) -> dict[str, Any]:
+    """Return the sidecar of one inversion of an MP2RAGE, or of the combined image."""
+    content = _SCANNER | {
+        "MRAcquisitionType": "3D",
+        "SeriesDescription": "anat-mp2rage",
+        "ImageType": image_type("mag", "DIS3D"),
+        "NonlinearGradientCorrection": True,
+        "AcquisitionTime": clock(-1500.0),
+        "RepetitionTimePreparation": spec.mp2rage_repetition_time_s,
+        "RepetitionTimeExcitation": spec.mp2rage_excitation_s,
+        "NumberShots": list(spec.mp2rage_shots),
+        "SliceThickness": spec.t1w_mm,
+    }
+    if train is None:
+        return content
+    return content | {
+        "InversionTime": spec.mp2rage_inversion_times_s[train],
+        "FlipAngle": spec.mp2rage_flip_angles_deg[train],
+        "EchoTime": 0.0025,
+    }
+
+
+def megre_sidecar(
+    spec: PhantomSpec, *, echo: int, part: str, intended: list[str]
+) -> dict[str, Any]:
+    """Return the sidecar of one echo and part of a multi-echo gradient echo."""
+    content = _SCANNER | {
+        "MRAcquisitionType": "3D",
+        "PulseSequenceType": "Spoiled Gradient Echo",
+        "SeriesDescription": "anat-megre",
+        "ImageType": image_type(part, "DIS3D"),
+        "NonlinearGradientCorrection": True,
+        "AcquisitionTime": clock(-300.0),
+        "RepetitionTime": 0.03,
+        "FlipAngle": 12,
+        "EchoNumber": echo + 1,
+        "EchoTime": spec.megre_echo_times_s[echo],
+        "SliceThickness": spec.megre_voxel_mm,
+    }
+    if part == "phase":
+        content["Units"] = "arbitrary"
+    return content | ({"IntendedFor": intended} if intended else {})
+
+
 EVENTS_SIDECAR = {
     "trial_type": {
         "Description": "Whether the image had been shown before in any session.",

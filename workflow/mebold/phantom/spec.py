@@ -58,6 +58,23 @@ class PhantomSpec:
     gre_repetition_time_s: float = 0.7
     gre_flip_angle_deg: float = 35
 
+    # MP2RAGE instead of the T1w, in the place of an MPRAGE
+    mp2rage: bool = False
+    mp2rage_repetition_time_s: float = 5.0  # from inversion to inversion
+    mp2rage_excitation_s: float = 0.0068  # from excitation to excitation
+    mp2rage_inversion_times_s: tuple[float, float] = (0.9, 2.75)  # to the middle of each train
+    mp2rage_flip_angles_deg: tuple[float, float] = (5.0, 3.0)
+    mp2rage_shots: tuple[int, int] = (60, 100)  # excitations before and from the middle on
+    mp2rage_efficiency: float = 0.96  # of the inversion
+    mp2rage_transmit_spread: float = 0.5  # B1+ at the brightest point over that far away
+    mp2rage_snr: float = 45.0  # of white matter in the second image
+
+    # Multi-echo gradient echo in the folder of the anatomy; no echo times: none
+    megre_echo_times_s: tuple[float, ...] = ()
+    megre_voxel_mm: float = 2.5
+    megre_snr: float = 80.0  # of grey matter at echo time 0
+    megre_names_runs: bool = False  # IntendedFor, so that it serves as a field map
+
     # Signal
     intensity: float = 1500.0  # stored units for grey-matter-like S0 = 1 and unit bias
     t2star_s: tuple[float, float, float, float] = (0.090, 0.033, 0.027, 0.012)  # CSF GM WM scalp

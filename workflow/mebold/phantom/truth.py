@@ -31,6 +31,10 @@ radians = stored * 2 pi / 4096 - pi (or stored * pi / 4096).
 - `sub-*/ses-*/fmap-*.npz`: `affine`, `t1w_to_gre`, `field_hz` (x, y, z), `dropout` (2, x, y, z),
   `kept`, `receive_bias` (x, y, z), `start_s`, `drift_hz`.
 
+- `sub-*/mp2rage.npz` (with `mp2rage`): `affine`, `t1_s` of the mean rate, `transmit` (B1+ over
+  nominal), `head` (x, y, z). `sub-*/megre.npz` (with `megre_echo_times_s`): `affine`, `t2star_s` of
+  the mean rate, `field_hz`, `brain`, `pure` (x, y, z).
+
 Maps of the field are complete: they know nothing of dropout, of masks or of the field of view.
 `S0` is the signal at TE 0 of the series in its steady state, fully relaxed grey matter 1; `R2star`
 and `T2star` are those of the tissue: dephasing within a slice is in `dropout` alone, unless the

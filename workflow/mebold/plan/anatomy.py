@@ -8,12 +8,18 @@ from mebold.errors import MetadataError
 from mebold.files import bids
 from mebold.inventory.findings import by, series_of
 from mebold.inventory.table import records
+from mebold.plan import mp2rage
 
 #: What each anatomical image may be made from, best first.
 KINDS = {"T1w": ("T1w", "UNIT1"), "T2w": ("T2w",)}
 
 #: Name under which the images are kept that a T1w was averaged with.
 AVERAGED = "T1wAveragedWith"
+_COLUMNS = ("subject", "suffix", "datatype", "path", "reconstruction", "shape")
+_MP2RAGE = (
+    *("component", "inversion", "echo_time", "inversion_time", "flip_angle", "repetition_time"),
+    *("repetition_time_preparation", "repetition_time_excitation", "number_shots"),
+)
 
 Decision = tuple[bool, str]
 
@@ -96,7 +102,7 @@ def averaged_with(
     kept : mapping, optional
         What was used before: what came later is not averaged.
     """
-    if wanted:
+    if wanted or used["suffix"] != "T1w":
         return []
 
     def protocol(row: Mapping) -> tuple:
@@ -119,6 +125,8 @@ def anatomy_decisions(
     table: pd.DataFrame,
     config: Mapping | None = None,
     kept: Mapping[str, Mapping[str, str | None]] | None = None,
+    *,
+    efficiency: float = 1.0,
 ) -> dict[str, Decision]:
     """Return, for each subject, whether anatomy is processed, and with which images.
 
@@ -130,9 +138,11 @@ def anatomy_decisions(
         Section ``anat`` of the configuration.
     kept : mapping, optional
         Subject (``sub-01``) to the images that were used before.
+    efficiency : float
+        Of the inversion of an MP2RAGE; see `mebold.anat.mp2rage`.
     """
     found: dict[str, dict[str, list[dict]]] = {}
-    rows = records(table[["subject", "suffix", "datatype", "path", "reconstruction", "shape"]])
+    rows = records(table[[*_COLUMNS, *_MP2RAGE]])
     for row in rows:
         kinds = found.setdefault(row["subject"], {})
         if row["datatype"] == "anat":
@@ -153,10 +163,13 @@ def anatomy_decisions(
         if all(series_of(row) for s in KINDS["T1w"] for row in kinds.get(s, ())):
             decisions[subject] = (False, "; ".join(refused))
             continue
-        notes = [] if suffix == "T1w" else ["UNIT1 in place of a T1w"]
+        notes = []
         before = (kept or {}).get(bids.folder(subject))
         for kind, own in (("T1w", kinds[suffix]), ("T2w", kinds.get("T2w", []))):
             used = chosen_image(kinds, kind, wanted=(config or {}).get(kind), kept=before)
+            if used and used["suffix"] == "UNIT1":
+                pair = mp2rage.inversions(used, kinds.get("MP2RAGE", []))
+                notes.append(mp2rage.note(pair, efficiency=efficiency))
             if own and used is None and not all(map(series_of, own)):
                 notes.append(f"the {kind} came after the first alignment and is not used")
             elif used and len(own) > 1:

@@ -75,7 +75,7 @@ def make_plan(
     runs = collect(table)
     design, output = config.get("design") or {}, config.get("output") or {}
     used = {sub: own.anatomy for sub, own in (kept or {}).items()}
-    anatomy = anatomy_decisions(table, config.get("anat"), used)
+    anatomy = anatomy_decisions(table, config.get("anat"), used, efficiency=_efficiency(config))
     context = Context(
         variants=list(config.get("variants") or ["standardSingle", "nordicOptcom"]),
         label_column=design.get("label_column"),
@@ -140,10 +140,14 @@ def make_plan(
     return plan
 
 
+def _efficiency(config: dict) -> float:
+    return (config.get("mp2rage") or {}).get("inversion_efficiency", 1.0)
+
+
 def _fieldmap_corrections(table: pd.DataFrame) -> dict[tuple, set]:
     """Return, by folder and identifier, what the scanner noted of each fieldmap's images."""
     found = defaultdict(set)
-    for row in records(table[table["datatype"] == "fmap"]):
+    for row in records(table[table["datatype"] != "func"]):
         found[row["folder"], row["fieldmap"]].add(row["gradient_correction"])
     return found
 
