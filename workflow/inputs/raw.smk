@@ -27,6 +27,7 @@ raw_phase = raw(runs.images, "bold", "phase")
 raw_sbref = raw(runs.sbref, "reference_echo")
 raw_motion_sbref = raw(runs.sbref, "echo")
 raw_norf = raw(runs.images, "noRF", "mag", "phase")
+raw_t1w_repeats = raw(runs.averaged)
 raw_t2w = raw(runs.anatomy, "T2w")
 stored_t1w = by(runs.anatomy, "T1w")
 

@@ -4,6 +4,7 @@
 rule anat:
     input:
         t1w=raw_t1w,
+        repeats=raw_t1w_repeats,
         mask_source=mask_source,
         given_mask=network_mask,
     output:
