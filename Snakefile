@@ -48,9 +48,10 @@ include: "workflow/rules/nordic.smk"
 include: "workflow/rules/coreg.smk"
 
 
-if runs.template:
+if runs.template_identifiers:
 
     include: "workflow/rules/template.smk"
+    include: "workflow/rules/template_morphometry.smk"
 
 
 include: f"workflow/rules/grid_{runs.grid_kind}.smk"
@@ -58,11 +59,12 @@ include: "workflow/rules/resample.smk"
 include: "workflow/rules/multiecho.smk"
 include: "workflow/rules/bold.smk"
 include: "workflow/rules/confounds.smk"
+include: "workflow/rules/report.smk"
 include: "workflow/rules/singletrial.smk"
 include: "workflow/rules/noiseceiling.smk"
 
 
-if runs.template and runs.grid_kind == "T1w":
+if config["output"]["maps_space"]:
 
     include: "workflow/rules/template_maps.smk"
 
@@ -75,6 +77,7 @@ include: "workflow/inputs/records.smk"
 # What a defect left out is said last, and makes the exit status 1; `exclude` accepts it.
 onsuccess:
     calls.end(WORK)
+    anatomy_table()
     report_pages()
     if workflow.is_main_process and found.closing():
         raise WorkflowError(found.closing())
@@ -84,6 +87,7 @@ onerror:
     calls.end(WORK)
     logged = "".join(Path(file).read_text() for file in log if Path(file).exists())
     failed = failures.found_in(logged)
+    anatomy_table()
     report_pages(failed)
     if told := failures.said(failed):
         logger.error(told)
@@ -113,6 +117,13 @@ rule preprocessing:
 rule anatomy:
     input:
         rules.datasets.output,
+        anatomy_targets,
+
+
+rule anat_only:
+    input:
+        rules.datasets.output,
+        rules.plan.output,
         anatomy_targets,
 
 

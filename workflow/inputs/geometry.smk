@@ -108,6 +108,12 @@ def anchor(wildcards):
     }
 
 
+def tissue_of_anchor(wildcards):
+    """Tissue classes of the T1w where alignments lead to it."""
+    sub = wildcards.folder.split("/")[0]
+    return expand(rules.anat.output.dseg, sub=sub) if runs.anchor == "T1w" else []
+
+
 def subject_to_anchor(wildcards):
     if runs.anchor != "T1w":
         return []
@@ -127,14 +133,16 @@ def sign_check(wildcards):
 
 
 def template_files(wildcards):
-    """Template of the configuration; nothing for the one that comes with nilearn."""
-    chosen = config["template"]
-    if not chosen["image"]:
-        return {}
-    return {
-        "template": not_made(chosen["image"]),
-        "template_mask": not_made(chosen["mask"]),
-    }
+    """Template of a subject; nothing for the one that comes with nilearn."""
+    files = TEMPLATES.get(runs.template_identifier(wildcards.sub), {})
+    return {name: not_made(file) for name, file in files.items()}
+
+
+def template_reference(wildcards):
+    """What a template is, for sidecars."""
+    files = TEMPLATES.get(runs.template_identifier(wildcards.sub), {})
+    file = files.get("template")
+    return metadata.spatial_reference_of(runs.template_of(wildcards.sub), file)
 
 
 def grid_displacement(wildcards):
@@ -150,7 +158,8 @@ def of_subject(output):
     def function(wildcards):
         names = dict(wildcards.items())
         name = names.get("sub") or names["folder"]
-        return expand(output, sub=name.split("/")[0])[0]
+        sub = name.split("/")[0]
+        return expand(output, sub=sub, template=runs.template_of(sub))[0]
 
     return function
 

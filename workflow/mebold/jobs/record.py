@@ -19,8 +19,8 @@ from mebold.files.tables import json_text, read_json, write_json
 FOLDER = "provenance"
 #: Lists and texts that are longer as JSON are kept as a digest, characters.
 _LONG = 400
-#: Parameters that the record has elsewhere: code by itself, raw images among the inputs.
-_ELSEWHERE = ("code", "sources")
+#: Parameters that the record has elsewhere: code by itself, raw images and BOLD among the inputs.
+_ELSEWHERE = ("code", "sources", "images")
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ class Sidecar:
     """
 
     def __init__(self, snakemake, *, packages, sources=None, chain=(), **common):
-        files = list(snakemake.input) if sources is None else list(sources)
         config = snakemake.config
+        files = list(snakemake.input) if sources is None else list(sources)
         places = Places(config["bids_dir"], config["output_dir"])
         parameters = {
             key: value
@@ -48,16 +48,16 @@ class Sidecar:
         return {**keys, **self._common}
 
 
-def raw_inputs(places: Places, files: Iterable[str]) -> dict[str, str]:
-    """Return name and identity of those inputs that no job makes; see `mebold.files.identity`."""
-    names = ((*places.name(str(file)), str(file)) for file in files)
-    return {name: places.identity(file) for name, foreign, file in names if foreign}
-
-
 def sources_of(snakemake: object, files: Iterable[str | Path]) -> list[str]:
     """Return BIDS URIs of files that a job used, see `source_uris`."""
     config = snakemake.config
     return source_uris(files, raw=config["bids_dir"], output=config["output_dir"])
+
+
+def raw_inputs(places: Places, files: Iterable[str]) -> dict[str, str]:
+    """Return name and identity of those inputs that no job makes; see `mebold.files.identity`."""
+    names = ((*places.name(str(file)), str(file)) for file in files)
+    return {name: places.identity(file) for name, foreign, file in names if foreign}
 
 
 def source_uris(files: Iterable[str | Path], *, raw: str, output: str) -> list[str]:
