@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mebold.anat import bias, brain_mask, doubts, measures, priors, tissue
+from mebold.anat import average, bias, brain_mask, doubts, measures, priors, tissue
 from mebold.anat.labels import TISSUES
 from mebold.figures import anat as figures
 from mebold.figures.style import save
@@ -14,9 +14,15 @@ with job(snakemake) as log:
     name = Path(snakemake.input.t1w).name.partition(".")[0]
     settings, out, sub = snakemake.params.settings, snakemake.output, snakemake.wildcards.sub
     raw, affine = images.load_volume(snakemake.input.t1w)
-    source = snakemake.input.get("mask_source")
-    seen = images.load_volume(source)[0] if source else raw
-    brain = brain_mask.brain_mask(seen, affine)
+    files = snakemake.input
+    repeats = [images.load_volume(path) for path in files.repeats]
+    raw, moved_mm = average.average(raw, affine, repeats, seed=snakemake.params.seed)
+    if files.get("given_mask"):
+        brain = images.load_mask(files.given_mask)[0]
+    else:
+        source = files.get("mask_source")
+        seen = images.load_volume(source)[0] if source else raw
+        brain = brain_mask.brain_mask(seen, affine)
     t1w = bias.bias_correct(raw, affine, brain)
     expected = priors.expected(
         t1w, affine, brain, settings, limits=snakemake.params.limits, seed=snakemake.params.seed
@@ -27,13 +33,12 @@ with job(snakemake) as log:
     )  # fmt: skip
     numbers = measures.volumes(found.dseg, found.probseg, brain, affine)
     numbers |= measures.of_image(raw, t1w, affine, dseg=found.dseg, mask=brain)
-    numbers |= {
-        f"template_{key}": expected.quality.get(key) for key in ("mask_dice", "correlation")
-    }
+    numbers |= expected.measures()
     doubtful = doubts.of(numbers, found)
     for doubt in doubtful:
         log.warning("%s: %s", snakemake.input.t1w, doubt)
-    about = sidecar.Sidecar(snakemake, packages=["antspyx", "nibabel", "numpy"])
+    made = {"AveragedImages": 1 + len(repeats), "AveragedMovedBy": moved_mm} if repeats else {}
+    about = sidecar.Sidecar(snakemake, packages=["antspyx", "nibabel", "numpy"], **made)
     images.save(out.t1w, t1w, affine, metadata=about(SkullStripped=False, Units="arbitrary"))
     images.save(out.mask, brain, affine, dtype="uint8", metadata=about(Type="Brain"))
     classes = {"Method": found.method, "Fallback": found.reason, "Warnings": doubtful}

@@ -8,7 +8,7 @@ import numpy as np
 from mebold.anat.bias import check_shape, cleaned
 from mebold.anat.labels import TISSUES
 from mebold.errors import DataError
-from mebold.geometry import grids
+from mebold.geometry import affines, grids
 from mebold.registration.ants import from_ants, load_ants, to_ants
 
 logger = logging.getLogger(__name__)
@@ -148,8 +148,7 @@ def _with_priors(volume, affine, mask, priors, weight) -> tuple[np.ndarray, np.n
     odds = 1 / weight
     kept = deep**odds / (deep**odds + (1 - deep) ** odds)
     maps = [*(share * (1 - kept)), kept]
-    start = [to_ants(np.ascontiguousarray(one), box_affine) for one in maps]
-    options = {"start": start, "smoothing": 0.1, "priorweight": weight}
+    options = {"start": maps, "smoothing": 0.1, "priorweight": weight}
     fluid, cortex, white, nuclei = _atropos(cropped, box_affine, inside, **options)
     found = {"CSF": fluid, "GM": cortex + nuclei, "WM": white}
     means = _means(cropped, [fluid, cortex, white])
@@ -181,9 +180,14 @@ def _prepared(volume, affine, mask):
 
 def _atropos(image, affine, mask, *, start, smoothing: float, **options) -> np.ndarray:
     """Return the posterior of every class (C, x, y, z)."""
+    # Priors reach Atropos as files, whose origin is rounded to single precision: then they "do not
+    # occupy the same physical space". Only the size of the voxels matters here.
+    sizes = np.diag([*affines.voxel_sizes(affine).astype(np.float32).round(4), 1.0])
+    if not isinstance(start, str):
+        start = [to_ants(np.ascontiguousarray(one), sizes) for one in start]
     result = load_ants().atropos(
-        to_ants(image, affine),
-        to_ants(mask, affine),
+        to_ants(image, sizes),
+        to_ants(mask, sizes),
         i=start,
         m=f"[{smoothing},1x1x1]",
         c="[5,0]",
