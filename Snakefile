@@ -38,7 +38,9 @@ include: "workflow/inputs/targets.smk"
 include: "workflow/rules/inventory.smk"
 include: "workflow/rules/mp2rage.smk"
 include: "workflow/rules/megre.smk"
+include: "workflow/rules/antspynet.smk"
 include: "workflow/rules/anat.smk"
+include: "workflow/rules/t2w.smk"
 include: "workflow/rules/hmc.smk"
 include: "workflow/rules/fmap.smk"
 include: f"workflow/rules/sdc_{'medic' if config['sdc'] == 'medic' else 'fieldmap'}.smk"
@@ -48,9 +50,10 @@ include: "workflow/rules/nordic.smk"
 include: "workflow/rules/coreg.smk"
 
 
-if runs.template:
+if runs.template_identifiers:
 
     include: "workflow/rules/template.smk"
+    include: "workflow/rules/template_morphometry.smk"
 
 
 include: f"workflow/rules/grid_{runs.grid_kind}.smk"
@@ -63,7 +66,7 @@ include: "workflow/rules/singletrial.smk"
 include: "workflow/rules/noiseceiling.smk"
 
 
-if runs.template and runs.grid_kind == "T1w":
+if config["output"]["maps_space"]:
 
     include: "workflow/rules/template_maps.smk"
 
@@ -76,6 +79,7 @@ include: "workflow/inputs/records.smk"
 # What a defect left out is said last, and makes the exit status 1; `exclude` accepts it.
 onsuccess:
     calls.end(WORK)
+    anatomy_table()
     report_pages()
     if workflow.is_main_process and found.closing():
         raise WorkflowError(found.closing())
@@ -85,6 +89,7 @@ onerror:
     calls.end(WORK)
     logged = "".join(Path(file).read_text() for file in log if Path(file).exists())
     failed = failures.found_in(logged)
+    anatomy_table()
     report_pages(failed)
     if told := failures.said(failed):
         logger.error(told)
@@ -114,6 +119,13 @@ rule preprocessing:
 rule anatomy:
     input:
         rules.datasets.output,
+        anatomy_targets,
+
+
+rule anat_only:
+    input:
+        rules.datasets.output,
+        rules.plan.output,
         anatomy_targets,
 
 

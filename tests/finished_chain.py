@@ -86,8 +86,14 @@ class Chain:
 
     def jobs(self, *arguments: str, cwd: Path | None = None, **config) -> dict[str, int]:
         """Return the jobs of a dry-run by rule, without targets and the sum; none of nothing."""
-        counts = job_counts(self.call("-n", *arguments, cwd=cwd, **config))
-        return {rule: n for rule, n in counts.items() if rule not in ("all", "total")}
+        return self.look(*arguments, cwd=cwd, **config)[0]
+
+    def look(self, *arguments: str, cwd: Path | None = None, **config) -> tuple[dict, list[str]]:
+        """Return the jobs of a dry-run (see `jobs`), and what it says has changed."""
+        said = self.call("-n", *arguments, cwd=cwd, **config)
+        jobs = {r: n for r, n in job_counts(said).items() if r not in ("all", "total")}
+        changed = [line.strip() for line in said.splitlines() if "Changed: " in line]
+        return jobs, [line.partition("Changed: ")[2] for line in changed]
 
     def copy(self, place: Path) -> "Chain":
         """Copy data and output with their times, as ``cp -a`` does; with Snakemake's notes."""

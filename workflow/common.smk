@@ -12,7 +12,7 @@ from mebold.files import metadata
 from mebold.files.tables import read_tsv
 from mebold.inventory.index import refresh
 from mebold.inventory.table import read_table
-from mebold.jobs import calls, code_hash, configuration, failures
+from mebold.jobs import calls, code_hash, configuration, failures, templates
 from mebold.jobs.index import Index
 from mebold.jobs.parameters import Parameters
 from mebold.jobs.products import Products
@@ -44,6 +44,8 @@ try:
     # is not done again for that. Outputs keep theirs, because targets are named by it.
     config["bids_dir"] = os.path.abspath(config["bids_dir"])
     WORK = Path(config["output_dir"], "work")
+    if workflow.is_main_process and not DRY:
+        calls.clear(WORK)
     TABLE = WORK / "tables" / configuration.table_name(config)
     keep_table = None
     if config["run_table"]:
@@ -59,7 +61,13 @@ try:
     kept = references.read(config["output_dir"])
     found = study.decide(table, config, contents=not DRY, kept=kept)
     run_plan = found.plan
-    runs = Index(found.table, run_plan, config, kept)
+    runs = Index(found.table, run_plan, config, kept, found.templates)
+    # The network is asked by the first process of a run alone, and where the user says so.
+    TEMPLATES = templates.files(
+        runs.template_identifiers,
+        config["template"],
+        fetch=workflow.is_main_process and not DRY,
+    )
     products = Products(runs)
     parameters = Parameters(runs)
     products.require_runs()
@@ -74,9 +82,8 @@ try:
             transforms.check_displacement(config["gradient_nonlinearity"]["warp"])
         for notice in found.notices():
             logger.warning(notice)
-    spatial_reference, template_reference = (
-        metadata.spatial_reference_of(space, config["template"]["image"])
-        for space in (runs.space, runs.template)
+    spatial_reference = metadata.spatial_reference_of(
+        runs.space, TEMPLATES.get(config["output"]["space"], {}).get("template")
     )
 except MeboldError as error:
     raise WorkflowError(str(error)) from None
@@ -94,6 +101,7 @@ wildcard_constraints:
     task="task-[A-Za-z0-9]+(_acq-[A-Za-z0-9]+)?",
     thermal="standard|nordic",
     variant="|".join(VARIANTS),
+    template="[A-Za-z0-9]+([+][A-Za-z0-9]+)?",
     dataset="tedana|preproc-[A-Za-z]+",
     glm="glmsingle-[A-Za-z]+",
     echo="(_echo-[A-Za-z0-9]+)?",

@@ -25,7 +25,7 @@ FITS = {
     *("compare", "compare_group", "compare_task"),
 }
 #: What runs where the stores of series have to be made again.
-STORES = {"series", "decay", "optcom", "ica", "bold_optcom", "confounds"}
+STORES = {"series", "decay", "optcom", "ica", "ica_tables", "bold_optcom", "confounds"}
 #: A changed key, and the rules whose jobs run then.
 KEYS = {
     "jacobian": ({"output": "{jacobian: true}"}, STORES | FITS),
@@ -115,9 +115,9 @@ def test_a_changed_key_reruns_what_uses_it_wherever_the_output_lies(moved, case)
 
 
 def test_a_changed_key_is_named_and_made_once(study):
-    said = study.call("-n", **KEYS["limit"][0])
-    assert "Changed: setting compare.least_responsive_kept: 80 -> 70" in said
-    assert study.jobs(**KEYS["limit"][0]) == {"compare_task": 1}
+    jobs, changed = study.look(**KEYS["limit"][0])
+    assert jobs == {"compare_task": 1}
+    assert changed == ["setting compare.least_responsive_kept: 80 -> 70"]
     study.call("--cores", "1", **KEYS["limit"][0])
     assert study.jobs(**KEYS["limit"][0]) == {}
     assert study.jobs() == {"compare_task": 1}
@@ -133,9 +133,8 @@ def test_an_image_replaced_with_its_old_date_reruns_what_comes_from_it(study):
     other = study.place / "other.nii.gz"
     nib.save(nib.Nifti1Image(data, image.affine), other)
     replace(path, other.read_bytes())
-    said = study.call("-n")
-    assert f"Changed: input bids:raw:{RUN}_echo-2_part-phase_bold.nii.gz has other content" in said
-    jobs = study.jobs()
+    jobs, changed = study.look()
+    assert changed == [f"input bids:raw:{RUN}_echo-2_part-phase_bold.nii.gz has other content"]
     # NORDIC of this run and what follows of it; nothing of the standard variants, and no decay.
     alone = {"nordic_gfactor": 1, "nordic": 3, "series": 2, "decay": 0, "hmc": 0, "optcom": 2}
     assert {rule: jobs.get(rule, 0) for rule in alone} == alone
@@ -158,9 +157,10 @@ def test_other_events_rerun_what_uses_them(study, chain, tmp_path):
 
     edit(study)
     of_events = {"nordic_survival"} | FITS
-    assert set(study.jobs()) == of_events | STORES
-    assert study.jobs()["nordic_survival"] == 1  # of one run
-    assert study.jobs()["singletrial"] == 6  # of one session
+    jobs = study.jobs()
+    assert set(jobs) == of_events | STORES
+    assert jobs["nordic_survival"] == 1  # of one run
+    assert jobs["singletrial"] == 6  # of one session
     # The stores are gone by default; where they are kept, the fits run and nothing else.
     kept = chain.copy(tmp_path / "kept")
     kept.call("datasets", "--cores", "1", keep_series="true")
@@ -175,9 +175,8 @@ def test_a_sidecar_reruns_what_uses_the_changed_key(study):
     # One that is inherited, by every run.
     everywhere = study.place / "raw/task-images_bold.json"
     everywhere.write_text(json.dumps({"SliceEncodingDirection": "k-"}))
-    said = study.call("-n")
-    assert 'Changed: parameter run.slice_encoding_direction: "k" -> "k-"' in said
-    jobs = study.jobs()
+    jobs, changed = study.look()
+    assert changed == ['parameter run.slice_encoding_direction: "k" -> "k-"']
     assert jobs["series"] == 8  # two sessions, two runs, two levels
     assert not {"hmc", "fmap", "sdc", "coreg_run", "anat"} & set(jobs)
 
@@ -231,16 +230,17 @@ def tree_of(study: Chain) -> Tree:
 
 
 def test_a_job_that_was_killed_runs_again_from_any_folder(study):
-    (place,) = (study.place / "out/provenance/confounds").rglob("sub-01_ses-01*_run-01.json")
+    (place,) = (study.place / "out/provenance/compare").rglob("*.json")
     about = json.loads(place.read_text())
     assert about["Complete"]
     place.write_text(json.dumps(about | {"Complete": False}))
     shutil.rmtree(study.place / ".snakemake")
-    said = study.call("-n")
-    assert "Changed: a job did not finish: tedana, sub-01/ses-01" in said
-    assert study.jobs()["confounds"] == 1
+    after = {"compare": 1, "compare_group": 1, "compare_task": 1, "rois": 1}
+    jobs, changed = study.look()
+    assert jobs == after
+    assert changed == ["a job did not finish: sub-01/ses-01, sub-01_ses-01_task-images"]
     place.write_text(place.read_text()[:100])  # or its record was cut off
-    assert study.jobs()["confounds"] == 1
+    assert study.jobs() == after
 
 
 def test_an_edit_of_code_reruns_its_jobs_wherever_the_output_lies(study, tmp_path):
@@ -250,8 +250,7 @@ def test_an_edit_of_code_reruns_its_jobs_wherever_the_output_lies(study, tmp_pat
     script.write_text(script.read_text() + "\n# another\n")
     shutil.rmtree(study.place / ".snakemake")
     edited = Chain(study.place, code)
-    assert edited.jobs() == {"compare_task": 1}
-    assert "Changed: code of compare_task" in edited.call("-n")
+    assert edited.look() == ({"compare_task": 1}, ["code of compare_task"])
 
 
 def test_the_plan_names_products_that_were_made_otherwise(study):

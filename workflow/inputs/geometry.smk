@@ -25,8 +25,7 @@ def run_boldref_mask(wildcards):
 
 
 def run_warp(wildcards):
-    warp = runs.warp(wildcards.stem)
-    return ancient(warp) if warp else []
+    return not_made(runs.warp(wildcards.stem) or [])
 
 
 def run_boldref(wildcards):
@@ -135,14 +134,16 @@ def sign_check(wildcards):
 
 
 def template_files(wildcards):
-    """Template of the configuration; nothing for the one that comes with nilearn."""
-    chosen = config["template"]
-    if not chosen["image"]:
-        return {}
-    return {
-        "template": ancient(chosen["image"]),
-        "template_mask": ancient(chosen["mask"]),
-    }
+    """Template of a subject; nothing for the one that comes with nilearn."""
+    files = TEMPLATES.get(runs.template_identifier(wildcards.sub), {})
+    return {name: not_made(file) for name, file in files.items()}
+
+
+def template_reference(wildcards):
+    """What a template is, for sidecars."""
+    files = TEMPLATES.get(runs.template_identifier(wildcards.sub), {})
+    file = files.get("template")
+    return metadata.spatial_reference_of(runs.template_of(wildcards.sub), file)
 
 
 def grid_displacement(wildcards):
@@ -158,7 +159,8 @@ def of_subject(output):
     def function(wildcards):
         names = dict(wildcards.items())
         name = names.get("sub") or names["folder"]
-        return expand(output, sub=name.split("/")[0])[0]
+        sub = name.split("/")[0]
+        return expand(output, sub=sub, template=runs.template_of(sub))[0]
 
     return function
 

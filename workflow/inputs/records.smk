@@ -11,12 +11,13 @@ from mebold.jobs import record
 
 PLACES = record.Places(config["bids_dir"], config["output_dir"])
 MOST_CHANGES = 20
-told, comparing = set(), set()
+told, comparing, unknown = set(), set(), []
 
 
 def compared_with_record(made):
     """Input function of a rule: no file, but a job whose record differs has to run."""
     log_of = strip_wildcard_constraints(str(made.log[0]))
+    product_of = strip_wildcard_constraints(str(made.output[0]))
 
     def function(wildcards):
         if set(workflow.rerun_triggers) == {RerunTrigger.MTIME}:
@@ -24,7 +25,10 @@ def compared_with_record(made):
         labels = dict(wildcards.items())
         place = PLACES.of_job(made.name, log_of.format(**labels))
         # The inputs of the job, asked for below, come by here again.
-        if place in comparing or (before := record.read(place)) is None:
+        if place in comparing:
+            return []
+        if (before := record.read(place)) is None:
+            tell_unknown(product_of.format(**labels))
             return []
         comparing.add(place)
         files, *_ = made.expand_input(wildcards)
@@ -64,6 +68,16 @@ def tell(change):
             change = "and more (`python -m mebold.plan` lists them)"
         logger.warning(f"Changed: {change}")
     told.add(change)
+
+
+def tell_unknown(product):
+    """Say once that there are products without a record: they are kept."""
+    if not unknown and Path(product).exists():
+        unknown.append(product)
+        logger.warning(
+            f"Without a record of what made them are {product} and perhaps others: they are kept "
+            "as they are (`--forceall` makes everything anew)."
+        )
 
 
 if workflow.is_main_process:

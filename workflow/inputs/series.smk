@@ -7,7 +7,7 @@ kept_series = str if config["keep_series"] else temp
 def echoes_of_level(wildcards):
     stem = wildcards.stem
     if wildcards.thermal == "standard":
-        return [ancient(path) for path in runs.fetched(runs.images(stem, "bold"))]
+        return not_made(runs.fetched(runs.images(stem, "bold")))
     return [
         of_run(rules.nordic.output.magnitude, stem, echo=echo)
         for echo in runs.runs[stem].echo_entities
@@ -76,16 +76,15 @@ def group_ica_outcomes(wildcards):
 
 
 def group_events(wildcards):
-    return [
-        runs.path(runs.row(stem)["events"]) for stem in runs.glm_stems(wildcards.group)
-    ]
+    stems = runs.glm_stems(wildcards.group)
+    return not_made([runs.path(runs.row(stem)["events"]) for stem in stems])
 
 
 def group_events_sidecars(wildcards):
     """Sidecars of the events of a group's runs, the most general first."""
     stems = runs.glm_stems(wildcards.group)
     found = [path for stem in stems for path in runs.row(stem)["events_sidecars"] or ()]
-    return [runs.path(path) for path in dict.fromkeys(found)]
+    return not_made([runs.path(path) for path in dict.fromkeys(found)])
 
 
 def written_bold(echoes):
@@ -192,10 +191,10 @@ def regions_of(sub):
 def roi_files(wildcards):
     """Masks and atlases of the list of regions; the job tells of one that is not there."""
     paths = {entry["path"] for entry in regions_of(wildcards.sub)}
-    return sorted(path for path in paths if Path(path).is_file())
+    return not_made(sorted(path for path in paths if Path(path).is_file()))
 
 
 def visual_roi_file(wildcards):
     """Region of the comparison where the configuration names a file."""
     source = config["visual_roi"]["source"]
-    return [ancient(source)] if Path(source).is_file() else []
+    return not_made([source] if Path(source).is_file() else [])

@@ -41,6 +41,8 @@ def finished_elsewhere(kind):
 def anatomy_targets(wildcards):
     subjects = [sub for sub in runs.subjects if runs.anatomy(sub, "T1w")]
     targets = collect(rules.anat.output, sub=subjects)
+    with_t2w = [sub for sub in subjects if runs.anatomy(sub, "T2w")]
+    targets += collect(rules.t2w.output.t2w, sub=with_t2w)
     known = [sub for sub in subjects if runs.mp2rage_protocol(sub)]
     targets += collect(rules.mp2rage_t1.output.t1map, sub=known)
     for stem, one in runs.megre.items():
@@ -48,9 +50,32 @@ def anatomy_targets(wildcards):
         targets += expand(rules.megre.output.t2star, **names)
         if one.has_field:
             targets += expand(rules.megre_field.output.field, **names)
-    if runs.template:
-        targets += collect(rules.template.output, sub=subjects)
+    for sub in subjects:
+        if template := runs.template_of(sub):
+            names = {"sub": sub, "template": template}
+            targets += collect(rules.template.output, **names)
+            targets += collect(rules.template_morphometry.output, **names)
     return targets
+
+
+def anatomy_table():
+    """Write the table of all scans of the dataset, at the end of a call that did something."""
+    if not workflow.is_main_process:
+        return
+    from mebold.anat import measures
+    from mebold.files import measures_table
+
+    rows = [row for row in whole_plan().to_dict("records") if row["stage"] == "anat"]
+    measures_table.collect(
+        Path(config["output_dir"], "anatomical"),
+        [row["stem"] for row in rows if row["planned"]],
+        logs={
+            row["stem"]: str(WORK / "logs" / "anat" / f"{row['stem']}.log")
+            for row in rows
+        },
+        left_out={row["stem"]: row["reason"] for row in rows if not row["planned"]},
+        units=measures.MEASURES,
+    )
 
 
 def preprocessing_targets(wildcards):

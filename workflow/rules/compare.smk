@@ -11,7 +11,7 @@ rule quality:
         series=group_series,
         samples=of_group_level(rules.series.output.samples),
         coverage=of_group_level(rules.series.output.coverage),
-        events=ancient(group_events),
+        events=group_events,
         mask=of_subject(rules.grid.output.series_mask),
         brain=of_subject(rules.grid.output.mask),
     output:

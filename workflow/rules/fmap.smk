@@ -3,7 +3,7 @@
 
 rule fmap:
     input:
-        ancient(raw_fieldmaps),
+        raw_fieldmaps,
     output:
         field="<out>/preproc/{folder}/fmap/{ses}_desc-preproc_fieldmap.nii.gz",
         magnitude="<out>/preproc/{folder}/fmap/{ses}_desc-preproc_magnitude.nii.gz",

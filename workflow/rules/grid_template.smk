@@ -7,7 +7,7 @@ rule grid:
         t1w=rules.anat.output.t1w,
         mask=rules.anat.output.mask,
         dseg=rules.anat.output.dseg,
-        to_t1w=rules.template.output.to_t1w,
+        to_t1w=of_subject(rules.template.output.to_t1w),
     output:
         underlay="<out>/anatomical/{sub}/anat/{sub}_space-<space>_res-bold_desc-preproc_T1w.nii.gz",
         mask="<out>/anatomical/{sub}/anat/{sub}_space-<space>_res-bold_desc-brain_mask.nii.gz",

@@ -83,7 +83,7 @@ rule nordic_survival:
         info=rules.nordic.output.info,
         gfactor=rules.nordic.output.gfactor,
         noise_sd=rules.nordic.output.noise_sd,
-        events=ancient(run_events),
+        events=run_events,
     output:
         shared="<out>/nordic/{folder}/func/{stem}{echo}_desc-weakestResponse_boldmap.nii.gz",
         images="<out>/nordic/{folder}/func/{stem}{echo}_desc-weakestDifference_boldmap.nii.gz",

@@ -5,7 +5,7 @@ rule rois:
     input:
         maps=roi_maps,
         masks=roi_masks,
-        listed=ancient(roi_files),
+        listed=roi_files,
         grid=of_subject(rules.grid.output.series_mask),
         dseg=of_subject(rules.grid.output.dseg),
     output:

@@ -7,18 +7,18 @@ rule template:
         t1w=rules.anat.output.t1w,
         mask=rules.anat.output.mask,
     output:
-        to_t1w="<out>/anatomical/{sub}/anat/{sub}_from-T1w_to-<template>_mode-image_xfm.nii.gz",
-        to_template="<out>/anatomical/{sub}/anat/{sub}_from-<template>_to-T1w_mode-image_xfm.nii.gz",
+        to_t1w="<out>/anatomical/{sub}/anat/{sub}_from-T1w_to-{template}_mode-image_xfm.nii.gz",
+        to_template="<out>/anatomical/{sub}/anat/{sub}_from-{template}_to-T1w_mode-image_xfm.nii.gz",
         figure=report(
-            "<out>/anatomical/{sub}/figures/{sub}_space-<template>_T1w.png",
+            "<out>/anatomical/{sub}/figures/{sub}_space-{template}_T1w.png",
             caption="../report/template.rst",
             category="Anatomy",
             labels={"subject": "{sub}", "figure": "template edges on T1w"},
         ),
     log:
-        "<logs>/template/{sub}.log",
+        "<logs>/template/{sub}_{template}.log",
     benchmark:
-        "<benchmarks>/template/{sub}.tsv"
+        "<benchmarks>/template/{sub}_{template}.tsv"
     conda:
         "../../envs/ants.yaml"
     resources:

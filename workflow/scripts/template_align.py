@@ -1,22 +1,17 @@
 """Align the T1w of a subject with the template, in both directions, and judge it."""
 
-from mebold.anat import mni, template
+from mebold.anat import template
 from mebold.figures.coreg import registration
 from mebold.figures.style import save
 from mebold.files import images, transforms
 from mebold.files.metadata import SPATIAL_REFERENCES
-from mebold.jobs import sidecar
+from mebold.jobs import sidecar, template_image
 from mebold.jobs.script import job
 from mebold.registration import doubts
 
 with job(snakemake) as log:
     files, settings, out = snakemake.input, snakemake.params.settings, snakemake.output
-    if files.get("template"):
-        mask = images.load_mask(files.template_mask)
-        target = template.given(*images.load_volume(files.template), *mask)
-    else:
-        maps, affine = mni.load_template(1.0)
-        target = template.Brain(maps["t1"], maps["brain"] > 0.5, affine)
+    target = template_image.brain(files)
     t1w, t1w_affine = images.load(files.t1w)
     own = template.Brain(t1w, images.load_mask(files.mask)[0], t1w_affine)
     options = {"voxel_mm": settings["registration_mm"], "seed": snakemake.params.seed}
@@ -35,6 +30,6 @@ with job(snakemake) as log:
         units = about(Units="mm", SpatialReference=space)
         transforms.save_displacement(path, field, affine, metadata=units)
     image, mask, grid = target.extracted(settings["registration_mm"])
-    texts = {"title": "Alignment of T1w and template"}
+    texts = {"title": f"{snakemake.wildcards.sub}, {snakemake.wildcards.template}: alignment"}
     texts["subtitle"] = f"Orange: edges of the template. {doubts.caption(quality, doubtful)}"
     save(registration(image, grid, moved, grid, mask=mask, **texts), out.figure)

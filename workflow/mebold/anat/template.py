@@ -10,9 +10,6 @@ from mebold.registration.ants import Stage, nearest_rigid, register_linear
 from mebold.registration.ants_syn import register_syn
 from mebold.registration.similarity import dice
 
-#: The template that needs no files, because it comes inside nilearn.
-BUNDLED = "MNI152NLin2009aSym"
-
 _LINEAR = {"smoothing_mm": (4.0, 2.0), "sampling": 0.25}
 _RIGID = Stage("Rigid", shrink=(4, 2), iterations=(200, 100), **_LINEAR)
 _AFFINE = Stage("Affine", shrink=(4, 2), iterations=(200, 100), **_LINEAR)

@@ -81,6 +81,13 @@ _IGNORED = (
         ("anatomical",),
     ),
     ("*_xfm.json", "their sidecars", ("anatomical",)),
+    ("*_anatmap.*", "volume of the subject over volume of the template", ("anatomical",)),
+    ("fmap", "B0 field in Hz and magnitude of a multi-echo gradient echo", ("anatomical",)),
+    (
+        "*desc-anat_measures.*",
+        "volumes, contrast and noise of every scan, and of all in one table",
+        ("anatomical",),
+    ),
     ("xfm", "transforms of a subject or session", ("preproc",)),
     ("*_motion.*", "head motion of the acquired volumes", ("preproc",)),
     ("*_T2starmap.*", "T2* in the functional folder", ("preproc",)),

@@ -7,6 +7,12 @@ _SERIES = ("preproc-", "tedana")
 _FITS = ("glmsingle",)
 _LABELS = (
     ("preproc", "bias corrected", ("anatomical",)),
+    ("anat", "volumes, contrast and noise of a scan", ("anatomical",)),
+    ("cleaned", "UNIT1 without its noise in air", ("anatomical",)),
+    ("head", "mask of the head, where UNIT1 is no noise", ("anatomical",)),
+    ("combined", "echoes of a multi-echo gradient echo, combined", ("anatomical",)),
+    ("jacobian", "volume in the subject over volume in the template", ("anatomical",)),
+    ("modulated", "tissue times the jacobian: volume per voxel of the template", ("anatomical",)),
     (
         "brain",
         "mask of the brain; beside a series, of its part with data",

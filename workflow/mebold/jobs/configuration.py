@@ -12,6 +12,8 @@ from pathlib import Path
 import yaml
 
 from mebold.errors import ConfigError
+from mebold.files import templateflow
+from mebold.plan.ages import BY_AGE
 from mebold.variants import VARIANTS
 
 _NAME = Path("schemas", "config.schema.yaml")
@@ -160,6 +162,7 @@ def _cross_check(config: dict) -> None:
     _check_template("output.space", config["output"]["space"], config["template"])
     _check_maps_space(config)
     _check_file("rois", config["rois"])
+    _check_template_space(config)
     _check_file("gradient_nonlinearity.warp", config["gradient_nonlinearity"]["warp"])
     baseline = config["compare"]["baseline"]
     compared = config["variants"]
@@ -249,29 +252,42 @@ def _check_template(key: str, space: str, template: dict) -> None:
             "brain are needed, `template.image` and `template.mask`."
         )
         raise ConfigError(message)
-    if given or space in _SPACES_WITHOUT_FILES:
+    if given or space in _SPACES_WITHOUT_FILES or template["fetch"]:
+        return
+    home = templateflow.home(template["home"])
+    if templateflow.find(space, home):
         return
     close = [known for known in _SPACES_WITHOUT_FILES if known.lower() == space.lower()]
     message = (
         f"Configuration key `{key}`: {space!r} is none of "
         f"{', '.join(_SPACES_WITHOUT_FILES)}"
         + (f" (did you mean {close[0]}?)" if close else "")
-        + ". For another template give local files in `template.image` (T1-weighted) and "
-        f"`template.mask` (its brain); nothing is downloaded.{_in_templateflow(space)}"
+        + f", and no template at hand: {templateflow.absent(space, home)}"
     )
     raise ConfigError(message)
 
 
-def _in_templateflow(space: str) -> str:
-    """Name the files of a template that a local copy of TemplateFlow holds, if any."""
-    home = os.environ.get("TEMPLATEFLOW_HOME")
-    if not home:
-        return ""
-    folder = Path(home) / f"tpl-{space}"
-    found = [
-        next(iter(sorted(folder.glob(f"tpl-{space}*{end}.nii.gz"))), None)
-        for end in ("_res-01_T1w", "_res-01_desc-brain_mask")
-    ]
-    if None in found:
-        return ""
-    return f" TEMPLATEFLOW_HOME holds {found[0]} and {found[1]}."
+def _check_template_space(config: dict) -> None:
+    """Refuse a template of the anatomy that contradicts the one of the output."""
+    template, output = config["template"], config["output"]
+    wanted = template["space"]
+    if wanted is None:
+        return
+    key, others = "template.space", {"output.maps_space": output["maps_space"]}
+    if output["space"] not in _SPACES_WITHOUT_FILES[:3]:
+        others["output.space"] = output["space"]
+    for name, other in others.items():
+        if other not in (None, wanted):
+            message = (
+                f"Configuration key `{key}`: {wanted} differs from `{name}`, {other}; a T1w is "
+                "aligned with one template. Give one of the two keys, or both alike."
+            )
+            raise ConfigError(message)
+    if wanted != BY_AGE:
+        _check_template(key, wanted, template)
+    elif template["image"]:
+        message = (
+            f"Configuration key `{key}`: {BY_AGE} is given with `template.image`: one file suits "
+            "no choice by age; leave `template.image` out."
+        )
+        raise ConfigError(message)

@@ -11,12 +11,15 @@ from pathlib import Path
 import pandas as pd
 
 from mebold.anat.mp2rage_t1 import Protocol
+from mebold.files import templateflow
 from mebold.inventory import megre
 from mebold.inventory.runs import Run, collect
 from mebold.inventory.table import records
-from mebold.plan import mp2rage, references, sampling
-from mebold.plan.anatomy import KINDS, chosen_image, output_space
+from mebold.plan import ages, mp2rage, references, sampling
+from mebold.plan.anatomy import AVERAGED, KINDS, averaged_with, chosen_image, output_space
 from mebold.plan.references import References
+
+_OWN_SPACES = ("T1w", "boldref")
 
 
 class Index:
@@ -32,6 +35,8 @@ class Index:
         Complete configuration.
     kept : mapping, optional
         References of earlier runs of the workflow, by subject; see `mebold.plan.references`.
+    templates : mapping, optional
+        Subject to the identifier of a template, where they are chosen by age.
 
     Attributes
     ----------
@@ -51,8 +56,10 @@ class Index:
         plan: pd.DataFrame,
         config: dict,
         kept: Mapping[str, References] | None = None,
+        templates: Mapping[str, str | None] | None = None,
     ) -> None:
         self.config = config
+        self._templates = dict(templates or {})
         self.runs: dict[str, Run] = {run.stem: run for run in collect(table) if "mag" in run.bold}
         self._unfetched: set[str] = set()
         self._images: dict[str, dict] = {}  # path -> row of a functional image
@@ -105,19 +112,42 @@ class Index:
     @property
     def space(self) -> str:
         """Space of the output, as in the names of files: T1w, boldref or a template's label."""
-        return self._space
+        return self._space if self._space in _OWN_SPACES else templateflow.label(self._space)
 
     @property
     def grid_kind(self) -> str:
         """Kind of the output space: T1w, boldref or template."""
-        return self.space if self.space in ("T1w", "boldref") else "template"
+        return self.space if self.space in _OWN_SPACES else "template"
 
     @property
     def template(self) -> str | None:
-        """Label of the template that T1w images are aligned with; None where nothing is."""
+        """Label of the template that all T1w images are aligned with; None where there is none."""
+        identifier = self._one_template
+        return templateflow.label(identifier) if identifier else None
+
+    @property
+    def _one_template(self) -> str | None:
+        """Identifier of the template that is the same for all subjects."""
         if self.grid_kind == "template":
-            return self.space
-        return self.config["output"]["maps_space"] if self.space == "T1w" else None
+            return self._space
+        wanted = self.config.get("template", {}).get("space")
+        wanted = None if wanted == ages.BY_AGE else wanted
+        maps = self.config["output"]["maps_space"] if self.space == "T1w" else None
+        return maps or wanted
+
+    def template_identifier(self, sub: str) -> str | None:
+        """Return the template of a subject as the configuration writes it, None without one."""
+        return self._templates.get(sub) if self._templates else self._one_template
+
+    def template_of(self, sub: str) -> str | None:
+        """Return the template of a subject as names of files hold it, None without one."""
+        identifier = self.template_identifier(sub)
+        return templateflow.label(identifier) if identifier else None
+
+    @property
+    def template_identifiers(self) -> set[str]:
+        """Templates that some subject is aligned with."""
+        return {found for sub in self.subjects if (found := self.template_identifier(sub))}
 
     @property
     def anchor(self) -> str:
@@ -230,6 +260,10 @@ class Index:
         used = self._used_image(sub, kind)
         return self.path(used) if used else None
 
+    def averaged(self, sub: str) -> list[str]:
+        """Other T1w images of a subject, which are averaged with the one that is used."""
+        return [self.path(file) for file in self._averaged(sub)]
+
     def mp2rage(self, sub: str) -> list[dict]:
         """Table rows of the MP2RAGE that stands in for a T1w: UNIT1, and the two inversions.
 
@@ -255,6 +289,15 @@ class Index:
         wanted = self.config.get("anat", {}).get(kind)
         before = kept.anatomy if kept else None
         return chosen_image(self._anatomy[sub], kind, wanted=wanted, kept=before)
+
+    def _averaged(self, sub: str) -> list[str]:
+        chosen = self.config.get("anat", {})
+        used, kept = self._used_row(sub, "T1w"), self._kept.get(sub)
+        if used is None or chosen.get("several") != "average":
+            return []
+        before = kept.anatomy if kept else None
+        rows = averaged_with(self._anatomy[sub], used, wanted=chosen.get("T1w"), kept=before)
+        return [row["path"] for row in rows]
 
     def fieldmap_rows(self, folder: str) -> list[dict]:
         """Table rows of the fieldmaps of a session that correct a run."""
@@ -314,4 +357,6 @@ class Index:
                 known = self.planned["resample"] & set(self.runs)
                 references.require_known(sub, stem, known, self.config.get("output_dir", ""))
         anatomy = {kind: self._used_image(sub, kind) for kind in KINDS}
+        if averaged := self._averaged(sub):
+            anatomy[AVERAGED] = averaged
         return References(subject, sessions, anatomy)

@@ -1,5 +1,6 @@
 """Records of an output folder, held against present settings, code and inputs without Snakemake."""
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,7 +26,8 @@ def differences(config: Mapping) -> list[str]:
         configuration, the code of a checkout, and raw files are looked at; what else follows
         from the data (times of echoes, runs of a fit), `snakemake -n` compares too.
     """
-    places = record.Places(Path(config["bids_dir"]).absolute(), config["output_dir"])
+    config = {**config, "bids_dir": os.path.normpath(Path(config["bids_dir"]).absolute())}
+    places = record.Places(config["bids_dir"], config["output_dir"])
     values = record.leaves({key: places.plain(value) for key, value in config.items()})
     found: dict[record.Change, Counter] = defaultdict(Counter)
     for place in places.all():

@@ -21,6 +21,9 @@ _LIMITS_S = (0.001, 0.5)
 #: An echo below this many standard deviations of noise is not used.
 _LEAST_SNR = 3.0
 _FEWEST_ECHOES = 3
+#: Share of the field of view that air fills at least, where there is any.
+_LEAST_AIR = 0.05
+_FOURTH = 4
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def fit(echoes: Sequence[np.ndarray], te_s: Sequence[float]) -> Decay:
     times = check_echo_times(te_s, len(echoes), minimum=_FEWEST_ECHOES)
     signal = np.stack([np.nan_to_num(np.asarray(e, dtype=np.float64)) for e in echoes])
     inside = masks.foreground_mask(signal[0])
-    noise = background_noise(signal[-1], inside)
+    noise = noise_level(signal[-1], inside)
     values = signal[:, inside]
     if not (values[0] > 0).any():
         raise DataError("the first echo holds no positive value: there is no signal to fit.")
@@ -121,17 +124,29 @@ def fit(echoes: Sequence[np.ndarray], te_s: Sequence[float]) -> Decay:
     )
 
 
-def background_noise(magnitude: np.ndarray, inside: np.ndarray) -> float:
-    """Return the noise (one SD of real and imaginary part) from the air of a magnitude.
+def noise_level(magnitude: np.ndarray, inside: np.ndarray) -> float:
+    """Return the noise (one SD of real and imaginary part) of a magnitude.
 
-    0 where the scanner has set the air to 0, or the field of view holds none: a block of brain.
+    The lower of two levels: that of what is taken for air, and that of fourth differences in the
+    object. A block of brain has no air, and what is dark in it would pass for noise.
     """
+    found = []
     air = magnitude[~inside & (magnitude > 0)]
-    if air.size < 0.05 * magnitude.size:
-        return 0.0
-    # Airways, skull and ghosts are brighter than air: the lower quartile of a Rayleigh
-    # distribution, sqrt(2 ln(4/3)) standard deviations, hardly knows of them.
-    return float(np.percentile(air, 25.0) / np.sqrt(2.0 * np.log(4.0 / 3.0)))
+    if air.size > _LEAST_AIR * magnitude.size:
+        # Airways, skull and ghosts are brighter than air: the lower quartile of a Rayleigh
+        # distribution, sqrt(2 ln(4/3)) standard deviations, hardly knows of them.
+        found.append(float(np.percentile(air, 25.0) / np.sqrt(2.0 * np.log(4.0 / 3.0))))
+    for axis, length in enumerate(magnitude.shape):
+        if length <= _FOURTH:
+            continue
+        whole = np.all(
+            [np.take(inside, range(i, length - 4 + i), axis=axis) for i in range(5)], axis=0
+        )
+        rough = np.abs(np.diff(magnitude, n=4, axis=axis))[whole]
+        if rough.size:
+            # 70 is the sum of the squares of 1, -4, 6, -4, 1.
+            found.append(float(1.4826 * np.median(rough) / np.sqrt(70.0)))
+    return min(found, default=0.0)
 
 
 def _line(

@@ -1,13 +1,15 @@
 """Everything that is decided before the first job: what is left out, what was found, the plan."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
 from mebold.errors import MetadataError
 from mebold.inventory import findings
 from mebold.inventory.left_out import Examined, examine
+from mebold.inventory.table import ABSENT
+from mebold.plan import ages
 from mebold.plan.references import References
 from mebold.plan.table import make_plan
 from mebold.plan.text import format_plan, notices
@@ -27,11 +29,15 @@ class Study:
         See `mebold.plan.table.make_plan`.
     examined : Examined
         Findings, and what is left out.
+    templates : dict
+        Subject (``sub-01``) to the identifier of the template that suits its age, None for an
+        unknown age; empty where the configuration asks for no such choice.
     """
 
     table: pd.DataFrame
     plan: pd.DataFrame
     examined: Examined
+    templates: dict[str, str | None] = field(default_factory=dict)
 
     def text(self) -> str:
         """Return the plan for reading, with what is left out and what was found."""
@@ -103,4 +109,18 @@ def decide(
     if strict and problems:
         message = "\n".join(["`strict: true`, and events cannot be fitted:", *problems[:8]])
         raise MetadataError(message)
-    return Study(examined.table, plan, examined)
+    return Study(examined.table, plan, examined, _templates(plan, examined, config))
+
+
+def _templates(plan: pd.DataFrame, examined: Examined, config: dict) -> dict[str, str | None]:
+    """Choose templates by age where that is asked for, and note it in plan and findings."""
+    settings = config.get("template") or {}
+    if settings.get("space") != ages.BY_AGE:
+        return {}
+    rows = plan[(plan["stage"] == "anat") & plan["planned"]]
+    chosen, found = ages.choose(config["bids_dir"], rows["subject"], settings["ages"])
+    examined.findings.extend(found)
+    for place, stem, reason in rows[["stem", "reason"]].itertuples():
+        note = chosen[stem].note
+        plan.loc[place, "reason"] = note if reason in ("", ABSENT) else f"{reason}; {note}"
+    return {stem: choice.identifier for stem, choice in chosen.items()}
