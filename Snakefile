@@ -61,6 +61,7 @@ include: "workflow/rules/resample.smk"
 include: "workflow/rules/multiecho.smk"
 include: "workflow/rules/bold.smk"
 include: "workflow/rules/confounds.smk"
+include: "workflow/rules/report.smk"
 include: "workflow/rules/singletrial.smk"
 include: "workflow/rules/noiseceiling.smk"
 
@@ -72,11 +73,13 @@ if config["output"]["maps_space"]:
 
 include: "workflow/rules/compare.smk"
 include: "workflow/rules/rois.smk"
+include: "workflow/inputs/records.smk"
 
 
 # What a defect left out is said last, and makes the exit status 1; `exclude` accepts it.
 onsuccess:
     calls.end(WORK)
+    anatomy_table()
     report_pages()
     if workflow.is_main_process and found.closing():
         raise WorkflowError(found.closing())
@@ -86,6 +89,7 @@ onerror:
     calls.end(WORK)
     logged = "".join(Path(file).read_text() for file in log if Path(file).exists())
     failed = failures.found_in(logged)
+    anatomy_table()
     report_pages(failed)
     if told := failures.said(failed):
         logger.error(told)
@@ -115,6 +119,13 @@ rule preprocessing:
 rule anatomy:
     input:
         rules.datasets.output,
+        anatomy_targets,
+
+
+rule anat_only:
+    input:
+        rules.datasets.output,
+        rules.plan.output,
         anatomy_targets,
 
 

@@ -10,22 +10,17 @@ call, from the same folder or from another. It ends when all rules were hit, or 
 
 import argparse
 import itertools
-import json
-import os
 import random
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
+import killed_calls
 import outputs_alike
 
 from mebold.phantom import dataset
 from mebold.phantom.spec import make_spec
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 CONFIG = """\
 variants: [standardSingle, nordicOptcom, nordicIca]
 write_bold: [standardSingle, nordicIca]
@@ -48,42 +43,10 @@ def prepare(folder: Path) -> None:
         dataset.write_dataset(folder / "raw", make_spec("tiny", sessions=("01",)))
 
 
-def start(folder: Path, cwd: Path, out: Path) -> subprocess.Popen:
-    """Start a call in a process group of its own; its words go to a file beside."""
-    cwd.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "snakemake", "-s", str(REPOSITORY / "Snakefile")]
-    command += ["--configfile", str(folder / "config.yaml"), "--cores", "2", "--config"]
-    command += [f"bids_dir={folder / 'raw'}", f"output_dir={out}"]
-    with (cwd / "log.txt").open("a") as log:
-        return subprocess.Popen(
-            command, cwd=cwd, stdout=log, stderr=log, start_new_session=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        )  # fmt: skip
-
-
-def running(out: Path) -> set[str]:
-    """Return the rules whose jobs are at work."""
-    rules = set()
-    for path in (out / "work/.jobs").glob("*.json"):
-        try:
-            rules.add(json.loads(path.read_text())["Job"].split()[1])
-        except (OSError, ValueError):
-            continue
-    return rules
-
-
-def kill_once(call: subprocess.Popen, out: Path, hit: set[str], draw: random.Random) -> set[str]:
-    """Kill a call in the middle of a rule that was not hit yet; return what was at work then."""
-    while call.poll() is None:
-        if running(out) - hit:
-            time.sleep(draw.choice([0.0, draw.uniform(0, 0.5), draw.uniform(0, 3)]))
-            struck = running(out)
-            if call.poll() is None:
-                os.killpg(call.pid, signal.SIGKILL)
-            call.wait()
-            return struck
-        time.sleep(0.01)
-    return set()
+def arguments(folder: Path, out: Path) -> list[str]:
+    """Return the arguments of every call, the same from every folder."""
+    given = ["--configfile", str(folder / "config.yaml"), "--cores", "2", "--config"]
+    return [*given, f"bids_dir={folder / 'raw'}", f"output_dir={out}"]
 
 
 def campaign(folder: Path, seed: int, at_least: int) -> None:
@@ -96,8 +59,8 @@ def campaign(folder: Path, seed: int, at_least: int) -> None:
     began = time.monotonic()
     for number in itertools.count():
         where = base / draw.choice(["here", "there"])
-        call = start(folder, where, out)
-        struck = kill_once(call, out, hit, draw)
+        call = killed_calls.start(where, *arguments(folder, out))
+        struck = killed_calls.kill_in_a_new_rule(call, out, hit, draw)
         if call.returncode >= 0:
             break
         kills += 1
@@ -132,7 +95,7 @@ def main() -> None:
         base = next(
             folder / f"calm-{n}" for n in itertools.count() if not (folder / f"calm-{n}").exists()
         )
-        call = start(folder, base / "here", base / "out")
+        call = killed_calls.start(base / "here", *arguments(folder, base / "out"))
         if call.wait():
             raise SystemExit(f"the call ended with {call.returncode}: {base}/here/log.txt")
     else:

@@ -19,6 +19,7 @@ from mebold.jobs.products import Products
 from mebold.plan import references, study
 from mebold.plan.others import with_others
 from mebold.report import call, configured
+from mebold.rois.table import check_list, entries
 from mebold.variants import VARIANTS, datasets, variant_of
 
 # Wildcards that functions of the library take as labels.
@@ -43,6 +44,8 @@ try:
     # is not done again for that. Outputs keep theirs, because targets are named by it.
     config["bids_dir"] = os.path.abspath(config["bids_dir"])
     WORK = Path(config["output_dir"], "work")
+    if workflow.is_main_process and not DRY:
+        calls.clear(WORK)
     TABLE = WORK / "tables" / configuration.table_name(config)
     keep_table = None
     if config["run_table"]:
@@ -68,6 +71,9 @@ try:
     products = Products(runs)
     parameters = Parameters(runs)
     products.require_runs()
+    listed_rois = read_tsv(config["rois"]) if config["rois"] else None
+    if listed_rois is not None:
+        check_list(listed_rois)
     if workflow.is_main_process:
         if config["gradient_nonlinearity"]["warp"]:
             # Imports scipy, and every job of a cluster parses this file.
@@ -125,8 +131,9 @@ def report_pages(failed=()):
 
 
 def code(script):
-    """Hash a script with what it uses of the library: an edit reruns just its jobs."""
-    return code_hash.code_hash(f"{workflow.basedir}/workflow/scripts/{script}.py")
+    """Name of a script and a hash of it with what it uses of the library."""
+    place = f"{workflow.basedir}/workflow/scripts/{script}.py"
+    return f"{script}:{code_hash.code_hash(place)}"
 
 
 def chosen(section, *keys):

@@ -98,7 +98,7 @@ def test_jobs_of_a_session(tmp_path):
     per_run = dict.fromkeys(
         (
             *("hmc", "sdc", "coreg_run", "nordic_gfactor", "nordic_survival"),
-            *("bold_optcom", "confounds", "ica_tables"),
+            *("bold_optcom", "confounds", "report_run", "ica_tables"),
         ),
         n,
     )
@@ -151,7 +151,7 @@ def test_later_sessions_cost_only_the_primary_variant(tmp_path):
     per_run = dict.fromkeys(
         (
             *("hmc", "sdc", "coreg_run", "nordic_gfactor", "nordic_survival"),
-            *("bold_optcom", "confounds"),
+            *("bold_optcom", "confounds", "report_run"),
         ),
         2,
     )
@@ -160,7 +160,7 @@ def test_later_sessions_cost_only_the_primary_variant(tmp_path):
     once |= dict.fromkeys(("noiseceiling_session", "noiseceiling_session_part"), 1)
     once["singletrial_subject"] = 1
     assert added == {**per_run, **once, "series": 4, "optcom": 2}
-    assert total == 33
+    assert total == 35
 
 
 def test_variants_that_every_session_has_are_brought_together(tmp_path):

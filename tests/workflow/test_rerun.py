@@ -39,7 +39,7 @@ def test_edit_of_a_module_reruns_the_jobs_that_use_it(checkout):
     module.write_text(module.read_text() + "\n# a comment is a change of the code\n")
     edited = run(checkout, "-n", "plan", "datasets")
     assert job_counts(edited.stdout) == {"datasets": 1, "total": 1}
-    assert "Params have changed" in edited.stdout
+    assert "Changed: code of inventory_datasets" in edited.stdout
 
 
 def test_dates_of_the_code_do_not_count_but_its_content_does(checkout):

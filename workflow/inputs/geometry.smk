@@ -25,7 +25,7 @@ def run_boldref_mask(wildcards):
 
 
 def run_warp(wildcards):
-    return runs.warp(wildcards.stem) or []
+    return not_made(runs.warp(wildcards.stem) or [])
 
 
 def run_boldref(wildcards):
@@ -108,6 +108,13 @@ def anchor(wildcards):
     }
 
 
+def tissue_of_anchor(wildcards):
+    """Tissue classes of the T1w where alignments lead to it."""
+    if runs.anchor != "T1w":
+        return []
+    return expand(rules.anat.output.dseg, sub=wildcards.folder.split("/")[0])[0]
+
+
 def subject_to_anchor(wildcards):
     if runs.anchor != "T1w":
         return []
@@ -128,12 +135,14 @@ def sign_check(wildcards):
 
 def template_files(wildcards):
     """Template of a subject; nothing for the one that comes with nilearn."""
-    return TEMPLATES.get(runs.template_identifier(wildcards.sub), {})
+    files = TEMPLATES.get(runs.template_identifier(wildcards.sub), {})
+    return {name: not_made(file) for name, file in files.items()}
 
 
 def template_reference(wildcards):
     """What a template is, for sidecars."""
-    file = template_files(wildcards).get("template")
+    files = TEMPLATES.get(runs.template_identifier(wildcards.sub), {})
+    file = files.get("template")
     return metadata.spatial_reference_of(runs.template_of(wildcards.sub), file)
 
 

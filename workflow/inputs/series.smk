@@ -1,10 +1,13 @@
 """Input functions: series of a variant, groups of runs for the fits, comparison and regions."""
 
+# Stores go when their last reader has run, unless they are to be kept.
+kept_series = str if config["keep_series"] else temp
+
 
 def echoes_of_level(wildcards):
     stem = wildcards.stem
     if wildcards.thermal == "standard":
-        return runs.fetched(runs.images(stem, "bold"))
+        return not_made(runs.fetched(runs.images(stem, "bold")))
     return [
         of_run(rules.nordic.output.magnitude, stem, echo=echo)
         for echo in runs.runs[stem].echo_entities
@@ -73,16 +76,15 @@ def group_ica_outcomes(wildcards):
 
 
 def group_events(wildcards):
-    return [
-        runs.path(runs.row(stem)["events"]) for stem in runs.glm_stems(wildcards.group)
-    ]
+    stems = runs.glm_stems(wildcards.group)
+    return not_made([runs.path(runs.row(stem)["events"]) for stem in stems])
 
 
 def group_events_sidecars(wildcards):
     """Sidecars of the events of a group's runs, the most general first."""
     stems = runs.glm_stems(wildcards.group)
     found = [path for stem in stems for path in runs.row(stem)["events_sidecars"] or ()]
-    return [runs.path(path) for path in dict.fromkeys(found)]
+    return not_made([runs.path(path) for path in dict.fromkeys(found)])
 
 
 def written_bold(echoes):
@@ -179,3 +181,20 @@ def roi_masks(wildcards):
     own = runs.subject_tasks()[wildcards.subtask]
     groups = [group for group in products.compared() if group in own]
     return of_groups(rules.compare.output.roi, groups)
+
+
+def regions_of(sub):
+    """Rows of the list of regions that hold for a subject: those of others rerun nothing."""
+    return entries(listed_rois, subject=sub)
+
+
+def roi_files(wildcards):
+    """Masks and atlases of the list of regions; the job tells of one that is not there."""
+    paths = {entry["path"] for entry in regions_of(wildcards.sub)}
+    return not_made(sorted(path for path in paths if Path(path).is_file()))
+
+
+def visual_roi_file(wildcards):
+    """Region of the comparison where the configuration names a file."""
+    source = config["visual_roi"]["source"]
+    return not_made([source] if Path(source).is_file() else [])

@@ -58,6 +58,26 @@ def anatomy_targets(wildcards):
     return targets
 
 
+def anatomy_table():
+    """Write the table of all scans of the dataset, at the end of a call that did something."""
+    if not workflow.is_main_process:
+        return
+    from mebold.anat import measures
+    from mebold.files import measures_table
+
+    rows = [row for row in whole_plan().to_dict("records") if row["stage"] == "anat"]
+    measures_table.collect(
+        Path(config["output_dir"], "anatomical"),
+        [row["stem"] for row in rows if row["planned"]],
+        logs={
+            row["stem"]: str(WORK / "logs" / "anat" / f"{row['stem']}.log")
+            for row in rows
+        },
+        left_out={row["stem"]: row["reason"] for row in rows if not row["planned"]},
+        units=measures.MEASURES,
+    )
+
+
 def preprocessing_targets(wildcards):
     """BOLD images in T1w space and their confounds; head motion where there is no T1w."""
     targets = [
@@ -69,6 +89,7 @@ def preprocessing_targets(wildcards):
             name = datasets(variant)[0]
             targets.append(of_run(written_bold(echoes).output.bold, stem, dataset=name))
             targets.append(of_run(rules.confounds.output.table, stem, dataset=name))
+            targets.append(of_run(rules.report_run.output.info, stem, dataset=name))
         targets += [
             of_run(rules.ica_tables.output.outcome, stem, dataset=name)
             for name in products.decomposed(stem)

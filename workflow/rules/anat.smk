@@ -1,9 +1,10 @@
-"""T1w: bias field, brain mask, tissue classes."""
+"""T1w: bias field, brain mask, tissue classes, and their measures."""
 
 
 rule anat:
     input:
         t1w=raw_t1w,
+        repeats=raw_t1w_repeats,
         mask_source=mask_source,
         given_mask=network_mask,
     output:
@@ -14,6 +15,7 @@ rule anat:
         csf="<out>/anatomical/{sub}/anat/{sub}_label-CSF_probseg.nii.gz",
         gm="<out>/anatomical/{sub}/anat/{sub}_label-GM_probseg.nii.gz",
         wm="<out>/anatomical/{sub}/anat/{sub}_label-WM_probseg.nii.gz",
+        measures="<out>/anatomical/{sub}/anat/{sub}_desc-anat_measures.tsv",
         figure=report(
             "<out>/anatomical/{sub}/figures/{sub}_desc-segmentation_T1w.png",
             caption="../report/anat.rst",
@@ -26,11 +28,12 @@ rule anat:
         "<benchmarks>/anat/{sub}.tsv"
     conda:
         "../../envs/ants.yaml"
-    threads: 2
     resources:
         mem_mb=memory(0, 4000),
         runtime=minutes(30),
     params:
+        settings=chosen("anat", "priors", "prior_weight", "registration_mm"),
+        limits=chosen("template", "least_correlation", "least_dice"),
         seed=config["seed"],
         code=code("anat_preprocess"),
     script:

@@ -40,6 +40,7 @@ rule compare:
         trials=of_group_variants(rules.singletrial.output.trials),
         summaries=of_group_variants(rules.singletrial.output.summary),
         quality=of_group_variants(rules.quality.output[0]),
+        given=visual_roi_file,
         mask=of_subject(rules.grid.output.series_mask),
         brain=of_subject(rules.grid.output.mask),
         dseg=of_subject(rules.grid.output.dseg),

@@ -44,7 +44,9 @@ rule optcom:
         store=rules.series.output.store,
         fit=decay_of_run,
     output:
-        store=temp("<work>/series/{folder}/{stem}_desc-{thermal}Optcom_series.npy"),
+        store=kept_series(
+            "<work>/series/{folder}/{stem}_desc-{thermal}Optcom_series.npy"
+        ),
     log:
         "<logs>/optcom/{folder}/{stem}_{thermal}.log",
     conda:
@@ -67,7 +69,7 @@ rule ica:
         fit=decay_of_run,
         mask=of_subject(rules.grid.output.series_mask),
     output:
-        store=temp("<work>/series/{folder}/{stem}_desc-{thermal}Ica_series.npy"),
+        store=kept_series("<work>/series/{folder}/{stem}_desc-{thermal}Ica_series.npy"),
         report=directory("<out>/preproc-{thermal}Ica/{folder}/tedana/{stem}"),
         info=report(
             "<out>/preproc-{thermal}Ica/{folder}/func/{stem}_desc-ICA_outcome.json",

@@ -19,7 +19,7 @@ rule series:
         mask=of_subject(rules.grid.output.series_mask),
         displacement=grid_displacement,
     output:
-        store=temp("<work>/series/{folder}/{stem}_desc-{thermal}_series.npy"),
+        store=kept_series("<work>/series/{folder}/{stem}_desc-{thermal}_series.npy"),
         summary="<work>/series/{folder}/{stem}_desc-{thermal}_summary.npz",
         coverage="<work>/series/{folder}/{stem}_desc-{thermal}_coverage.npy",
         samples="<work>/series/{folder}/{stem}_desc-{thermal}_samples.json",

@@ -5,6 +5,7 @@ rule rois:
     input:
         maps=roi_maps,
         masks=roi_masks,
+        listed=roi_files,
         grid=of_subject(rules.grid.output.series_mask),
         dseg=of_subject(rules.grid.output.dseg),
     output:
@@ -17,7 +18,7 @@ rule rois:
         mem_mb=memory(0, 2000),
         runtime=minutes(20),
     params:
-        rois=config["rois"],
+        regions=by(regions_of),
         code=code("rois_table"),
     script:
         "../scripts/rois_table.py"

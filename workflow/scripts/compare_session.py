@@ -26,7 +26,6 @@ with job(snakemake):
     known = {"quality": quality, "brain": brain, "trials": read_tsv(files.trials[0])}
     known["summaries"] = dict(zip(params.variants, map(read_json, files.summaries), strict=True))
     known |= {"zscore": params.zscore, "seed": params.seed, "threshold": params.roi["threshold"]}
-    drawn["title"] = f"Visually responsive voxels, {owner(snakemake)}"
     with model.open_models(files.models) as models:
         betas = {v: one["betas"] for v, one in zip(params.variants, models, strict=True)}
         runs = runs_of(known["trials"])

@@ -5,18 +5,17 @@ from pathlib import Path
 import pandas as pd
 
 from mebold.files import bids, images
-from mebold.files.tables import read_tsv, write_tsv
+from mebold.files.tables import write_tsv
 from mebold.jobs import coverage
 from mebold.jobs.script import job
 from mebold.rois import masks, tissue
-from mebold.rois.table import entries, parse_labels, roi_table
+from mebold.rois.table import parse_labels, roi_table
 from mebold.variants import variant_of
 
 with job(snakemake):
     mask, affine = images.load_mask(snakemake.input.grid)
-    listed = read_tsv(snakemake.params.rois) if snakemake.params.rois else None
     regions, categories = {}, {}
-    for entry in entries(listed, subject=snakemake.wildcards.sub):
+    for entry in snakemake.params.regions:
         paths = snakemake.input.masks[:1] if entry["source"] == "visual" else [entry["path"]]
         for path in paths:
             volume, own = images.load_volume(path)

@@ -1,11 +1,13 @@
 """Every figure is made from small inputs, says what it shows, and leaves its inputs alone."""
 
 import copy
+import io
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from PIL import Image
 
 from mebold.compare import subjects
 from mebold.compare.advice import advise
@@ -23,7 +25,7 @@ from mebold.figures.rois import visual_roi
 from mebold.figures.rows import round_up
 from mebold.figures.sdc import changing_field, distortion, unwarping
 from mebold.figures.singletrial import beta_carpet, component_curve, model_maps
-from mebold.figures.style import RED, figure_bytes, save, style
+from mebold.figures.style import ORANGE, RED, figure_bytes, new_figure, save, style
 from mebold.geometry import affines
 
 SHAPE = (12, 14, 10)
@@ -416,3 +418,19 @@ def test_colours_of_noise_ceilings_start_where_chance_ends(threshold, said, top)
     low, high = figure.axes[-1].get_ylim()
     assert low == (threshold if threshold and np.isfinite(threshold) else 5)
     assert high == pytest.approx(top)
+
+
+def test_a_png_has_a_palette_and_looks_as_before(rng):
+    figure = new_figure(4, 3)
+    axes = figure.subplots()
+    axes.imshow(np.linspace(0, 1, 10000).reshape(100, 100), cmap="gray")
+    axes.plot(rng.random(50) * 100, color=ORANGE)
+    small = Image.open(io.BytesIO(figure_bytes(figure)))
+    buffer = io.BytesIO()
+    with style():
+        figure.savefig(buffer, dpi=150)
+    full = np.asarray(Image.open(buffer).convert("RGB"), int)
+    assert small.mode == "P"
+    assert len(figure_bytes(figure)) < 0.7 * len(buffer.getvalue())
+    assert small.info["dpi"] == pytest.approx((150, 150), abs=0.1)
+    assert np.abs(full - np.asarray(small.convert("RGB"), int)).mean() < 0.5

@@ -1,3 +1,4 @@
+import errno
 import gc
 import logging
 import sys
@@ -249,6 +250,18 @@ def test_a_report_that_fails_does_not_cost_the_result(run, tmp_path, fake_tedana
     assert result.outcome["status"] == "ok"
     assert "report incomplete: tedana stopped with OSError" in result.outcome["warnings"][-1]
     assert np.all(result.denoised == 1)
+
+
+def test_a_full_disk_is_no_report_that_fails(run, tmp_path, fake_tedana):
+    """The last result may be there in part, under its own name."""
+
+    def late_failure(arguments):
+        write_fake_results(arguments)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    fake_tedana(late_failure)
+    with pytest.raises(OSError, match="No space left"):
+        denoise(run, tmp_path / "out")
 
 
 def test_other_errors_are_raised_and_loggers_left_clean(run, tmp_path, fake_tedana):

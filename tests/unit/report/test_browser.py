@@ -86,3 +86,28 @@ def test_a_figure_is_brought_into_view_by_its_name(tmp_path):
         )
         left = "document.querySelectorAll('#strip-motion figure')[5].getBoundingClientRect().left"
         assert abs(page.value(left) - 16) <= 2
+
+
+def test_frames_are_shown_one_at_a_time_and_by_turns(tmp_path):
+    out = finished(tmp_path, n_sessions=1, n_runs=1)
+    stem = "sub-01_ses-01_task-images_run-01"
+    for name in ("Before", "After", "Anatomy"):
+        path = f"tedana/sub-01/ses-01/figures/{stem}_desc-flicker{name}_boldref.png"
+        out.write(path, png(40, 30))
+    pages.write(Study(Folder(tmp_path)))
+    seen = """[...document.querySelectorAll('figure.flicker img')].map(
+      i => getComputedStyle(i).visibility === 'visible')"""
+    with Browser(PHONE) as page:
+        page.open(tmp_path / "report/sub-01.html")
+        assert page.value(seen) == [True, False, False]
+        page.value("document.querySelectorAll('figure.flicker [data-frame]')[2].click()")
+        assert page.value(seen) == [False, False, True]
+        page.value("document.querySelector('figure.flicker [data-turn]').click()")
+        page.value("new Promise(done => setTimeout(done, 900))")
+        assert page.value(seen) == [True, False, False]
+        pressed = "document.querySelector('figure.flicker [data-turn]').ariaPressed"
+        assert page.value(pressed) == "true"
+        page.value("document.querySelectorAll('figure.flicker [data-frame]')[1].click()")
+        page.value("new Promise(done => setTimeout(done, 900))")
+        assert page.value(seen) == [False, True, False]
+        assert page.complaints == []

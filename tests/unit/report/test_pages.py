@@ -113,23 +113,23 @@ def test_every_link_and_picture_is_there_and_has_words(troubled):
 
 def test_the_four_questions_are_answered_for_a_subject(troubled):
     answers = written(troubled.root)["sub-01.html"].answers
-    assert "4 runs: 2 good, 2 bad." in answers["usable"]
-    assert (
-        "bad: ses-01 task-images run-02: mean framewise displacement 1.03 mm" in answers["usable"]
-    )
+    words = "4 runs: 2 good, 2 bad (ses-01 run-02, ses-02 run-02)."
+    assert words in answers["usable"]
+    assert "bad: ses-01 run-02: mean framewise displacement 1.03 mm" in answers["usable"]
     assert "nordicOptcom, as configured" in answers["variant"]
     assert "keeps 91 % of the response" in answers["variant"]
     assert "visual: median 21 %; 10.0 % of the brain above chance." in answers["ceiling"]
-    assert "1 job failed; skipped: fmap, singletrial." in answers["skipped"]
+    words = "1 job failed (coreg_run of ses-02 run-02); skipped: fmap, singletrial."
+    assert words in answers["skipped"]
     assert "no overlap with the T1w" in answers["skipped"]
     assert "4 runs in 2 sessions" in answers["acquisition"]
 
 
 def test_the_four_questions_are_answered_for_the_dataset(troubled):
     answers = written(troubled.root)["index.html"].answers
-    assert "4 runs: 2 good, 2 bad." in answers["usable"]
+    assert "4 runs: 2 good, 2 bad (sub-01 ses-01 run-02, " in answers["usable"]
     assert "visual of sub-01: median 21 %; above chance in 1 of 1 subject." in answers["ceiling"]
-    assert "1 job failed; 1 left out; skipped: fmap, singletrial, anat." in answers["skipped"]
+    assert "; 1 left out; skipped: fmap, singletrial, anat." in answers["skipped"]
 
 
 def test_reasons_warnings_and_logs_stand_where_they_belong(troubled):
@@ -160,6 +160,14 @@ def test_an_empty_folder_has_a_page(tmp_path):
     found = written(tmp_path)
     assert list(found) == ["index.html"]
     assert "There is no run." in found["index.html"].answers["usable"]
+
+
+def test_without_a_plan_the_runs_are_those_that_have_files(tmp_path):
+    out = finished(tmp_path)
+    (out.root / "plan.tsv").unlink()
+    answers = written(tmp_path)["sub-01.html"].answers
+    assert "Yes: all 4 runs good." in answers["usable"]
+    assert "visual: median 21 %" in answers["ceiling"]
 
 
 def test_pages_move_with_their_folder(troubled, tmp_path):

@@ -51,6 +51,25 @@ def test_a_failed_job_is_found_by_its_log_and_what_needs_it_waits(tmp_path):
     assert other["confounds"].state == DONE
 
 
+def test_what_only_some_variants_need_holds_up_those(tmp_path):
+    out = Output(tmp_path)
+    out.subject("01")
+    out.run("01", "01", "02", until="optcom")
+    group = out.session("01", "01", fit=False, compare="standardSingle, nordicOptcom")
+    done = f"glmsingle-standardSingle/sub-01/ses-01/func/{group}_desc-GLMsingle_summary.json"
+    out.write(done, {"Model": "FITHRF"})
+    out.log(f"nordic/sub-01/ses-01/{RUN}_echo-2.log", error="phase from -3 to 9")
+    found = states(tmp_path)
+    assert (found["nordic"].state, found["hmc"].state, found["resample"].state) == (
+        *(FAILED, DONE, DONE),
+    )
+    assert found["optcom"].reason == "needs nordic, which failed"
+    fits = states(tmp_path, group)
+    assert fits["singletrial standardSingle"].state == DONE
+    assert fits["singletrial nordicOptcom"].reason == f"needs nordic of {RUN}, which failed"
+    assert fits["noiseceiling"].reason == f"needs nordic of {RUN}, which failed"
+
+
 def test_a_job_of_the_session_that_failed_holds_up_its_runs(tmp_path):
     out = Output(tmp_path)
     out.subject("01")
@@ -114,7 +133,8 @@ def test_every_log_folder_and_mark_is_one_of_the_rules():
     named |= {rule for rules in SHARED.values() for rule in rules}
     assert named - logs == set()
     # Jobs whose failure shows in no stage of a run are listed by themselves.
-    alone = {"plan", "datasets", "compare_group", "compare_task"}
+    alone = {"plan", "datasets", "compare_group", "compare_task", "report_run"}
+    alone |= {"megre", "megre_field", "mp2rage_t1"}
     assert logs - named - alone == set()
     outputs = [
         re.sub(r"\{(\w+)\}", "x", re.sub(r"<\w+>", "x", name)).rpartition("/")[2]

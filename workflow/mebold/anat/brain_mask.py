@@ -324,6 +324,7 @@ def refine_mask(
     opened = masks.dilated((flooded & tissue) | core, affine, -2.0)
     opened = masks.largest_component(opened | core)
     grown = masks.dilated(opened, affine, 2.5) & ((flooded & tissue) | core)
-    closed = _outline(grown, affine) & limit
+    # Fluid at the edge is as dark as the skull: there the template says how far the brain goes.
+    closed = (_outline(grown, affine) & limit) | (flooded & brain)
     soft = ndimage.gaussian_filter(closed.astype(np.float32), 1.2 / sizes)
     return ndimage.binary_fill_holes(masks.largest_component(soft > 0.5))

@@ -21,6 +21,7 @@ def segmentation(
     dseg: np.ndarray,
     brain_mask: np.ndarray,
     n_slices: int = 6,
+    name: str = "",
     title: str = "Tissue classes and brain mask",
 ) -> Figure:
     """Draw tissue classes and the outline of the brain mask on the T1w image.
@@ -34,6 +35,8 @@ def segmentation(
         1 grey matter, 2 white matter, 3 CSF.
     brain_mask : (x, y, z) array
     n_slices : int
+    name : str
+        Subject, and session where there is one.
     title : str
 
     Returns
@@ -62,7 +65,7 @@ def segmentation(
             contours=outlines,
         ),
         box=bounding_box(brain_mask, affine, margin_mm=12),
-        title=title,
+        title=f"{title}: {name}" if name else title,
         subtitle="Orange: brain mask; blue: border of white matter; pink: border of CSF\n"
         + volumes,
     )

@@ -97,7 +97,19 @@ def figure_bytes(figure: Figure, *, kind: str = "png", dpi: int = 150) -> bytes:
     buffer = io.BytesIO()
     with style():
         figure.savefig(buffer, format=kind, dpi=dpi, metadata=_METADATA[kind])
-    return buffer.getvalue()
+    return _of_256_colours(buffer) if kind == "png" else buffer.getvalue()
+
+
+def _of_256_colours(buffer: io.BytesIO) -> bytes:
+    """Return a PNG with a palette of its own: half the size, and no eye sees the difference."""
+    from PIL import Image
+
+    with Image.open(buffer) as image:
+        small, dpi = image.convert("RGB"), image.info.get("dpi")
+    out = io.BytesIO()
+    palette = {"method": Image.Quantize.MEDIANCUT, "dither": Image.Dither.NONE}
+    small.quantize(256, **palette).save(out, "PNG", optimize=True, dpi=dpi)
+    return out.getvalue()
 
 
 def save(figure: Figure, *paths: str | os.PathLike, dpi: int = 150) -> None:

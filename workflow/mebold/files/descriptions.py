@@ -7,6 +7,12 @@ _SERIES = ("preproc-", "tedana")
 _FITS = ("glmsingle",)
 _LABELS = (
     ("preproc", "bias corrected", ("anatomical",)),
+    ("anat", "volumes, contrast and noise of a scan", ("anatomical",)),
+    ("cleaned", "UNIT1 without its noise in air", ("anatomical",)),
+    ("head", "mask of the head, where UNIT1 is no noise", ("anatomical",)),
+    ("combined", "echoes of a multi-echo gradient echo, combined", ("anatomical",)),
+    ("jacobian", "volume in the subject over volume in the template", ("anatomical",)),
+    ("modulated", "tissue times the jacobian: volume per voxel of the template", ("anatomical",)),
     (
         "brain",
         "mask of the brain; beside a series, of its part with data",
@@ -41,6 +47,7 @@ _LABELS = (
     ("optcom", "optimal combination of the echoes; desc-preproc is its second name", _SERIES),
     ("denoised", "optimal combination without the components that ICA rejects", ("preproc-",)),
     ("coverage", "share of the samples inside the field of view", _SERIES),
+    ("quality", "image quality of a run, for its page", _SERIES),
     ("confounds", "confound regressors at the samples of the image", _SERIES),
     ("ICA", "independent components of the echoes (tedana)", _SERIES),
     ("tedana", "tedana's table of components", _SERIES),

@@ -161,6 +161,7 @@ def _cross_check(config: dict) -> None:
     _check_noise_map(config["nordic"]["noise_map"])
     _check_template("output.space", config["output"]["space"], config["template"])
     _check_maps_space(config)
+    _check_file("rois", config["rois"])
     _check_template_space(config)
     _check_file("gradient_nonlinearity.warp", config["gradient_nonlinearity"]["warp"])
     baseline = config["compare"]["baseline"]

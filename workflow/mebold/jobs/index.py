@@ -16,7 +16,7 @@ from mebold.inventory import megre
 from mebold.inventory.runs import Run, collect
 from mebold.inventory.table import records
 from mebold.plan import ages, mp2rage, references, sampling
-from mebold.plan.anatomy import KINDS, chosen_image, output_space
+from mebold.plan.anatomy import AVERAGED, KINDS, averaged_with, chosen_image, output_space
 from mebold.plan.references import References
 
 _OWN_SPACES = ("T1w", "boldref")
@@ -260,6 +260,10 @@ class Index:
         used = self._used_image(sub, kind)
         return self.path(used) if used else None
 
+    def averaged(self, sub: str) -> list[str]:
+        """Other T1w images of a subject, which are averaged with the one that is used."""
+        return [self.path(file) for file in self._averaged(sub)]
+
     def mp2rage(self, sub: str) -> list[dict]:
         """Table rows of the MP2RAGE that stands in for a T1w: UNIT1, and the two inversions.
 
@@ -285,6 +289,15 @@ class Index:
         wanted = self.config.get("anat", {}).get(kind)
         before = kept.anatomy if kept else None
         return chosen_image(self._anatomy[sub], kind, wanted=wanted, kept=before)
+
+    def _averaged(self, sub: str) -> list[str]:
+        chosen = self.config.get("anat", {})
+        used, kept = self._used_row(sub, "T1w"), self._kept.get(sub)
+        if used is None or chosen.get("several") != "average":
+            return []
+        before = kept.anatomy if kept else None
+        rows = averaged_with(self._anatomy[sub], used, wanted=chosen.get("T1w"), kept=before)
+        return [row["path"] for row in rows]
 
     def fieldmap_rows(self, folder: str) -> list[dict]:
         """Table rows of the fieldmaps of a session that correct a run."""
@@ -344,4 +357,6 @@ class Index:
                 known = self.planned["resample"] & set(self.runs)
                 references.require_known(sub, stem, known, self.config.get("output_dir", ""))
         anatomy = {kind: self._used_image(sub, kind) for kind in KINDS}
+        if averaged := self._averaged(sub):
+            anatomy[AVERAGED] = averaged
         return References(subject, sessions, anatomy)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mebold.errors import MeboldError
 from mebold.files import atomic
-from mebold.jobs import calls
+from mebold.jobs import calls, record
 from mebold.processes import started
 
 # Wildcards that name a run, a group of runs or a subject, the closest first; then its variants.
@@ -53,10 +53,11 @@ def job(snakemake: object) -> Iterator[logging.Logger]:
     config = getattr(snakemake, "config", {})
     place = contextlib.nullcontext()
     if "output_dir" in config:
-        place = calls.working(Path(config["output_dir"], "work"), whose(snakemake))
+        work = Path(config["output_dir"], "work")
+        place = calls.working(work, whose(snakemake), outputs=snakemake.output)
     before = len(atomic.written)
     try:
-        with place, scratch():
+        with place, scratch(), record.kept(snakemake):
             yield logger
     except BaseException as error:
         for path in atomic.written[before:]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mebold.files.provenance import generated_by
+from mebold.jobs.record import Places
 
 
 class Sidecar:
@@ -25,7 +26,9 @@ class Sidecar:
     """
 
     def __init__(self, snakemake, *, packages, sources=None, chain=(), **common):
+        config = snakemake.config
         files = list(snakemake.input) if sources is None else list(sources)
+        places = Places(config["bids_dir"], config["output_dir"])
         parameters = {
             key: value
             for key, value in dict(snakemake.params.items()).items()
@@ -35,6 +38,8 @@ class Sidecar:
             "Sources": list(dict.fromkeys([*sources_of(snakemake, files), *chain])),
             "GeneratedBy": [generated_by(packages)],
             "Parameters": parameters,
+            "Code": snakemake.params.get("code", "unknown"),
+            "Inputs": raw_inputs(places, snakemake.input),
             **common,
         }
 
@@ -47,6 +52,12 @@ def sources_of(snakemake: object, files: Iterable[str | Path]) -> list[str]:
     """Return BIDS URIs of files that a job used, see `source_uris`."""
     config = snakemake.config
     return source_uris(files, raw=config["bids_dir"], output=config["output_dir"])
+
+
+def raw_inputs(places: Places, files: Iterable[str]) -> dict[str, str]:
+    """Return name and identity of those inputs that no job makes; see `mebold.files.identity`."""
+    names = ((*places.name(str(file)), str(file)) for file in files)
+    return {name: places.identity(file) for name, foreign, file in names if foreign}
 
 
 def source_uris(files: Iterable[str | Path], *, raw: str, output: str) -> list[str]:

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from mebold.errors import ConfigError, GridMismatchError
-from mebold.files import images
+from mebold.files import atomic, images
 from mebold.multiecho import tedana_folder, tedana_log
 from mebold.multiecho.decay import check_echo_times
 
@@ -171,8 +171,11 @@ def _run_tedana(arguments: dict[str, Any], n_threads: int) -> tuple[str | None, 
             with threadpool_limits(limits=n_threads):
                 tedana_workflow(**arguments, n_threads=n_threads)
         except Exception as error:
-            # With all results on disk only the report can have failed, for whatever reason.
-            if not isinstance(error, _DATA_ERRORS) and not _complete(_result_files(arguments)):
+            # With all results on disk only the report can have failed, for whatever reason. Of a
+            # full disk nothing is known: the last of them may be there in part.
+            full = isinstance(error, OSError) and error.errno in atomic.FULL
+            known = isinstance(error, _DATA_ERRORS) or _complete(_result_files(arguments))
+            if full or not known:
                 raise
             failure = f"tedana stopped with {type(error).__name__}: {error}"
             logger.warning("%s", failure, exc_info=True)

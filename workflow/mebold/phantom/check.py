@@ -6,9 +6,9 @@ status 1 when one lies outside its tolerance.
 
 import argparse
 import json
+import logging
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,33 +19,11 @@ from mebold.files import tables, transforms
 from mebold.files.images import load, load_mask
 from mebold.geometry import affines, interpolation, phase_encoding
 from mebold.noiseceiling import ceilings
+from mebold.phantom import check_tissue
+from mebold.phantom.recovered import Recovered
 
 #: Every how many-th volume is followed through the whole chain.
 _EVERY = 5
-
-
-@dataclass(frozen=True)
-class Recovered:
-    """One quantity: its value, the limit it must not pass, and on which side."""
-
-    name: str
-    value: float
-    unit: str
-    limit: float
-    at_least: bool = False
-
-    @property
-    def ok(self) -> bool:
-        """Whether the value keeps its limit; a missing value does not."""
-        if not np.isfinite(self.value):
-            return False
-        return self.value >= self.limit if self.at_least else self.value <= self.limit
-
-    def __str__(self):
-        sign = ">=" if self.at_least else "<="
-        mark = "ok  " if self.ok else "FAIL"
-        value = f"{self.value:8.3f} {self.unit}"
-        return f"{mark}  {self.name:<58} {value:<14} ({sign} {self.limit:.3g})"
 
 
 def check(output: str | Path, truth: str | Path) -> list[Recovered]:
@@ -63,7 +41,7 @@ def check(output: str | Path, truth: str | Path) -> list[Recovered]:
     list of Recovered
     """
     output, truth = Path(output), Path(truth)
-    parts = (geometry, _t2star, _responses, _comparison)
+    parts = (check_tissue.tissue, geometry, _t2star, _responses, _comparison)
     return [row for part in parts for row in part(output, truth)]
 
 
@@ -326,6 +304,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("derivatives", type=Path)
     parser.add_argument("truth", type=Path)
     arguments = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     try:
         rows = check(arguments.derivatives, arguments.truth)
     except MeboldError as error:

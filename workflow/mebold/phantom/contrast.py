@@ -11,6 +11,7 @@ density x sin(a) x M. Decay (T2*) is not here: it depends on the echo time.
 
 import numpy as np
 
+from mebold.phantom import nuclei
 from mebold.phantom.spec import PhantomSpec
 
 #: Signal of fully relaxed tissue over that of grey matter; that of scalp after fat suppression.
@@ -115,3 +116,86 @@ def mixture(tissue: dict[str, np.ndarray], weights: dict[str, float]) -> np.ndar
     float32 array
     """
     return sum(weight * tissue[name] for name, weight in weights.items()).astype(np.float32)
+
+
+def inversion_recovery(
+    t1_s: float, efficiency: np.ndarray | float, inversion_time_s: float, repetition_time_s: float
+) -> np.ndarray | float:
+    """Return the longitudinal magnetisation at the inversion time, in the steady state.
+
+    Parameters
+    ----------
+    t1_s : float
+        Seconds.
+    efficiency : array or float
+        Share of the magnetisation that the inversion turns round: 1 is perfect.
+    inversion_time_s, repetition_time_s : float
+        Between inversion and the middle of the readout, and between inversions. The readout
+        itself leaves the magnetisation alone: its flip angles are small.
+
+    Returns
+    -------
+    array or float
+        Share of the equilibrium; negative before the zero crossing.
+    """
+    late, early = np.exp(-repetition_time_s / t1_s), np.exp(-inversion_time_s / t1_s)
+    return 1 - (1 + efficiency) * early / (1 + efficiency * late)
+
+
+def t1w_image(
+    spec: PhantomSpec, tissue: dict[str, np.ndarray], efficiency: np.ndarray
+) -> np.ndarray:
+    """Return the signal of a magnetisation-prepared T1w image (MPRAGE); white matter about 1.
+
+    Parameters
+    ----------
+    spec : PhantomSpec
+        `t1w_times_s`, `t1_s` and `t1_deep_s`.
+    tissue : dict of (N,) arrays
+        Fractions; ``gm`` holds the nuclei too.
+    efficiency : (N,) array
+        Of the inversion.
+
+    Returns
+    -------
+    (N,) float32 array
+        Magnitude: parts of a voxel before and after their zero crossing cancel.
+    """
+    inversion_s, repetition_s = spec.t1w_times_s
+
+    def signal(name: str, t1_s: float) -> np.ndarray:
+        density = {"scalp": 0.4, "deep": 0.9}.get(name) or DENSITY[name]  # fat is not suppressed
+        return density * inversion_recovery(t1_s, efficiency, inversion_s, repetition_s)
+
+    cortex = tissue["gm"] - sum(tissue[name] for name in nuclei.NAMES)
+    times = dict(zip(("csf", "gm", "wm", "scalp"), spec.t1_s, strict=True))
+    total = cortex * signal("gm", times["gm"])
+    for name, t1_s in zip(nuclei.NAMES, spec.t1_deep_s, strict=True):
+        total += tissue[name] * signal("deep", t1_s)
+    for name in ("wm", "csf", "scalp"):
+        total += tissue[name] * signal(name, times[name])
+    total += tissue["skull"] * signal("skull", times["scalp"])
+    perfect = DENSITY["wm"] * inversion_recovery(times["wm"], 1.0, inversion_s, repetition_s)
+    return np.abs(total / perfect).astype(np.float32)
+
+
+def inversion_efficiency(spec: PhantomSpec, offset: np.ndarray) -> np.ndarray:
+    """Return how much of the magnetisation the inversion turns round at points of the head.
+
+    The transmit field of 7T is weak in the temporal lobes and beside the cerebellum. That changes
+    the contrast, which no division by a bias mends.
+
+    Parameters
+    ----------
+    spec : PhantomSpec
+        `inversion_loss`.
+    offset : (N, 3) array
+        Mm from the centre of the head.
+
+    Returns
+    -------
+    (N,) array
+    """
+    x, _, z = offset.T
+    weak = np.exp(-(((np.abs(x) - 60) / 28) ** 2 + ((z + 35) / 30) ** 2) / 2)
+    return 1 - spec.inversion_loss * weak

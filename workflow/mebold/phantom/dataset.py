@@ -26,7 +26,7 @@ from scipy.spatial.transform import Rotation
 
 from mebold.errors import ConfigError
 from mebold.geometry import affines
-from mebold.phantom import anatomy, motion, physics, raw, task
+from mebold.phantom import anatomy, contrast, motion, physics, raw, task
 from mebold.phantom.anatomy import Head
 from mebold.phantom.fieldmap import Fieldmap, simulate_fieldmap
 from mebold.phantom.megre import simulate_megre
@@ -34,7 +34,7 @@ from mebold.phantom.mp2rage import simulate_mp2rage
 from mebold.phantom.run import Moment, Run, session_plan, simulate_run
 from mebold.phantom.scene import Scene, make_scene
 from mebold.phantom.spec import PhantomSpec
-from mebold.phantom.truth import write_subject_truth, write_truth_root
+from mebold.phantom.truth import write_subject_truth, write_tissue, write_truth_root
 
 log = logging.getLogger(__name__)
 
@@ -98,14 +98,21 @@ def _write_anatomy(
         *anatomy.centred_grid(t2w_centre, spec.t2w_voxel_scale * spec.t1w_mm, extent),
         spec.t2w_orientation,
     )
-    for suffix, shape, affine, pose, contrast, centre in (
-        ("T1w", t1w_shape, t1w_affine, np.eye(4), anatomy.t1w_image, head.centre),
-        ("T2w", t2w_shape, t2w_affine, t1w_to_t2w, anatomy.t2w_image, t2w_centre),
+    for suffix, shape, affine, pose, centre in (
+        ("T1w", t1w_shape, t1w_affine, np.eye(4), head.centre),
+        ("T2w", t2w_shape, t2w_affine, t1w_to_t2w, t2w_centre),
     ):
-        if suffix == "T1w" and spec.mp2rage:
-            continue
-        points = affines.grid_points(shape, np.linalg.inv(pose) @ affine)
-        signal = contrast(head.tissue(points)).reshape(shape)
+        in_head = np.linalg.inv(pose) @ affine
+        tissue = anatomy.voxel_tissue(head, shape, in_head)
+        if suffix == "T1w":
+            write_tissue(truth, tissue, affine)
+            if spec.mp2rage:  # UNIT1 stands in for it
+                continue
+            offset = affines.grid_points(shape, in_head) - head.centre
+            efficiency = contrast.inversion_efficiency(spec, offset).reshape(shape)
+            signal = contrast.t1w_image(spec, tissue, efficiency)
+        else:
+            signal = anatomy.t2w_image(tissue)
         receiver = physics.make_receiver(spec, shape, affine, centre)
         noise = spec.t1w_noise * rng.standard_normal((2, *shape), dtype=np.float32)
         noisy = np.hypot(signal * receiver.bias + noise[0], noise[1])

@@ -178,7 +178,12 @@ def gre_sidecar(
 def anatomy_sidecar(spec: PhantomSpec, suffix: str) -> dict[str, Any]:
     """Return the sidecar of ``T1w`` or ``T2w``."""
     timing = (
-        {"EchoTime": 0.0024, "RepetitionTime": 2.3, "InversionTime": 0.9, "FlipAngle": 8}
+        {
+            "EchoTime": 0.0024,
+            "InversionTime": spec.t1w_times_s[0],
+            "RepetitionTime": spec.t1w_times_s[1],
+            "FlipAngle": 5,
+        }
         if suffix == "T1w"
         else {"EchoTime": 0.4, "RepetitionTime": 3.2, "FlipAngle": 120}
     )

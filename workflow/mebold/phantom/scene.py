@@ -67,7 +67,6 @@ def make_scene(spec: PhantomSpec, head: Head, subject: str) -> Scene:
     tissue = {
         name: ndimage.gaussian_filter(values.reshape(shape), blur)
         for name, values in head.tissue(points).items()
-        if name != "t1"
     }
     parts = {name: weight * tissue[name] for name, weight in contrast.DENSITY.items()}
     density = sum(parts.values())

@@ -47,6 +47,9 @@ class PhantomSpec:
     t2w_voxel_scale: float = 1.15  # T2w voxel over T1w voxel
     scanner_offset_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)  # of EPI and GRE from the T1w
     t2w_offset_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)  # of the T2w from the T1w
+    t1w_times_s: tuple[float, float] = (1.3, 2.6)  # inversion time, repetition time
+    t1_deep_s: tuple[float, float, float, float] = (1.55, 1.7, 1.35, 1.75)  # see `nuclei.NAMES`
+    inversion_loss: float = 0.2  # of the inversion's efficiency where the transmit field is weak
     warp_mm: float = 3.0  # SD of the individual deformation of the template
     fieldmaps: int = 2  # per session
     gre_voxel_scale: float = 1.2  # GRE voxel over EPI voxel
@@ -87,7 +90,7 @@ class PhantomSpec:
     thermal_sigma: float = 28.0  # SD of real and of imaginary part, stored units, where g = 1
     gfactor_peak: float = 1.8
     sbref_noise: float = 0.35  # noise SD of SBRef and GRE images over `thermal_sigma`
-    t1w_noise: float = 0.012
+    t1w_noise: float = 0.03  # SD over the signal of white matter where the bias is 1
     noise_partial_fourier: float = 1.0  # acquired over all lines; below 1 noise is correlated
 
     # Fluctuations: SD of log signal (S0-like) or of TE x dR2* at echo 2

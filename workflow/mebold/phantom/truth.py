@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from mebold.files.images import save
 from mebold.geometry import affines
+from mebold.phantom import nuclei
 from mebold.phantom.scene import Scene
 from mebold.phantom.spec import PhantomSpec
 
@@ -24,6 +25,8 @@ radians = stored * 2 pi / 4096 - pi (or stored * pi / 4096).
 - `sub-*/*.nii.gz`, on the T1w grid, at EPI resolution (blurred like the EPI voxel): `S0`,
   `T2star` (s), `GM`, `WM`, `CSF`, `brain`, `field_hz`; `roi` responsive voxels, `hrfindex` row
   of the response library (-1 outside), `response` mean response (percent).
+- `sub-*/tissue-*.nii.gz`, averaged over each voxel of the T1w: `GM` with its deep nuclei, `WM`,
+  `CSF` (which reaches beyond `brain`), `brain`, and `deep`, the nuclei alone.
 - `sub-*/responses.npz`, `sub-*/ses-*/run-*.npz`: see below.
 - `sub-*/ses-*/fmap-*.npz`: `affine`, `t1w_to_gre`, `field_hz` (x, y, z), `dropout` (2, x, y, z),
   `kept`, `receive_bias` (x, y, z), `start_s`, `drift_hz`.
@@ -69,6 +72,15 @@ def write_truth_root(root: Path, spec: PhantomSpec) -> None:
     root.mkdir(parents=True, exist_ok=True)
     (root / "README.md").write_text(README)
     (root / "spec.json").write_text(json.dumps(spec.to_dict(), indent=1) + "\n")
+
+
+def write_tissue(root: Path, tissue: Mapping[str, np.ndarray], affine: np.ndarray) -> None:
+    """Write the tissue fractions (x, y, z) of the voxels of the T1w image."""
+    root.mkdir(parents=True, exist_ok=True)
+    deep = sum(tissue[name] for name in nuclei.NAMES)
+    maps = {name.upper(): tissue[name] for name in ("gm", "wm", "csf")}
+    for name, volume in {**maps, "brain": tissue["brain"], "deep": deep}.items():
+        save(root / f"tissue-{name}.nii.gz", volume, affine)
 
 
 def write_subject_truth(

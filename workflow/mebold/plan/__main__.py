@@ -12,9 +12,10 @@ from mebold.errors import ConfigError, MeboldError
 from mebold.files.tables import write_tsv
 from mebold.inventory.index import index
 from mebold.inventory.selection import add_options
-from mebold.jobs import configuration
+from mebold.jobs import configuration, present
 from mebold.plan import study
 
+_NOWHERE = tempfile.gettempdir()  # where no output is given; nothing is written there
 _LABELS = ("participant", "session", "task")
 
 
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = _configuration(options)
         table = index(options.bids_dir, **configuration.selection(config))
         found = study.decide(table, config)
+        differing = present.differences(config) if _has_output(config) else []
         if options.output:
             write_tsv(options.output, found.plan)
     except MeboldError as error:
@@ -46,10 +48,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     if options.output:
         sys.stderr.write("".join(f"{line}\n" for line in found.notices()))
+        sys.stderr.write(_changed(differing))
         sys.stderr.write(f"Wrote {options.output}\n")
     else:
-        sys.stdout.write(found.text())
+        sys.stdout.write(found.text() + _changed(differing))
     return 0
+
+
+def _has_output(config: dict) -> bool:
+    return config["output_dir"] != _NOWHERE
+
+
+def _changed(differing: Sequence[str]) -> str:
+    """Name products that were made otherwise, and say what makes them anew."""
+    if not differing:
+        return ""
+    lines = ["", "Changed since products were made:", *(f"- {line}" for line in differing)]
+    lines.append("These jobs and what follows from them run again with the next `snakemake` call.")
+    return "\n".join([*lines, "`--rerun-triggers mtime` keeps what is there.", ""])
 
 
 def _configuration(options: argparse.Namespace) -> dict:
@@ -69,7 +85,7 @@ def _configuration(options: argparse.Namespace) -> dict:
         if (chosen := getattr(options, f"{entity}_labels")) is not None:
             config[f"{entity}_label"] = chosen
     config["bids_dir"] = options.bids_dir
-    config.setdefault("output_dir", tempfile.gettempdir())  # nothing is written there
+    config.setdefault("output_dir", _NOWHERE)
     return configuration.complete(config, configuration.load_schema(configuration.SCHEMA))
 
 

@@ -13,6 +13,8 @@ from mebold.plan import mp2rage
 #: What each anatomical image may be made from, best first.
 KINDS = {"T1w": ("T1w", "UNIT1"), "T2w": ("T2w",)}
 
+#: Name under which the images are kept that a T1w was averaged with.
+AVERAGED = "T1wAveragedWith"
 _COLUMNS = ("subject", "suffix", "datatype", "path", "reconstruction", "shape")
 _MP2RAGE = (
     *("component", "inversion", "echo_time", "inversion_time", "flip_angle", "repetition_time"),
@@ -77,6 +79,48 @@ def chosen_image(
     return ranked[0] if ranked else None
 
 
+def averaged_with(
+    kinds: Mapping[str, list[dict]],
+    used: Mapping,
+    *,
+    wanted: str | None = None,
+    kept: Mapping[str, object] | None = None,
+) -> list[dict]:
+    """Return the rows of the other T1w images of a subject that are averaged with the used one.
+
+    Repeats of one image: the same suffix, ``acq-``, ``ce-`` and ``rec-``. A scan that is there as
+    the scanner normalised it and as it was acquired is one scan.
+
+    Parameters
+    ----------
+    kinds : mapping
+        Suffix to the rows of the subject's anatomical images.
+    used : mapping
+        Row that `chosen_image` returned.
+    wanted : str, optional
+        The configuration names one image: nothing is averaged.
+    kept : mapping, optional
+        What was used before: what came later is not averaged.
+    """
+    if wanted or used["suffix"] != "T1w":
+        return []
+
+    def protocol(row: Mapping) -> tuple:
+        name = row["path"].rsplit("/", 1)[-1]
+        parts = name.split("_")
+        return tuple(part for part in parts if part.startswith(("acq-", "ce-", "rec-")))
+
+    rows = [
+        row
+        for row in kinds.get(used["suffix"], ())
+        if row["path"] != used["path"] and protocol(row) == protocol(used) and not series_of(row)
+    ]
+    if kept and kept.get("T1w"):
+        before = kept.get(AVERAGED) or []
+        rows = [row for row in rows if row["path"] in before]
+    return sorted(rows, key=lambda row: row["path"])
+
+
 def anatomy_decisions(
     table: pd.DataFrame,
     config: Mapping | None = None,
@@ -130,7 +174,13 @@ def anatomy_decisions(
                 notes.append(f"the {kind} came after the first alignment and is not used")
             elif used and len(own) > 1:
                 name = used["path"].rsplit("/", 1)[-1]
-                notes.append(f"{len(own)} {used['suffix']} images, {name} is used")
+                with_it = []
+                if kind == "T1w" and (config or {}).get("several") == "average":
+                    wanted = (config or {}).get(kind)
+                    with_it = averaged_with(kinds, used, wanted=wanted, kept=before)
+                names = ", ".join(row["path"].rsplit("/", 1)[-1] for row in with_it)
+                what = f"is averaged with {names}" if names else "is used"
+                notes.append(f"{len(own)} {used['suffix']} images, {name} {what}")
         decisions[subject] = (True, "; ".join(notes + refused))
     return decisions
 

@@ -35,12 +35,13 @@ class References:
     sessions : dict
         Session folder to the run that its other runs are aligned to.
     anatomy : dict
-        ``T1w`` (or what stands in for it) and ``T2w`` to the path in the dataset, None for none.
+        ``T1w`` (or what stands in for it) and ``T2w`` to the path in the dataset, None for none;
+        where a T1w is averaged with others, their paths as ``T1wAveragedWith``.
     """
 
     subject: str | None = None
     sessions: dict[str, str] = field(default_factory=dict)
-    anatomy: dict[str, str | None] = field(default_factory=dict)
+    anatomy: dict[str, str | list[str] | None] = field(default_factory=dict)
 
 
 # -- the rule -------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """The four questions of a page: usable, which variant, where is the ceiling high, what lacks."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mebold.inventory.findings import named
@@ -17,6 +17,7 @@ _PRICE = (
     ("smoothness_growth", "is {:+.0f} % smoother"),
     ("responsive_kept", "keeps {:.0f} % of the responsive voxels"),
 )
+_NAMED = 2  # runs or jobs in the words of an answer; the details name all
 
 
 @dataclass
@@ -42,7 +43,7 @@ class Answer:
     link: str = ""
 
 
-def usable(runs: Sequence[RunRecord], *, without: str = "") -> Answer:
+def usable(runs: Sequence[RunRecord], *, without: Collection[str] = ()) -> Answer:
     """Say how many runs are good, and what speaks against the others."""
     question = "Are the runs usable?"
     if not runs:
@@ -58,12 +59,17 @@ def usable(runs: Sequence[RunRecord], *, without: str = "") -> Answer:
     if set(counts) == {verdict.GOOD}:
         short = f"Yes: all {total} good." if len(runs) > 1 else "Yes: the run is good."
     else:
-        short = f"{total}: " + ", ".join(f"{n} {words[level]}" for level, n in counts.items()) + "."
+        said = []
+        for level, n in counts.items():
+            names = [_short(run.name, without) for run in runs if run.verdict.level == level]
+            which = f" ({', '.join(names)})" if level != verdict.GOOD and n <= _NAMED else ""
+            said.append(f"{n} {words[level]}{which}")
+        short = f"{total}: {', '.join(said)}."
     details = []
     for level in (verdict.BAD, verdict.LOOK):
         for run in runs:
             if run.verdict.level == level:
-                name = run.name.removeprefix(without).lstrip("_").replace("_", " ")
+                name = _short(run.name, without)
                 first, *more = [text for _, text in run.verdict.reasons]
                 also = f" (and {len(more)} more)" if more else ""
                 details.append(f"{level}: {name}: {first}{also}")
@@ -197,17 +203,19 @@ def lacking(
     runs: Sequence[RunRecord],
     planned: Iterable[Planned],
     *,
-    without: str = "",
+    without: Collection[str] = (),
 ) -> Answer:
     """Say what failed, what was left out, and what the data or the settings do not allow."""
     question = "What failed or was skipped?"
     skipped, chosen = _skipped(planned, without)
-    details = [f"failed: {f.name}: {f.message} [{f.log}]" for f in failures]
+    details = [f"failed: {_job(f, without)}: {f.message} [{f.log}]" for f in failures]
     details += [f"left out: {row['stem']}: {row['reason']}" for row in left_out]
     details += _told("skipped", skipped) + _told("not asked for", chosen)
     short = []
     if failures:
-        short.append(f"{len(failures)} job{'s' * (len(failures) > 1)} failed")
+        which = [_job(failure, without) for failure in failures]
+        which = f" ({', '.join(which)})" if len(which) <= _NAMED else ""
+        short.append(f"{len(failures)} job{'s' * (len(failures) > 1)} failed{which}")
     if left_out:
         short.append(f"{len(left_out)} left out")
     if skipped:
@@ -221,7 +229,7 @@ def lacking(
     return Answer(question, words, details, level, "skipped")
 
 
-def _skipped(planned: Iterable[Planned], without: str) -> tuple[dict, dict]:
+def _skipped(planned: Iterable[Planned], without: Collection[str]) -> tuple[dict, dict]:
     """Return what the data do not allow, and what the settings do not ask for.
 
     Each maps stage and reason to the names of runs, groups or subjects.
@@ -251,8 +259,9 @@ def _told(words: str, found: Mapping[tuple[str, str], list[str]]) -> list[str]:
 
 def of_subject(study: Study, subject: Subject) -> dict[str, Answer]:
     """Return the four answers for a subject."""
+    without = _shared(subject.runs, subject.name)
     return {
-        "usable": usable(subject.runs, without=subject.name),
+        "usable": usable(subject.runs, without=without),
         "variant": variant(study, subject.name),
         "ceiling": ceiling(study, subject),
         "skipped": lacking(
@@ -260,7 +269,7 @@ def of_subject(study: Study, subject: Subject) -> dict[str, Answer]:
             subject.left_out,
             subject.runs,
             subject.planned,
-            without=subject.name,
+            without=without,
         ),
     }
 
@@ -269,11 +278,12 @@ def of_study(study: Study) -> dict[str, Answer]:
     """Return the four answers for the whole dataset."""
     subjects = list(study.subjects.values())
     runs = [run for subject in subjects for run in subject.runs]
+    without = _shared(runs)
     return {
-        "usable": usable(runs),
+        "usable": usable(runs, without=without),
         "variant": variant(study),
         "ceiling": _ceilings(study, subjects),
-        "skipped": lacking(study.failures, study.left_out, runs, study.planned),
+        "skipped": lacking(study.failures, study.left_out, runs, study.planned, without=without),
     }
 
 
@@ -295,9 +305,21 @@ def _ceilings(study: Study, subjects: Sequence[Subject]) -> Answer:
     return Answer(question, short, details, verdict.GOOD if above else verdict.LOOK, "subjects")
 
 
-def _short(name: str, without: str) -> str:
-    short = name.removeprefix(without).lstrip("_").replace("_", " ")
-    return short or name
+def _short(name: str, without: Collection[str]) -> str:
+    """Return a name as people read it, without what goes without saying."""
+    return " ".join(part for part in name.split("_") if part not in without) or name
+
+
+def _shared(runs: Sequence[RunRecord], *more: str) -> set[str]:
+    """Return the entities that go without saying: the task, where there is just one."""
+    tasks = {f"task-{task}" for run in runs if (task := run.planned.labels.get("task"))}
+    return {*more, *(tasks if len(tasks) == 1 else ())}
+
+
+def _job(failure: Failure, without: Collection[str]) -> str:
+    """Name a failed job."""
+    of = f" of {_short(failure.owner, without)}" if failure.owner else ""
+    return f"{failure.rule}{of}" + (f", {failure.what}" if failure.what else "")
 
 
 def _tasks_of(folder: Folder, subject: Subject) -> list[str]:

@@ -45,6 +45,11 @@ SECTIONS: dict[str, tuple[str, tuple[Kind, ...]]] = {
             Kind("segmentation", "Brain mask and tissue classes", "anatomical",
                  r"desc-segmentation_T1w\.png", "anat",
                  "slices of the T1w image with outlines of brain, white matter and CSF"),
+            Kind("mp2rage", "MP2RAGE without its background", "anatomical",
+                 r"desc-cleaned_UNIT1\.png", "mp2rage",
+                 "slices of the MP2RAGE image before and after its background was removed"),
+            Kind("megre", "T2* of the multi-echo GRE", "anatomical", r"T2starmap\.png", "megre",
+                 "map and histogram of T2*"),
             Kind("template", "Template on the T1w", "anatomical", r"space-\w+_T1w\.png",
                  "template", "slices of the T1w image with edges of the template"),
         ),
@@ -81,6 +86,10 @@ SECTIONS: dict[str, tuple[str, tuple[Kind, ...]]] = {
     "alignment": (
         "Alignment",
         (
+            Kind("flicker", "Before, after, anatomy", r"(tedana|preproc-\w+)",
+                 r"desc-flickerBefore_boldref\.png", "flicker",
+                 "slices of the BOLD reference before and after distortion correction, and of the "
+                 "anatomy, under the same outlines"),
             Kind("coreg-subject", "Subject's reference on the T1w", "preproc",
                  r"desc-coreg_T1w\.png", "coreg", "edges of the BOLD reference on the T1w"),
             Kind("coreg-session", "Sessions", "preproc", r"desc-coregSession_boldref\.png",
@@ -97,6 +106,17 @@ SECTIONS: dict[str, tuple[str, tuple[Kind, ...]]] = {
             Kind("tsnr", "Temporal SNR", r"(tedana|preproc-\w+)",
                  r"space-\w+_desc-tsnr_bold\.png", "tsnr",
                  "map of the temporal signal-to-noise ratio"),
+        ),
+    ),
+    "confounds": (
+        "Confounds",
+        (
+            Kind("carpet", "Carpet", r"(tedana|preproc-\w+)", r"desc-carpet_bold\.png",
+                 "carpet_bold", "signal of voxels (rows) over time, with global signal, DVARS and "
+                 "framewise displacement above"),
+            Kind("shared", "What the confounds share", r"(tedana|preproc-\w+)",
+                 r"desc-confounds_bold\.png", "confounds",
+                 "variance explained by CompCor, and correlations of the regressors"),
         ),
     ),
     "singletrial": (
@@ -140,14 +160,23 @@ _CAPTIONS = (
 )
 
 
+#: Frames that are shown by turns: name, and the file name without its owner.
+FRAMES = {
+    "before correction": "desc-flickerBefore_boldref.png",
+    "after correction": "desc-flickerAfter_boldref.png",
+    "anatomy": "desc-flickerAnatomy_boldref.png",
+}
+
+
 @dataclass(frozen=True)
 class Figure:
-    """A figure of a page: its file, what it belongs to, and its words."""
+    """A figure of a page: its file, what it belongs to, its words, and frames to turn to."""
 
     kind: Kind
     file: File
     label: str
     anchor: str
+    frames: tuple[tuple[str, str], ...] = ()
 
     @property
     def alt(self) -> str:
@@ -182,7 +211,11 @@ def figures(
                 parts.append(file.dataset)
             label = ", ".join(part for part in parts if part)
             anchor = re.sub(r"[^A-Za-z0-9-]+", "-", f"{kind.name}-{owner}-{label}").strip("-")
-            found.append(Figure(kind, file, label, anchor))
+            frames = ()
+            if file.rest in FRAMES.values():
+                folder_ = file.path.removesuffix(file.rest)
+                frames = tuple((name, folder_ + rest) for name, rest in FRAMES.items())
+            found.append(Figure(kind, file, label, anchor, frames))
     return found
 
 

@@ -45,7 +45,7 @@ def of(folder: Folder, owner: str) -> Iterator[Note]:
             for text in folder.read_json(file.path).get("Warnings") or ():
                 echo = file.rest.partition("_")[0] if file.rest.startswith("echo-") else ""
                 yield Note(section, owner, f"{echo}: {text}" if echo else str(text), judges)
-    for file in folder.find(owner, r"desc-ICA_outcome\.json"):
+    for file in folder.find(owner, r"desc-ICA_outcome\.json", r"preproc-\w+Ica"):
         outcome = folder.read_json(file.path)
         if outcome.get("status") == "fallback":
             text = f"{file.dataset}: ICA was not used ({outcome.get('reason')})"

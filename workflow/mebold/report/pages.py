@@ -11,7 +11,19 @@ import jinja2
 from markupsafe import Markup
 
 from mebold.files import atomic, provenance
-from mebold.report import answers, costs, distribution, gallery, group, methods, quality, verdict
+from mebold.report import (
+    answers,
+    costs,
+    design,
+    distribution,
+    echoes,
+    gallery,
+    group,
+    methods,
+    quality,
+    variant_table,
+    verdict,
+)
 from mebold.report.study import RunRecord, Study, Subject
 from mebold.variants import datasets
 
@@ -131,6 +143,9 @@ def _subject(study: Study, subject: Subject, source: Callable) -> str:
         lacking=lacking,
         stages=stages,
         states=states,
+        variants=variant_table.of(study, subject.name),
+        designs=_designs(study, subject),
+        echoes=echoes.of(study, runs),
         stages_shown=shown,
         source=source,
         methods=Markup(text.html()),
@@ -170,6 +185,7 @@ def _index(study: Study, text: methods.Methods, source: Callable) -> str:
             for name, one in study.subjects.items()
         ],
         comparison=_kinds(study, kinds, [*tasks, ""], ""),
+        variants=variant_table.of(study),
         rows=rows,
         measures=measures,
         limits=_limits(study),
@@ -305,6 +321,14 @@ def _kinds(study: Study, kinds: Sequence, owners: Sequence[str], without: str) -
             words = Markup(gallery.caption(kind.caption, study.config))
             found.append((kind, figures, words))
     return found
+
+
+def _designs(study: Study, subject: Subject) -> list[design.Design]:
+    """Return the designs of the fitted sessions."""
+    glm = datasets(study.primary)[1]
+    groups = dict.fromkeys(run.planned.group for run in subject.runs)
+    found = [design.of(study.folder, name, glm) for name in groups]
+    return [one for one in found if one]
 
 
 def _tedana(study: Study, owners: Sequence[str]) -> Markup:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from mebold.plan.stages import GROUP_STAGES, LEFT_OUT
-from mebold.report.folder import Folder, number
+from mebold.report.folder import Folder, entities, number
 from mebold.variants import VARIANTS
 
 ABSENT = ("", "n/a", "nan")
@@ -80,7 +80,20 @@ def read(folder: Folder) -> tuple[list[Planned], list[dict[str, str]]]:
         one.stages[row["stage"]] = row["planned"] == "True"
         if row["reason"] not in ABSENT:
             one.reasons[row["stage"]] = row["reason"]
-    return list(found.values()), left_out
+    return list(found.values()) or _from_files(folder), left_out
+
+
+def _from_files(folder: Folder) -> list[Planned]:
+    """Return the runs that have a file, where a call by target has left no plan."""
+    found = []
+    for owner in folder.owners:
+        if folder.first(owner, r"desc-native_motion\.json", "preproc"):
+            names = entities(owner)
+            keys = {"subject": "sub", "session": "ses", "task": "task", "run": "run"}
+            labels = {key: names[entity] for key, entity in keys.items() if entity in names}
+            group = owner.partition("_run-")[0]
+            found.append(Planned(owner, "run", labels, group))
+    return found
 
 
 def subjects(planned: Iterable[Planned], left_out: Iterable[dict]) -> list[str]:

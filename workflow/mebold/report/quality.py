@@ -16,6 +16,10 @@ MEASURES: dict[str, tuple[str, str]] = {
     "dvars_nstd": ("signal", "Mean DVARS of the preprocessed series, in units of the signal."),
     "dvars_std": ("1", "Mean standardised DVARS (Nichols) of the preprocessed series."),
     "tsnr": ("1", "Median temporal SNR in the brain of the preprocessed series, drifts removed."),
+    "tsnr_grey_matter": ("1", "The same in grey matter."),
+    "tsnr_echo_1": ("1", "Median temporal SNR in the brain of the first echo, resampled likewise."),
+    "tsnr_echo_2": ("1", "The same of the second echo."),
+    "tsnr_echo_3": ("1", "The same of the third echo."),
     "dummy_trs": ("count", "Volumes before the steady state."),
     "size_t": ("count", "Acquired volumes, without noise volumes."),
     "spacing_tr": ("s", "Repetition time as acquired."),
@@ -51,7 +55,10 @@ def of_run(folder: Folder, run: Planned, *, dataset: str) -> dict[str, float | N
     found: dict[str, float | None] = dict.fromkeys(MEASURES)
     found |= _motion(folder, run, motion)
     measured = folder.json(run.name, r"desc-quality_bold\.json", dataset)
-    found |= {key: number(measured.get(key)) for key in ("tsnr", "dvars_std", "dvars_nstd")}
+    own = ("tsnr", "tsnr_grey_matter", "dvars_std", "dvars_nstd")
+    found |= {key: number(measured.get(key)) for key in own}
+    echoes = measured.get("tsnr_echoes") or []
+    found |= {f"tsnr_echo_{i + 1}": number(value) for i, value in enumerate(echoes[:3])}
     coreg = folder.json(run.name, r"from-boldref_to-\w+_mode-image_desc-coreg_xfm\.json")
     quality = coreg.get("Quality") or {}
     found["t1w_mutual_information"] = number(quality.get("mutual_information"))

@@ -14,7 +14,7 @@ from mebold.variants import VARIANTS, datasets
 DONE, RUNNING, FAILED, WAITING, SKIPPED = "done", "running", "failed", "waiting", "not planned"
 #: Stage -> folders of the logs of its jobs, and the file that says that it is done.
 MARKS = {
-    "anat": (("anat", "template"), r"desc-preproc_T1w\.nii\.gz"),
+    "anat": (("mp2rage", "anat", "template"), r"desc-preproc_T1w\.nii\.gz"),
     "fmap": (("sdc",), r"desc-sdc_boldref\.nii\.gz"),
     "gradunwarp": (("gradunwarp",), r"desc-unwarped_boldref\.nii\.gz"),
     "sdc_dynamic": (("sdc_dynamic",), r"desc-change_fieldmap\.nii\.gz"),
@@ -178,7 +178,14 @@ def states(
     for name in sorted(fitted):
         group = groups.get(name) or _group_of(name, planned)
         fits = [look.fit(group, v, found, planned) for v in variants_of(groups.get(name), primary)]
-        found[name] = [*fits, *found.get(name, [])]
+        late = next((fit for fit in fits if fit.state != DONE and fit.log), None)
+        after = [
+            State(s.stage, WAITING, late.reason or _needs(late.stage), late.log)
+            if late and s.state == WAITING and not s.reason
+            else s
+            for s in found.get(name, [])
+        ]
+        found[name] = [*fits, *after]
         for one in planned:
             if one.kind == "run" and one.group == name and one.stages.get("singletrial"):
                 same = [s for s in found[one.name] if s.stage != "singletrial"]
@@ -264,17 +271,21 @@ def _stops(state: State, variant: str) -> bool:
 def _settled(rows: list[State]) -> list[State]:
     """Say of waiting stages what they wait for, and let what came later show what was done."""
     late = [row for row in rows if row.stage in _AFTER_RESAMPLING and row.state == DONE]
-    broken = None
+    # What stops all that follows, and what stops some variants only.
+    broken = aside = None
     settled = []
     for row in rows:
         if row.stage == "resample" and row.state == WAITING and late:
             row = State(row.stage, DONE)
-        elif row.state == WAITING and broken and not row.log:
-            reason = broken.reason if broken.state == WAITING else _needs(broken.stage)
-            row = State(row.stage, WAITING, reason, broken.log)
+        elif row.state == WAITING and (broken or aside) and not row.log:
+            why = broken or aside
+            reason = why.reason if why.state == WAITING else _needs(why.stage)
+            row = State(row.stage, WAITING, reason, why.log)
         stops = row.state == FAILED and row.stage not in ("confounds", "ica", "nordic")
         if stops or (row.state == WAITING and row.log):
             broken = broken or row
+        elif row.state == FAILED:
+            aside = aside or row
         settled.append(row)
     resampled = next((row for row in settled if row.stage == "resample"), None)
     return [

@@ -24,8 +24,9 @@
   for (const box of all("input[data-filter]")) {
     const rows = [...document.getElementById(box.dataset.filter).tBodies[0].rows];
     const count = document.getElementById(`${box.dataset.filter}-count`);
-    const texts = rows.map((row) => row.textContent.toLowerCase());
+    let texts = null;
     box.addEventListener("input", () => {
+      texts ??= rows.map((row) => row.textContent.toLowerCase());
       const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
       let shown = 0;
       rows.forEach((row, i) => { const keep = words.every((w) => texts[i].includes(w)); row.hidden = !keep; shown += keep; });
@@ -37,6 +38,24 @@
       const strip = document.getElementById(choice.dataset.jump);
       const figure = document.getElementById(choice.value);
       strip.scrollTo({ left: figure.offsetLeft - strip.offsetLeft });
+    });
+  }
+  for (const figure of all("figure.flicker")) {
+    const images = all("img", figure), buttons = all("[data-frame]", figure);
+    const turn = figure.querySelector("[data-turn]");
+    figure.classList.add("live");
+    let timer = null, at = 0;
+    const show = (n) => {
+      at = n % images.length;
+      images.forEach((image, i) => image.classList.toggle("off", i !== at));
+      buttons.forEach((button, i) => button.setAttribute("aria-pressed", i === at));
+    };
+    const stop = () => { clearInterval(timer); timer = null; turn.setAttribute("aria-pressed", false); };
+    buttons.forEach((button, i) => button.addEventListener("click", () => { stop(); show(i); }));
+    turn.addEventListener("click", () => {
+      if (timer) { stop(); return; }
+      turn.setAttribute("aria-pressed", true);
+      timer = setInterval(() => show(at + 1), 700);
     });
   }
   const highlight = (row) => {

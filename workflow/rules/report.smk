@@ -1,0 +1,38 @@
+"""Carpet, confounds and quality of a run, for the pages; jobs of their own, so that a figure reruns no fit."""
+
+
+rule report_run:
+    input:
+        unpack(anchor),
+        boldref=run_boldref,
+        distorted=rules.hmc.output.boldref,
+        xfm=rules.coreg_run.output.xfm,
+        tissue=tissue_of_anchor,
+        store=series_of_variant,
+        echoes=of_level(rules.series.output.store),
+        samples=of_level(rules.series.output.samples),
+        table=rules.confounds.output.table,
+        info=rules.confounds.output.info,
+        mask=of_subject(rules.grid.output.series_mask),
+        brain=of_subject(rules.grid.output.mask),
+        dseg=of_subject(rules.grid.output.dseg),
+    output:
+        info="<out>/{dataset}/{folder}/func/{stem}_desc-quality_bold.json",
+        carpet="<out>/{dataset}/{folder}/figures/{stem}_desc-carpet_bold.png",
+        confounds="<out>/{dataset}/{folder}/figures/{stem}_desc-confounds_bold.png",
+        before="<out>/{dataset}/{folder}/figures/{stem}_desc-flickerBefore_boldref.png",
+        after="<out>/{dataset}/{folder}/figures/{stem}_desc-flickerAfter_boldref.png",
+        anatomy="<out>/{dataset}/{folder}/figures/{stem}_desc-flickerAnatomy_boldref.png",
+    log:
+        "<logs>/report_run/{dataset}/{folder}/{stem}.log",
+    conda:
+        "../../envs/core.yaml"
+    resources:
+        mem_mb=memory(2, 1000),
+        runtime=minutes(15),
+    params:
+        run=by(parameters.of_run, "stem", "tr_out", "single_echo"),
+        fd_threshold_mm=config["confounds"]["fd_threshold_mm"],
+        code=code("report_run"),
+    script:
+        "../scripts/report_run.py"
