@@ -7,7 +7,10 @@ import h5py
 import numpy as np
 
 #: What says when or where it was made.
-_OF_THE_CALL = ("work/logs", "work/benchmarks", "work/tables", "work/.jobs", "work/.lock.json")
+_OF_THE_CALL = (
+    *("work/logs", "work/benchmarks", "work/tables", "work/.jobs", "work/.lock.json"),
+    *("work/config.json", "report/"),
+)
 
 
 def listed(out: Path) -> dict[str, Path]:

@@ -44,6 +44,8 @@ try:
     # is not done again for that. Outputs keep theirs, because targets are named by it.
     config["bids_dir"] = os.path.abspath(config["bids_dir"])
     WORK = Path(config["output_dir"], "work")
+    if workflow.is_main_process and not DRY:
+        calls.clear(WORK)
     TABLE = WORK / "tables" / configuration.table_name(config)
     keep_table = None
     if config["run_table"]:

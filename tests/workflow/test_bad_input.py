@@ -163,13 +163,18 @@ def test_a_template_that_is_not_at_hand(tree, tmp_path, monkeypatch):
     asked = {"output": "{space: MNI152NLin2009cAsym}"}
     message = refused(tmp_path, "-n", **asked)
     assert "`output.space`: 'MNI152NLin2009cAsym' is none of auto, T1w, boldref" in message
-    assert "`template.image` (T1-weighted) and `template.mask`" in message
+    assert "`template.image` and `template.mask`" in message
+    assert "`template.fetch: true`" in message
     folder = tmp_path / "flow/tpl-MNI152NLin2009cAsym"
     folder.mkdir(parents=True)
     for end in ("T1w", "desc-brain_mask"):
         (folder / f"tpl-MNI152NLin2009cAsym_res-01_{end}.nii.gz").touch()
     monkeypatch.setenv("TEMPLATEFLOW_HOME", str(tmp_path / "flow"))
-    assert "TEMPLATEFLOW_HOME holds" in refused(tmp_path, "-n", **asked)
+    # A client lists files that it did not fetch as empty ones.
+    assert "holds no tpl-MNI152NLin2009cAsym_res-1_T1w" in refused(tmp_path, "-n", **asked)
+    for end in ("T1w", "desc-brain_mask"):
+        (folder / f"tpl-MNI152NLin2009cAsym_res-01_{end}.nii.gz").write_bytes(b"there")
+    assert snakemake("-n", cwd=tmp_path, bids_dir="raw", output_dir="out", **asked).returncode == 0
     image = folder / "tpl-MNI152NLin2009cAsym_res-01_T1w.nii.gz"
     message = refused(tmp_path, "-n", **asked, template=f"{{image: {image}}}")
     assert "`template.image` is given alone" in message

@@ -66,6 +66,24 @@ def test_an_output_folder_in_use_is_refused(tree, tmp_path):
     assert not lock.exists()
 
 
+def test_a_job_that_was_killed_is_done_again_whatever_it_had_written(tree, tmp_path):
+    """Only the file that nobody asks for is missing: Snakemake alone would do nothing."""
+    target, other = tmp_path / "out/plan.tsv", tmp_path / "out/plan.txt"
+    assert run(tmp_path, "out/plan.tsv", "--cores", "1").returncode == 0
+    other.unlink()
+    assert "Nothing to be done" in run(tmp_path, "out/plan.tsv", "--cores", "1").stdout
+    claim = tmp_path / "out/work/.jobs/0123456789abcdef.json"
+    about = {"Host": socket.gethostname(), "Process": 2**22 + 1, "Started": "1", "Job": "rule plan"}
+    claim.write_text(json.dumps(about | {"Outputs": [str(target), str(other)]}))
+    assert run(tmp_path, "-n", "out/plan.tsv").returncode == 0
+    assert target.exists()  # looking changes nothing
+    done = run(tmp_path, "out/plan.tsv", "--cores", "1")
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert target.exists()
+    assert other.exists()
+    assert not claim.exists()
+
+
 def test_a_restricted_call_keeps_the_plan_of_the_others(tree, tmp_path):
     assert run(tmp_path, "plan", "--cores", "1").returncode == 0
     before = read_tsv(tmp_path / "out/plan.tsv")

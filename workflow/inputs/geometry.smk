@@ -110,8 +110,9 @@ def anchor(wildcards):
 
 def tissue_of_anchor(wildcards):
     """Tissue classes of the T1w where alignments lead to it."""
-    sub = wildcards.folder.split("/")[0]
-    return expand(rules.anat.output.dseg, sub=sub) if runs.anchor == "T1w" else []
+    if runs.anchor != "T1w":
+        return []
+    return expand(rules.anat.output.dseg, sub=wildcards.folder.split("/")[0])[0]
 
 
 def subject_to_anchor(wildcards):

@@ -29,14 +29,14 @@ raw_motion_sbref = raw(runs.sbref, "echo")
 raw_norf = raw(runs.images, "noRF", "mag", "phase")
 raw_t1w_repeats = raw(runs.averaged)
 raw_t2w = raw(runs.anatomy, "T2w")
-stored_t1w = raw(runs.anatomy, "T1w")
+stored_t1w = by(runs.anatomy, "T1w")
 
 
 def raw_t1w(wildcards):
     """T1w of a subject; what an MP2RAGE gives in its place is cleaned first."""
     if runs.mp2rage(wildcards.sub):
         return expand(rules.mp2rage.output.unit1, sub=wildcards.sub)[0]
-    return stored_t1w(wildcards)
+    return ancient(runs.fetched(stored_t1w(wildcards)))
 
 
 def mask_source(wildcards):
@@ -44,6 +44,13 @@ def mask_source(wildcards):
     if not runs.mp2rage(wildcards.sub):
         return []
     return expand(rules.mp2rage.output.weighted, sub=wildcards.sub)[0]
+
+
+def network_mask(wildcards):
+    """Brain mask of the optional network, where the configuration asks for it."""
+    if not config["antspynet"]["use"]:
+        return []
+    return expand(rules.antspynet.output.mask, sub=wildcards.sub)[0]
 
 
 def mp2rage_images(wildcards):

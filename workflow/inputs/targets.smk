@@ -41,6 +41,8 @@ def finished_elsewhere(kind):
 def anatomy_targets(wildcards):
     subjects = [sub for sub in runs.subjects if runs.anatomy(sub, "T1w")]
     targets = collect(rules.anat.output, sub=subjects)
+    with_t2w = [sub for sub in subjects if runs.anatomy(sub, "T2w")]
+    targets += collect(rules.t2w.output.t2w, sub=with_t2w)
     known = [sub for sub in subjects if runs.mp2rage_protocol(sub)]
     targets += collect(rules.mp2rage_t1.output.t1map, sub=known)
     for stem, one in runs.megre.items():

@@ -6,6 +6,7 @@ rule anat:
         t1w=raw_t1w,
         repeats=raw_t1w_repeats,
         mask_source=mask_source,
+        given_mask=network_mask,
     output:
         t1w="<out>/anatomical/{sub}/anat/{sub}_desc-preproc_T1w.nii.gz",
         mask="<out>/anatomical/{sub}/anat/{sub}_desc-brain_mask.nii.gz",

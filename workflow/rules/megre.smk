@@ -20,7 +20,7 @@ rule megre:
     benchmark:
         "<benchmarks>/megre/{folder}/{megre}.tsv"
     conda:
-        "../../envs/core.yaml"
+        "../../envs/multiecho.yaml"
     resources:
         mem_mb=memory(0, 4000),
         runtime=minutes(15),

@@ -14,11 +14,15 @@ with job(snakemake) as log:
     name = Path(snakemake.input.t1w).name.partition(".")[0]
     settings, out, sub = snakemake.params.settings, snakemake.output, snakemake.wildcards.sub
     raw, affine = images.load_volume(snakemake.input.t1w)
-    repeats = [images.load_volume(path) for path in snakemake.input.repeats]
+    files = snakemake.input
+    repeats = [images.load_volume(path) for path in files.repeats]
     raw, moved_mm = average.average(raw, affine, repeats, seed=snakemake.params.seed)
-    source = snakemake.input.get("mask_source")
-    seen = images.load_volume(source)[0] if source else raw
-    brain = brain_mask.brain_mask(seen, affine)
+    if files.get("given_mask"):
+        brain = images.load_mask(files.given_mask)[0]
+    else:
+        source = files.get("mask_source")
+        seen = images.load_volume(source)[0] if source else raw
+        brain = brain_mask.brain_mask(seen, affine)
     t1w = bias.bias_correct(raw, affine, brain)
     expected = priors.expected(
         t1w, affine, brain, settings, limits=snakemake.params.limits, seed=snakemake.params.seed

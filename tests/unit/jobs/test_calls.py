@@ -65,7 +65,6 @@ def test_a_job_of_a_killed_call_that_goes_on_is_named_with_how_to_end_it(work, o
     orphan.wait()
     calls.begin(work)
     assert lock.holder(work)["Process"] == os.getpid()
-    assert not list((work / ".jobs").iterdir())  # what it said of itself is forgotten
     calls.end(work)
     assert not lock.holder(work)
 
@@ -124,7 +123,7 @@ def test_without_squeue_the_whole_recovery_is_said(work, cluster, monkeypatch):
     with pytest.raises(DataError) as caught:
         calls.begin(work)
     assert f"scancel --name {RUN}" in str(caught.value)
-    assert f"rm -rf {work}/.lock.json {work}/.jobs" in str(caught.value)
+    assert f"rm {work}/.lock.json" in str(caught.value)
 
 
 def test_a_call_on_another_machine_is_refused_with_the_name_of_its_jobs(work, cluster):
@@ -143,6 +142,61 @@ def test_a_job_on_a_node_counts_as_long_as_the_queue_has_it(work, cluster):
     (cluster / "queue").write_text("12 run\n")
     with pytest.raises(DataError, match=r"rule hmc on node17: .* remove .*node17-5\.json"):
         calls.begin(work)
+    calls.clear(work)
+    assert claim.exists()
     (cluster / "queue").write_text("")
     calls.begin(work)
+    calls.end(work)
+    calls.clear(work)
     assert not claim.exists()
+
+
+def write_half(work):
+    """Leave what a killed job leaves: some of its outputs, one half-written, and what it said."""
+    out = work.parent
+    code = (
+        "import os, signal, sys\nfrom pathlib import Path\n"
+        "from mebold.files import atomic, tables\nfrom mebold.jobs import calls\n"
+        "out = Path(sys.argv[1]).parent\n"
+        "names = [out / 'a.json', out / 'figures/b.json', out / 'c.json', out / 'tedana']\n"
+        "names.append(out.parent / 'elsewhere.json')\n"
+        "with calls.working(sys.argv[1], 'rule x', outputs=names):\n"
+        "    tables.write_json(out / 'a.json', {})\n"
+        "    with atomic.atomic_folder(out / 'tedana') as folder:\n"
+        "        (folder / 'x').touch()\n"
+        "    with atomic.atomic(out / 'figures/b.json'):\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, work], check=False, env=WITH_LIBRARY)
+    assert done.returncode == -signal.SIGKILL
+    assert (out / "a.json").exists()
+    assert len(list((out / "figures").iterdir())) == 1
+
+
+def test_outputs_of_a_killed_job_are_removed_before_the_next_call(work):
+    """With the file that others need in place, Snakemake would not miss its figures."""
+    write_half(work)
+    other = work.parent / "other.json"
+    other.write_text("{}")
+    (work.parents[1] / "elsewhere.json").write_text("{}")
+    calls.clear(work)
+    assert sorted(path.name for path in work.parent.rglob("*")) == [
+        ".jobs", "figures", "other.json", "work",
+    ]  # fmt: skip
+    assert (work.parents[1] / "elsewhere.json").exists()
+    assert not lock.holder(work)
+
+
+def test_what_a_job_at_work_has_written_stays(work, tmp_path):
+    write_half(work)
+    calls.begin(work)
+    code = "import sys\nfrom mebold.jobs import calls\ncalls.clear(sys.argv[1])\n"
+    subprocess.run([sys.executable, "-c", code, work], check=True, env=WITH_LIBRARY)
+    assert (work.parent / "a.json").exists()
+    outputs = [work.parent / name for name in ("a.json", "figures/b.json", "c.json", "tedana")]
+    outputs.append(tmp_path / "elsewhere.json")
+    with calls.working(work, "rule x", outputs=outputs):  # the same job, tried again
+        assert len(list((work / ".jobs").iterdir())) == 1
+    calls.end(work)
+    calls.clear(work)
+    assert (work.parent / "a.json").exists()

@@ -48,6 +48,36 @@ def on_t1w(
     doubts : list of str
         Why it may be in the wrong place; empty where nothing speaks against it.
     """
+    matrix, even, quality, found = aligned(
+        fixed, t2w, least_mutual_information=least_mutual_information, seed=seed
+    )
+    return grids.onto(even, t2w[1], fixed[0].shape, fixed[1], matrix=matrix), quality, found
+
+
+def aligned(
+    fixed: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    t2w: tuple[np.ndarray, np.ndarray],
+    *,
+    least_mutual_information: float,
+    seed: int,
+) -> tuple[np.ndarray, np.ndarray, dict, list[str]]:
+    """Align a T2w image with the T1w's working image.
+
+    Parameters
+    ----------
+    fixed, t2w, least_mutual_information, seed
+        As in `on_t1w`.
+
+    Returns
+    -------
+    matrix : (4, 4) array
+        Point map T1w -> T2w, RAS+ mm.
+    even : (x', y', z') float32 array
+        The T2w, bias corrected, on its own grid.
+    quality : dict
+    doubts : list of str
+        As in `on_t1w`.
+    """
     clean = np.maximum(np.nan_to_num(np.asarray(t2w[0], dtype=np.float32), posinf=0.0), 0.0)
     even = bias_correct(clean, t2w[1])
     even = np.minimum(even, np.percentile(even[even > 0], 99.5))
@@ -69,9 +99,7 @@ def on_t1w(
         **unlike.movement(matrix, brain),
     }
     limits = {"least_mutual_information": least_mutual_information}
-    found = doubts.of(quality, limits, doubts.T2W, other="the T1w image")
-    image = grids.onto(even, t2w[1], fixed[0].shape, fixed[1], matrix=matrix)
-    return image, quality, found
+    return matrix, even, quality, doubts.of(quality, limits, doubts.T2W, other="the T1w image")
 
 
 def in_words(found: list[str], image: str) -> list[str]:

@@ -118,6 +118,12 @@ def _without_leftovers(path: Path) -> str:
     return prefix
 
 
+def remove_with_partials(path: Path) -> None:
+    """Remove what a killed writer may have left of a file or folder, under its name and beside."""
+    _without_leftovers(path)
+    remove(path)
+
+
 def remove(path: Path) -> None:
     """Remove a file, a link (never what it points to) or a folder; nothing where there is none."""
     if path.is_dir() and not path.is_symlink():

@@ -36,14 +36,15 @@ def identity(path: str | Path) -> str | None:
     try:
         with Path(path).open("rb") as file:
             about = os.fstat(file.fileno())
-            if about.st_size <= _WHOLE and not str(path).endswith(".gz"):
-                data = file.read()
-                return f"crc32 {zlib.crc32(data):08x} {len(data)}"
-            if _has_trailer(file.read(10)) and about.st_size >= 18:
+            if about.st_size >= 18 and _has_trailer(file.read(10)):
                 file.seek(-8, os.SEEK_END)
                 trailer = file.read(8)
                 checksum, length = (int.from_bytes(b, "little") for b in (trailer[:4], trailer[4:]))
                 return f"gzip {checksum:08x} {length}"
+            if about.st_size <= _WHOLE:
+                file.seek(0)
+                data = file.read()
+                return f"crc32 {zlib.crc32(data):08x} {len(data)}"
             digest = hashlib.sha256()
             last = max(0, about.st_size - _BLOCK)
             for number in range(_BLOCKS):

@@ -13,7 +13,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from mebold.geometry.bspline import RIM
-from mebold.geometry.jit import kernel
+from mebold.geometry.jit import inlined, kernel
 
 #: Points located before their taps are summed: the scratch arrays stay in the first-level cache.
 _POINTS = 256
@@ -77,7 +77,7 @@ def _sum_taps(_typing, coefficients, offset, row, plane, weights, point):
     return signature, build
 
 
-@kernel
+@inlined
 def _locate(points, first, n, matrix, along, shift, shape, edge, offsets, fractions):
     """Map points (3, V) from index first; write the first tap's offset (-1 outside), fractions."""
     nx, ny, nz = shape[0] - 2 * RIM, shape[1] - 2 * RIM, shape[2] - 2 * RIM
@@ -111,7 +111,7 @@ def _locate(points, first, n, matrix, along, shift, shape, edge, offsets, fracti
         offsets[b] = offset if good else np.int32(-1)
 
 
-@kernel
+@inlined
 def _weigh(fractions, n, order, weights):
     """Turn fractions (3, n) into the four weights of each axis, weights (12, n)."""
     one = np.float32(1.0)
@@ -188,7 +188,7 @@ def count_inside(points, matrix, along, shift, shape, count):
                 count[first + b] += 1
 
 
-@kernel
+@inlined
 def _add_products(weight, x, y, z, n, sums):
     """Add the sums of weight times 1, x, y, z, xx, yy, zz, xy, xz, yz over a block."""
     s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = s8 = s9 = np.float32(0.0)
@@ -209,7 +209,7 @@ def _add_products(weight, x, y, z, n, sums):
         sums[m] += part
 
 
-@kernel
+@inlined
 def _scale(values, gain, x, y, z, n):
     """Multiply values by the quadratic polynomial with the coefficients gain, in place."""
     g0, g1, g2, g3, g4 = gain[0], gain[1], gain[2], gain[3], gain[4]
@@ -224,7 +224,7 @@ def _scale(values, gain, x, y, z, n):
         )
 
 
-@kernel
+@inlined
 def _add_sums(moving, fixed, n, residual, sums):
     """Write the residual of a block and add its sums of v, r, vv, rr, vr."""
     v = r = vv = rr = vr = np.float32(0.0)

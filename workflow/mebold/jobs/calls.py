@@ -3,10 +3,14 @@
 A call that is killed with ``-9`` leaves jobs behind: processes that nobody ended, and jobs of a
 cluster that run or wait. The same jobs must not be started beside them, so that a call looks for
 them first, and each job looks whether the call that started it is still the one at work.
+
+What a killed job had written is removed by the next call. Each file of it is whole, but Snakemake
+does a job again only when a file that something needs is missing: its figures would stay away.
 """
 
 import contextlib
 import getpass
+import hashlib
 import json
 import os
 import re
@@ -14,11 +18,11 @@ import shlex
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mebold.errors import DataError
-from mebold.files import lock
+from mebold.files import atomic, lock, tables
 from mebold.processes import started
 
 _JOBS = ".jobs"
@@ -55,13 +59,34 @@ def begin(work: str | Path, *, log: str | Path | None = None) -> None:
     os.environ[_CALL] = _token(lock.holder(work))
 
 
+def clear(work: str | Path) -> None:
+    """Remove the outputs of jobs that were killed, before it is decided which jobs are needed.
+
+    Nothing is done while another call, or a job that it left, is at work: `begin` says that.
+    """
+    work = Path(work)
+    if not any((work / _JOBS).glob("*.json")) or _left(work, lock.holder(work))[0]:
+        return
+    try:
+        lock.acquire(work)
+    except DataError:
+        return
+    root = work.parent.resolve()
+    for path in (work / _JOBS).glob("*.json"):
+        for output in map(Path, _read(path).get("Outputs", [])):
+            if output.parent.resolve().is_relative_to(root):
+                atomic.remove_with_partials(output)
+        path.unlink(missing_ok=True)
+    lock.release(work)
+
+
 def end(work: str | Path) -> None:
     """Give the lock back."""
     lock.release(work)
 
 
 @contextlib.contextmanager
-def working(work: str | Path, name: str) -> Iterator[None]:
+def working(work: str | Path, name: str, *, outputs: Iterable[str | Path] = ()) -> Iterator[None]:
     """Say, while a job runs, that it does.
 
     Parameters
@@ -70,6 +95,8 @@ def working(work: str | Path, name: str) -> Iterator[None]:
         Folder of the lock.
     name : str
         Of the job, for people.
+    outputs : iterable of path-like
+        Of the job; see `clear`.
 
     Raises
     ------
@@ -78,14 +105,18 @@ def working(work: str | Path, name: str) -> Iterator[None]:
     """
     _refuse_the_late(Path(work))
     host, process = socket.gethostname(), os.getpid()
-    path = Path(work) / _JOBS / f"{host}-{process}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    files = [str(Path(path).absolute()) for path in outputs]
     about = {"Host": host, "Process": process, "Started": started(process), "Job": name}
-    path.write_text(json.dumps(about | {"Slurm": os.environ.get("SLURM_JOB_ID")}))
+    about |= {"Slurm": os.environ.get("SLURM_JOB_ID"), "Outputs": files}
+    # One file for a job, however often it is tried: the last attempt counts.
+    key = hashlib.sha256("\n".join(files or [f"{host} {process}"]).encode()).hexdigest()[:16]
+    path = Path(work) / _JOBS / f"{key}.json"
+    tables.write_json(path, about)
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
+        if _read(path).get("Process") == process:
+            path.unlink(missing_ok=True)
 
 
 def _token(held: dict) -> str:
@@ -108,33 +139,8 @@ def _refuse_the_late(work: Path) -> None:
 
 
 def _refuse_orphans(work: Path, held: dict) -> None:
-    """Raise where jobs of a killed call still run or wait; forget those that ended."""
-    queue, run = None, _run_id(held)
-    claims = {path: _read(path) for path in (work / _JOBS).glob("*.json")}
-    if run or any(claim.get("Slurm") for claim in claims.values()):
-        queue = _queue()
-    here, elsewhere = [], []
-    for path, claim in claims.items():
-        if claim.get("Host") == socket.gethostname():
-            if started(claim["Process"]) == claim["Started"]:
-                here.append(claim)
-                continue
-        elif claim and (queue is None or claim.get("Slurm") in queue):
-            elsewhere.append((path, claim))
-            continue
-        path.unlink(missing_ok=True)
-    lines = [f"- {one['Job']}: kill {one['Process']}" for one in here]
-    waiting = sorted(job for job, name in (queue or {}).items() if name == run)
-    if run and (waiting or queue is None):
-        which = (
-            f"Slurm jobs {', '.join(waiting)}" if waiting else "its Slurm jobs, if there are any"
-        )
-        lines.append(f"- {which}: scancel --name {shlex.quote(run)}")
-    elif elsewhere:
-        lines += [
-            f"- {one['Job']} on {one['Host']}: end it there, or remove {path} if it has ended"
-            for path, one in elsewhere
-        ]
+    """Raise where jobs of a killed call still run or wait."""
+    lines, run, queue = _left(work, held)
     if not lines:
         return
     if run and queue is None:
@@ -146,8 +152,35 @@ def _refuse_orphans(work: Path, held: dict) -> None:
     )
 
 
+def _left(work: Path, held: dict) -> tuple[list[str], str | None, dict[str, str] | None]:
+    """Return what ends the jobs that a killed call left, a line each; its name and the queue."""
+    claims = {path: _read(path) for path in (work / _JOBS).glob("*.json")}
+    queue, run = None, _run_id(held)
+    if run or any(claim.get("Slurm") for claim in claims.values()):
+        queue = _queue()
+    here, elsewhere = [], []
+    for path, claim in claims.items():
+        if claim.get("Host") == socket.gethostname():
+            if started(claim["Process"]) == claim["Started"]:
+                here.append(claim)
+        elif claim and (queue is None or claim.get("Slurm") in queue):
+            elsewhere.append((path, claim))
+    lines = [f"- {one['Job']}: kill {one['Process']}" for one in here]
+    waiting = sorted(job for job, name in (queue or {}).items() if name == run)
+    if run and (waiting or queue is None):
+        which = f"Slurm jobs {', '.join(waiting)}" if waiting else "its Slurm jobs, if it had any"
+        lines.append(f"- {which}: scancel --name {shlex.quote(run)}")
+    elif elsewhere:
+        lines += [
+            f"- {one['Job']} on {one['Host']}: end it there, or, if it has ended, remove what it "
+            f"wrote ({', '.join(one.get('Outputs', [])[:1])} ...) and {path}"
+            for path, one in elsewhere
+        ]
+    return lines, run, queue
+
+
 def _undo(work: Path) -> str:
-    return shlex.join(["rm", "-rf", str(work / ".lock.json"), str(work / _JOBS)])
+    return shlex.join(["rm", str(work / ".lock.json")])
 
 
 def _run_id(held: dict) -> str | None:

@@ -53,7 +53,8 @@ def job(snakemake: object) -> Iterator[logging.Logger]:
     config = getattr(snakemake, "config", {})
     place = contextlib.nullcontext()
     if "output_dir" in config:
-        place = calls.working(Path(config["output_dir"], "work"), whose(snakemake))
+        work = Path(config["output_dir"], "work")
+        place = calls.working(work, whose(snakemake), outputs=snakemake.output)
     before = len(atomic.written)
     try:
         with place, scratch(), record.kept(snakemake):
