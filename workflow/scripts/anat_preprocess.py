@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mebold.anat import average, bias, brain_mask, doubts, measures, priors, tissue
+from mebold.anat import average, bias, brain_mask, doubts, measures, orientation, priors, tissue
 from mebold.anat.labels import TISSUES
 from mebold.figures import anat as figures
 from mebold.figures.style import save
@@ -13,15 +13,16 @@ from mebold.jobs.script import job
 with job(snakemake) as log:
     name = Path(snakemake.input.t1w).name.partition(".")[0]
     settings, out, sub = snakemake.params.settings, snakemake.output, snakemake.wildcards.sub
-    raw, affine = images.load_volume(snakemake.input.t1w)
+    raw, kept = images.load_volume(snakemake.input.t1w)
     files = snakemake.input
     repeats = [images.load_volume(path) for path in files.repeats]
-    raw, moved_mm = average.average(raw, affine, repeats, seed=snakemake.params.seed)
+    raw, moved_mm = average.average(raw, kept, repeats, seed=snakemake.params.seed)
+    raw, affine = orientation.canonical(raw, kept)
     if files.get("given_mask"):
-        brain = images.load_mask(files.given_mask)[0]
+        brain = orientation.canonical(images.load_mask(files.given_mask)[0], kept)[0]
     else:
         source = files.get("mask_source")
-        seen = images.load_volume(source)[0] if source else raw
+        seen = orientation.canonical(images.load_volume(source)[0], kept)[0] if source else raw
         brain = brain_mask.brain_mask(seen, affine)
     t1w = bias.bias_correct(raw, affine, brain)
     expected = priors.expected(
@@ -39,13 +40,22 @@ with job(snakemake) as log:
         log.warning("%s: %s", snakemake.input.t1w, doubt)
     made = {"AveragedImages": 1 + len(repeats), "AveragedMovedBy": moved_mm} if repeats else {}
     about = sidecar.Sidecar(snakemake, packages=["antspyx", "nibabel", "numpy"], **made)
-    images.save(out.t1w, t1w, affine, metadata=about(SkullStripped=False, Units="arbitrary"))
-    images.save(out.mask, brain, affine, dtype="uint8", metadata=about(Type="Brain"))
+    images.save(
+        out.t1w,
+        orientation.stored(t1w, kept),
+        kept,
+        metadata=about(SkullStripped=False, Units="arbitrary"),
+    )
+    mask = orientation.stored(brain, kept)
+    images.save(out.mask, mask, kept, dtype="uint8", metadata=about(Type="Brain"))
     classes = {"Method": found.method, "Fallback": found.reason, "Warnings": doubtful}
-    segmentation.save(out.dseg, found.dseg, affine, metadata=about(**classes))
+    segmentation.save(
+        out.dseg, orientation.stored(found.dseg, kept), kept, metadata=about(**classes)
+    )
     for label, probability in zip(TISSUES, found.probseg, strict=True):
+        volume = orientation.stored(probability, kept)
         path = getattr(out, label.lower())
-        images.save(path, probability, affine, metadata=about(Units="probability", **classes))
+        images.save(path, volume, kept, metadata=about(Units="probability", **classes))
     measures_table.save(out.measures, sub, numbers, doubtful)
     drawn = figures.segmentation(t1w, affine, dseg=found.dseg, brain_mask=brain, name=name)
     save(drawn, out.figure)

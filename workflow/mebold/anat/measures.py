@@ -189,7 +189,9 @@ def _air(image: np.ndarray, affine: np.ndarray, mask: np.ndarray) -> np.ndarray:
 def _fber(image: np.ndarray, air: np.ndarray, mask: np.ndarray) -> float:
     head = masks.foreground_mask(image.astype(np.float32)) | mask
     noise = float(np.mean(image[air] ** 2)) if air.any() else 0.0
-    return float(np.mean(image[head] ** 2)) / noise if noise else np.nan
+    signal = float(np.mean(image[head] ** 2))
+    # Air that was set to 0 has rounding in it after an interpolation.
+    return signal / noise if noise > 1e-9 * signal else np.nan
 
 
 def _at_edge(mask: np.ndarray) -> float:
