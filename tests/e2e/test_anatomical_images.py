@@ -30,7 +30,7 @@ def finished(tmp_path_factory, spec):
     dataset.write_dataset(folder / "raw", spec, truth=folder / "truth")
     done = snakemake(
         "anatomy", FIELD, "--cores", "2", cwd=folder, bids_dir="raw", output_dir="out",
-        template="{space: by_age, registration_mm: 6}",
+        template="{space: by_age, registration_mm: 5}",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-5000:]
     return folder

@@ -29,6 +29,7 @@ rule template:
             "template", "registration_mm", "least_correlation", "least_dice"
         ),
         seed=config["seed"],
+        dark_fluid=by(parameters.dark_fluid),
         reference=template_reference,
         code=code("template_align"),
     script:

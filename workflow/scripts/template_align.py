@@ -14,6 +14,7 @@ with job(snakemake) as log:
     target = template_image.brain(files)
     t1w, t1w_affine = images.load(files.t1w)
     own = template.Brain(t1w, images.load_mask(files.mask)[0], t1w_affine)
+    own = template.lifted(own) if snakemake.params.dark_fluid else own
     options = {"voxel_mm": settings["registration_mm"], "seed": snakemake.params.seed}
     found = template.align(target, own, **options)
     quality, moved = template.quality(target, own, found)

@@ -125,3 +125,13 @@ def test_files_of_different_grids_are_refused(target):
         template.given(image, affine, *grids.crop_to_mask(mask, affine, mask, margin_mm=0)[:2])
     with pytest.raises(DataError, match="holds no voxel"):
         template.given(image, affine, np.zeros_like(mask), affine)
+
+
+def test_a_lifted_brain_stands_out_with_its_contrast(subject):
+    dark = template.Brain(subject.image - subject.image[subject.mask].min(), subject.mask,
+                          subject.affine)  # fmt: skip
+    found = template.lifted(dark)
+    assert not found.image[~subject.mask].any()
+    inside = found.image[subject.mask]
+    assert inside.min() > 0.3 * np.percentile(inside, 95)
+    np.testing.assert_allclose(np.ptp(inside), np.ptp(dark.image[subject.mask]), rtol=1e-5)

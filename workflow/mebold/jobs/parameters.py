@@ -157,6 +157,10 @@ class Parameters:
         protocol = self._index.mp2rage_protocol(sub)
         return asdict(protocol) if protocol else None
 
+    def dark_fluid(self, sub: str) -> bool:
+        """Tell whether fluid is as dark as air in what a subject has for a T1w: in an MP2RAGE."""
+        return bool(self._index.mp2rage(sub))
+
     def megre_times(self, megre: str) -> list[float]:
         """Echo times of a multi-echo gradient echo, s."""
         return [row["echo_time"] for row in self._index.megre[megre].magnitudes]
