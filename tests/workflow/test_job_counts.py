@@ -205,7 +205,7 @@ def test_maps_in_a_template_cost_its_alignment_and_a_job_each(tmp_path):
     both = dry_run(tmp_path, output="{maps_space: MNI152NLin2009aSym}")
     added = {k: both[k] - plain.get(k, 0) for k in both if both[k] != plain.get(k, 0)}
     # Of each of six fits R2, ridge fractions and three maps of the ceiling; six of the subject.
-    assert added == {"template": 1, "template_maps": 36, "total": 37}
+    assert added == {"template": 1, "template_morphometry": 1, "template_maps": 36, "total": 38}
 
 
 def test_echoes_are_written_on_request_once_per_level(tmp_path):
@@ -284,11 +284,14 @@ def test_a_warp_costs_one_job_per_run_and_none_where_the_scanner_corrected(tmp_p
     assert "run-02" in next(line for line in done.stdout.splitlines() if "DIS3D" in line)
 
 
-def test_a_template_costs_one_job_per_subject(tmp_path):
+def test_a_template_costs_two_jobs_per_subject(tmp_path):
     plain = dry_run(tmp_path)
     space = "MNI152NLin2009aSym"
     asked = dry_run(tmp_path, output=f"{{space: {space}}}")
-    assert asked == plain | {"template": 1, "total": plain["total"] + 1}
+    cost = {"template": 1, "template_morphometry": 1, "total": plain["total"] + 2}
+    assert asked == plain | cost
+    own = dry_run(tmp_path, template=f"{{space: {space}}}")
+    assert own == plain | cost
     done = snakemake(
         "-n", cwd=tmp_path, bids_dir="raw", output_dir="out", run_table="runs-1-2.tsv",
         output=f"{{space: {space}}}",

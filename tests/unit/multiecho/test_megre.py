@@ -36,15 +36,15 @@ def test_decay_without_noise_is_exact():
     assert not found.t2star[~ball(radius=12.0)].any()
 
 
-@pytest.mark.parametrize("t2star", [0.007, 0.027, 0.06])
-def test_noise_does_not_bias_t2star(t2star):
+@pytest.mark.parametrize(("t2star", "worst"), [(0.007, 0.01), (0.027, 0.01), (0.06, 0.02)])
+def test_noise_does_not_bias_t2star(t2star, worst):
     """Of the shortest, the last echo has a signal-to-noise ratio of 2, where magnitudes lie."""
     inside = ball(radius=12.0)
     images = echoes(t2star, 1.0, inside=inside, sigma=0.02)
     found = megre.fit(images, TE)
     assert found.noise == pytest.approx(0.02, rel=0.1)
     core = ball(radius=10.0)
-    assert np.median(found.t2star[core]) == pytest.approx(t2star, rel=0.03)
+    assert np.median(found.t2star[core]) == pytest.approx(t2star, rel=worst)
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e5])

@@ -19,7 +19,7 @@ from mebold.files import tables, transforms
 from mebold.files.images import load, load_mask
 from mebold.geometry import affines, interpolation, phase_encoding
 from mebold.noiseceiling import ceilings
-from mebold.phantom import check_tissue
+from mebold.phantom import check_images, check_tissue
 from mebold.phantom.recovered import Recovered
 
 #: Every how many-th volume is followed through the whole chain.
@@ -41,7 +41,7 @@ def check(output: str | Path, truth: str | Path) -> list[Recovered]:
     list of Recovered
     """
     output, truth = Path(output), Path(truth)
-    parts = (check_tissue.tissue, geometry, _t2star, _responses, _comparison)
+    parts = (check_tissue.tissue, check_images.images, geometry, _t2star, _responses, _comparison)
     return [row for part in parts for row in part(output, truth)]
 
 
