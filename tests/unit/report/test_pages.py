@@ -126,6 +126,7 @@ def test_a_self_contained_page_has_its_figures_inside(troubled):
     sources = [picture["src"] for picture in page.all("img")]
     assert sources
     assert all(source.startswith("data:image/png;base64,") for source in sources)
+    assert page.text.count("base64,") == len(sources)  # each is in it once
 
 
 def test_what_comes_from_files_is_text_and_never_markup(tmp_path):
