@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from bids import BIDSLayout
 from nilearn.interfaces.fmriprep import load_confounds_strategy
+from page_reader import Page, broken
 from snakemake_runner import job_counts, snakemake
 
 from mebold.anat import mni
@@ -314,6 +315,24 @@ def test_every_dataset_is_valid_bids(finished):
         issues = json.loads(done.stdout)["issues"]["issues"]
         errors = {(i["code"], i.get("location")) for i in issues if i["severity"] == "error"}
         assert not errors, f"{folder.name}: {sorted(errors, key=str)[:5]}"
+
+
+def test_the_pages_hold_every_figure_and_answer(finished):
+    folder = finished / "out" / "report"
+    page = Page(folder / "sub-01.html")
+    for one in (page, Page(folder / "index.html")):
+        assert broken(one) == []
+        assert set(one.answers) == {"usable", "variant", "ceiling", "skipped", "acquisition"}
+    shown = {Path(picture["src"]).name for picture in page.all("img")}
+    drawn = {
+        path.name
+        for path in folder.parent.glob("*/**/figures/*.png")
+        if "tedana" not in path.relative_to(folder.parent).parts[1:]
+    }
+    assert drawn - shown == set()
+    assert "nordicOptcom" in page.answers["variant"]
+    assert "visual: median" in page.answers["ceiling"]
+    assert (folder / "group_bold.tsv").read_text().count("\n") == 1 + page.text.count('id="run-sub')
 
 
 def test_report_is_made(finished):
