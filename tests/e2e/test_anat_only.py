@@ -54,7 +54,8 @@ def test_every_scan_has_its_row(finished):
     table = tables.read_tsv(out / "anatomical/desc-anat_measures.tsv").set_index("participant_id")
     assert len(table) == 21
     assert dict(table["status"].value_counts()) == {"done": 19, "failed": 1, "left out": 1}
-    assert "no brain found" in table["reason"][BROKEN]
+    assert table["reason"][BROKEN].endswith(f"(work/logs/anat/{BROKEN}.log)")
+    assert "positive voxels" in table["reason"][BROKEN]
     assert "T2w" in table["reason"][WITHOUT]
     done = table[table["status"] == "done"]
     assert done["intracranial_ml"].between(1500, 2200).all()

@@ -63,7 +63,9 @@ def test_what_killed_calls_leave_goes_on_to_the_results_of_an_undisturbed_one(ra
     assert outputs_alike.differences(tmp_path / "calm/out", base / "out") == []
     assert state(raw) == before
     for folder in (tmp_path / "calm", base):  # where Atropos leaves its classes, too
-        assert not list((folder / "tmp").iterdir())
+        left = {path.name for path in (folder / "tmp").iterdir()}
+        # Snakemake leaves empty folders of its own.
+        assert {name for name in left if not name.startswith("snakemake")} == set()
         assert not list((folder / "out/work/.jobs").iterdir())
         assert not (folder / "out/work/.lock.json").exists()
         assert not list(folder.rglob(".partial-*"))

@@ -25,7 +25,16 @@ FITS = {
     *("compare", "compare_group", "compare_task"),
 }
 #: What runs where the stores of series have to be made again.
-STORES = {"series", "decay", "optcom", "ica", "ica_tables", "bold_optcom", "confounds"}
+STORES = {
+    "series",
+    "decay",
+    "optcom",
+    "ica",
+    "ica_tables",
+    "bold_optcom",
+    "confounds",
+    "report_run",
+}
 #: A changed key, and the rules whose jobs run then.
 KEYS = {
     "jacobian": ({"output": "{jacobian: true}"}, STORES | FITS),

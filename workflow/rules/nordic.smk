@@ -56,13 +56,7 @@ rule nordic:
         noise_sd="<out>/nordic/{folder}/func/{stem}{echo}_desc-noiseSD_boldmap.nii.gz",
         residual_sd="<out>/nordic/{folder}/func/{stem}{echo}_desc-residualSD_boldmap.nii.gz",
         components_removed="<out>/nordic/{folder}/func/{stem}{echo}_desc-componentsRemoved_boldmap.nii.gz",
-        figure=report(
-            "<out>/nordic/{folder}/figures/{stem}{echo}_desc-nordic_bold.png",
-            caption="../report/nordic.rst",
-            category="NORDIC",
-            subcategory="{folder}",
-            labels={"run": "{stem}{echo}", "figure": "thermal noise removal"},
-        ),
+        figure="<out>/nordic/{folder}/figures/{stem}{echo}_desc-nordic_bold.png",
     log:
         "<logs>/nordic/{folder}/{stem}{echo}.log",
     benchmark:

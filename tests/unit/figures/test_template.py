@@ -21,10 +21,8 @@ def texts(figure):
 def pictures():
     options = {"mask": MASK, "title": "sub-07, X", "subtitle": "edges", "n_slices": 2}
     image = np.where(MASK, 100.0 - R, 0.0)
-    return [
-        template.edges(image, part, AFFINE, **options)
-        for part in (image, np.roll(image, 3, axis=0))
-    ]
+    shifted = np.roll(image, 3, axis=0)
+    return [template.edges(image, part, AFFINE, **options) for part in (image, shifted)]
 
 
 def test_the_flicker_holds_both_pictures_and_is_read_without_them():

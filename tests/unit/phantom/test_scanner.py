@@ -173,7 +173,7 @@ def test_sbref_is_relaxed_and_its_csf_bright(ideal, scene):
     found = ideal.sbref_magnitude[0].T[bright] / ideal.magnitude[0, -1].T[bright]
     np.testing.assert_allclose(found, full[bright] / steady[bright], rtol=0.006)
     csf = at_voxels(scene, scene.tissue["csf"], ideal.truth, shape)[bright]
-    assert np.corrcoef(found, csf)[0, 1] > 0.9
+    assert np.median(found[csf > 0.5]) > 1.2 * np.median(found[csf < 0.05])
 
 
 def test_gre_has_the_contrast_of_its_own_protocol(gre, scene):

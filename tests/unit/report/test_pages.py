@@ -119,7 +119,7 @@ def test_the_four_questions_are_answered_for_a_subject(troubled):
     assert "nordicOptcom, as configured" in answers["variant"]
     assert "keeps 91 % of the response" in answers["variant"]
     assert "visual: median 21 %; 10.0 % of the brain above chance." in answers["ceiling"]
-    words = "1 job failed (coreg_run of ses-02 run-02); skipped: fmap, singletrial."
+    words = "1 job failed (coreg_run of ses-02 run-02); skipped: distortion correction, "
     assert words in answers["skipped"]
     assert "no overlap with the T1w" in answers["skipped"]
     assert "4 runs in 2 sessions" in answers["acquisition"]
@@ -129,7 +129,10 @@ def test_the_four_questions_are_answered_for_the_dataset(troubled):
     answers = written(troubled.root)["index.html"].answers
     assert "4 runs: 2 good, 2 bad (sub-01 ses-01 run-02, " in answers["usable"]
     assert "visual of sub-01: median 21 %; above chance in 1 of 1 subject." in answers["ceiling"]
-    assert "; 1 left out; skipped: fmap, singletrial, anat." in answers["skipped"]
+    assert (
+        "; 1 left out; skipped: distortion correction, single-trial fit, anatomy."
+        in answers["skipped"]
+    )
 
 
 def test_reasons_warnings_and_logs_stand_where_they_belong(troubled):

@@ -44,8 +44,8 @@ def segmentation(
     Figure
         Lines on the T1w image: mask orange, border of white matter blue, border of CSF pink.
     """
-    for name, volume in (("the tissue image", dseg), ("the T1w image", t1w)):
-        same_grid(name, volume, brain_mask)
+    for what, volume in (("the tissue image", dseg), ("the T1w image", t1w)):
+        same_grid(what, volume, brain_mask)
     outlines = [
         Contour(dseg == 2, affine, SKY, 0.6),
         Contour(dseg == 3, affine, PURPLE, 0.5),

@@ -17,6 +17,23 @@ _PRICE = (
     ("smoothness_growth", "is {:+.0f} % smoother"),
     ("responsive_kept", "keeps {:.0f} % of the responsive voxels"),
 )
+# Stages for people, where their names say little.
+_WORDS = {
+    "anat": "anatomy",
+    "fmap": "distortion correction",
+    "stc": "slice timing",
+    "hmc": "head motion",
+    "coreg": "alignment",
+    "resample": "interpolation",
+    "optcom": "combination of echoes",
+    "ica": "ICA",
+    "nordic": "NORDIC",
+    "singletrial": "single-trial fit",
+    "noiseceiling": "noise ceiling",
+    "across_sessions": "noise ceiling over sessions",
+    "compare": "comparison",
+    "rois": "regions",
+}
 _NAMED = 2  # runs or jobs in the words of an answer; the details name all
 
 
@@ -219,7 +236,7 @@ def lacking(
     if left_out:
         short.append(f"{len(left_out)} left out")
     if skipped:
-        stages = dict.fromkeys(stage for stage, _ in skipped)
+        stages = dict.fromkeys(_WORDS.get(stage, stage) for stage, _ in skipped)
         short.append(f"skipped: {', '.join(stages)}")
     waiting = [run for run in runs if any(s.state == WAITING for s in run.states)]
     if waiting and not failures:
