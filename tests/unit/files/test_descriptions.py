@@ -42,16 +42,17 @@ def test_every_label_of_a_rule_is_described(dataset, label):
         name: set(descriptions.table(name, parts=("4rep",))["desc_id"])
         for name in names_of(dataset)
     }
-    label = label.replace("{part}", "4rep")
+    label = "desc-" + label.replace("{part}", "4rep")
     assert any(label in labels for labels in told.values()), (dataset, label)
 
 
 def test_labels_are_those_of_the_dataset():
     fits = descriptions.table("glmsingle-tedana", parts=("4rep", "12rep"))
     labels = dict(zip(fits["desc_id"], fits["description"], strict=True))
-    assert {"Noiseceiling12rep", "Noiseceiling4repFDR", "NoiseceilingAllrepFDR"} <= set(labels)
-    assert "optcom" not in labels
+    parts = ("12rep", "4repFDR", "AllrepFDR")
+    assert {f"desc-Noiseceiling{part}" for part in parts} <= set(labels)
+    assert "desc-optcom" not in labels
     assert fits["desc_id"].is_unique
-    assert labels["coverage"] == "voxels that were fitted"
-    assert "hmc" not in set(descriptions.table("preproc-standardIca")["desc_id"])
-    assert "hmc" in set(descriptions.table("preproc")["desc_id"])
+    assert labels["desc-coverage"] == "voxels that were fitted"
+    assert "desc-hmc" not in set(descriptions.table("preproc-standardIca")["desc_id"])
+    assert "desc-hmc" in set(descriptions.table("preproc")["desc_id"])

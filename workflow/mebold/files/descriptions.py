@@ -89,7 +89,7 @@ def table(name: str, *, parts: tuple[str, ...] = ()) -> pd.DataFrame:
     Returns
     -------
     table : DataFrame
-        Columns ``desc_id`` and ``description``, as in BIDS.
+        Columns ``desc_id`` (``desc-<label>``) and ``description``, as in BIDS.
     """
     found = {label: text for label, text, holders in _LABELS if _holds(name, holders)}
     if name.startswith(_FITS):
@@ -99,7 +99,8 @@ def table(name: str, *, parts: tuple[str, ...] = ()) -> pd.DataFrame:
         }
         ceilings = [label for label in found if label.startswith("Noiseceiling")]
         found |= {f"{label}FDR": f"voxels above chance in {label}" for label in ceilings}
-    return pd.DataFrame(sorted(found.items()), columns=["desc_id", "description"])
+    rows = [(f"desc-{label}", text) for label, text in sorted(found.items())]
+    return pd.DataFrame(rows, columns=["desc_id", "description"])
 
 
 def _holds(name: str, holders: tuple[str, ...]) -> bool:
