@@ -285,3 +285,14 @@ def test_a_linked_image_is_read(tmp_path):
     (tmp_path / "key.nii.gz").chmod(0o444)
     assert images.load(tmp_path / "x.nii.gz")[0].sum() == 27
     assert images.load_header(tmp_path / "x.nii.gz").shape == (3, 3, 3)
+
+
+def test_a_copy_of_the_structure_alone_can_be_planned_with_but_not_read(tmp_path):
+    path = tmp_path / "x.nii"
+    nib.save(nib.Nifti1Image(np.zeros((4, 4, 4), np.float32), np.eye(4)), path)
+    path.write_bytes(path.read_bytes()[:352])
+    assert images.load_header(path, without_voxels=True).shape == (4, 4, 4)
+    with pytest.raises(DataError, match="damaged or truncated"):
+        images.load_header(path)
+    with pytest.raises(DataError, match="damaged or truncated"):
+        images.load(path)

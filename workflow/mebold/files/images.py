@@ -35,8 +35,17 @@ UNREADABLE = (
 _GZIP_LEVEL = 1  # level 6 costs five times the time for a few percent of size
 
 
-def load_header(path: str | Path) -> nib.spatialimages.SpatialImage:
+def load_header(
+    path: str | Path, *, without_voxels: bool = False
+) -> nib.spatialimages.SpatialImage:
     """Open an image without reading its voxels.
+
+    Parameters
+    ----------
+    path : path-like
+    without_voxels : bool
+        Accept a file that ends with its header, as copies of a dataset's structure have: enough to
+        plan with, and refused when its voxels are needed.
 
     Raises
     ------
@@ -58,11 +67,13 @@ def load_header(path: str | Path) -> nib.spatialimages.SpatialImage:
     except UNREADABLE as error:
         message = f"{path} cannot be read as an image: {error}"
         raise DataError(message) from error
-    _check_claim(path, image)
+    _check_claim(path, image, without_voxels=without_voxels)
     return image
 
 
-def _check_claim(path: Path, image: nib.spatialimages.SpatialImage) -> None:
+def _check_claim(
+    path: Path, image: nib.spatialimages.SpatialImage, *, without_voxels: bool
+) -> None:
     """Refuse a header that claims more than its file can hold, before memory is asked for it."""
     shape = tuple(image.shape)
     by = " x ".join(map(str, shape))
@@ -75,6 +86,8 @@ def _check_claim(path: Path, image: nib.spatialimages.SpatialImage) -> None:
     values = math.prod(shape)
     claimed = values * image.get_data_dtype().itemsize
     compressed = str(data.filename).endswith((".gz", ".bz2", ".zst"))
+    if without_voxels and not compressed and on_disk <= image.dataobj.offset:
+        claimed = 0
     most = on_disk * _BEST_RATIO if compressed else on_disk - image.dataobj.offset
     if compressed and claimed > _LARGE_BYTES:
         most = on_disk * _USUAL_RATIO

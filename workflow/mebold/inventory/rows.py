@@ -156,7 +156,7 @@ def _header(path: Path, file: File) -> dict:
     if file.size == 0:
         return unknown | {"image_state": "empty" if path.exists() else "missing"}
     try:
-        header = load_header(path).header
+        header = load_header(path, without_voxels=True).header
     except DataError:
         return unknown | {"image_state": "damaged"}
     shape = [int(n) for n in header.get_data_shape()]
