@@ -144,7 +144,7 @@ def test_nilearn_and_pybids_read_what_is_written(finished):
             layout = BIDSLayout(folder, validate=False, is_derivative=True)
             if folder.name == "tedana":
                 found = layout.get(suffix="bold", desc="preproc", extension=".nii.gz")
-                assert [file.run for file in found] == [1, 2, 3]
+                assert [file.entities["run"] for file in found] == [1, 2, 3]
                 assert found[0].get_metadata()["RepetitionTime"] == 1.0
 
 

@@ -81,6 +81,7 @@ _IGNORED = (
         ("anatomical",),
     ),
     ("*_xfm.json", "their sidecars", ("anatomical",)),
+    ("*_xfm.txt", "transforms between images of the anatomy, as ITK stores them", ("anatomical",)),
     ("*_anatmap.*", "volume of the subject over volume of the template", ("anatomical",)),
     ("fmap", "B0 field in Hz and magnitude of a multi-echo gradient echo", ("anatomical",)),
     (
