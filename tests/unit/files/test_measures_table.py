@@ -29,5 +29,18 @@ def test_failures_and_what_was_left_out_are_rows(tmp_path):
     assert set(about) == set(table.columns) | {"participant_id"}
 
 
+def test_a_damaged_row_is_the_failure_of_one_scan(tmp_path):
+    for sub in ("sub-01", "sub-02"):
+        (tmp_path / sub / "anat").mkdir(parents=True)
+        path = tmp_path / sub / "anat" / f"{sub}_{measures_table.NAME}"
+        measures_table.save(path, sub, {"gm_ml": 600.0}, [])
+    path.write_text("")
+    known = {"logs": {}, "left_out": {}, "units": UNITS}
+    made = measures_table.collect(tmp_path, ["sub-01", "sub-02"], **known)
+    table = tables.read_tsv(made).set_index("participant_id")
+    assert list(table["status"]) == ["done", "failed"]
+    assert "remove it and call again" in table["reason"]["sub-02"]
+
+
 def test_without_scans_there_is_no_table(tmp_path):
     assert measures_table.collect(tmp_path, [], logs={}, left_out={}, units=UNITS) is None

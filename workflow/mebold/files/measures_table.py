@@ -75,13 +75,17 @@ def collect(
         head = {"participant_id": sub}
         if sub in left_out:
             rows.append(pd.DataFrame([head | {"status": "left out", "reason": left_out[sub]}]))
-        elif own.exists():
+            continue
+        try:
             found = tables.read_tsv(own)
             found.insert(1, "status", "done")
-            rows.append(found)
-        else:
+        except FileNotFoundError:
             reason = _last_error(logs.get(sub))
-            rows.append(pd.DataFrame([head | {"status": "failed", "reason": reason}]))
+            found = pd.DataFrame([head | {"status": "failed", "reason": reason}])
+        except ValueError as error:  # of pandas: the row of one scan is no end of a call
+            reason = f"{own.name} cannot be read ({error}): remove it and call again"
+            found = pd.DataFrame([head | {"status": "failed", "reason": reason}])
+        rows.append(found)
     if not rows:
         return None
     table = pd.concat(rows, ignore_index=True).reindex(columns=[*_FIRST, *units, "warnings"])
