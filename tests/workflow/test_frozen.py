@@ -1,32 +1,19 @@
 """What was aligned stays: a session, a task or a T1w that comes later moves no run of before."""
 
-import shutil
-
 import pytest
 from bids_trees import SHAPE, Tree
-from snakemake_runner import REPOSITORY, job_counts, snakemake
+from finished_chain import copy_of_workflow
+from snakemake_runner import job_counts, snakemake
 
 pytestmark = pytest.mark.workflow
 
-#: Jobs of the test do nothing but make their outputs: it is about which of them run.
-_STUB = """
-from pathlib import Path
-for file in snakemake.output:
-    Path(file).touch()
-"""
 _STEM = "sub-01/ses-01/sub-01_ses-01_task-x_run-1"
 _TARGET = f"out/work/series/{_STEM}_desc-standard_summary.npz"
 _KEPT = "out/preproc/sub-01/xfm/sub-01_desc-references.json"
 
 
 def test_what_comes_later_reruns_no_alignment_of_before(tmp_path):
-    checkout = tmp_path / "checkout"
-    for name in ("workflow", "config", "envs", "profiles"):
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(REPOSITORY / name, checkout / name, ignore=ignored)
-    shutil.copy(REPOSITORY / "Snakefile", checkout / "Snakefile")
-    for script in (checkout / "workflow/scripts").glob("*.py"):
-        script.write_text(_STUB)
+    checkout = copy_of_workflow(tmp_path / "checkout")
     tree = Tree(tmp_path / "raw")
 
     def add(session, task, volumes):
