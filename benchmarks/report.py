@@ -43,27 +43,12 @@ def fill(out: Output, n_subjects: int, n_sessions: int, n_runs: int) -> None:
 class Quick(Output):
     """An output whose plan is written once, at the end."""
 
-    def plan(self, *cells, planned, reason="", echoes=3):
-        """Keep a row."""
-        texts = [str(cell) if cell != "" else "n/a" for cell in cells]
-        self.rows.append([*texts, str(planned), reason, str(echoes)])
+    def write_plan(self) -> None:
+        """Wait for `done`."""
 
     def done(self) -> None:
         """Write the plan."""
-        header = [
-            "subject",
-            "session",
-            "task",
-            "run",
-            "stem",
-            "group",
-            "stage",
-            "planned",
-            "reason",
-            "echoes",
-        ]
-        lines = ["\t".join(row) for row in [header, *self.rows]]
-        self.write("plan.tsv", "\n".join(lines) + "\n")
+        super().write_plan()
 
 
 def main() -> None:

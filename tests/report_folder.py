@@ -9,6 +9,10 @@ STAGES = (
     *("fmap", "nordic", "stc", "hmc", "coreg", "resample", "optcom", "ica", "confounds"),
     "singletrial",
 )
+PLAN_COLUMNS = (
+    *("subject", "session", "task", "run", "stem", "group", "stage"),
+    *("planned", "reason", "echoes"),
+)
 GROUP_STAGES = ("noiseceiling", "across_sessions", "compare", "rois")
 
 
@@ -60,19 +64,11 @@ class Output:
         """Add a row to the plan."""
         texts = [str(cell) if cell != "" else "n/a" for cell in cells]
         self.rows.append([*texts, str(planned), reason, str(echoes)])
-        header = [
-            "subject",
-            "session",
-            "task",
-            "run",
-            "stem",
-            "group",
-            "stage",
-            "planned",
-            "reason",
-            "echoes",
-        ]
-        lines = ["\t".join(row) for row in [header, *self.rows]]
+        self.write_plan()
+
+    def write_plan(self) -> None:
+        """Write all rows of the plan."""
+        lines = ["\t".join(row) for row in [PLAN_COLUMNS, *self.rows]]
         self.write("plan.tsv", "\n".join(lines) + "\n")
 
     def run(
