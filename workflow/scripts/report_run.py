@@ -37,6 +37,8 @@ with job(snakemake):
     made = sidecar.Sidecar(snakemake, packages=["numpy", "pandas"])
     tables.write_json(out.info, made(**measured))
     tissues = {name: (tissue == label) & inside for name, label in TISSUES.items()}
+    if not any(member.any() for member in tissues.values()):  # no T1w, no classes
+        tissues = {"brain": inside}
     known = {"tr": run["tr_out"], "threshold_mm": snakemake.params.fd_threshold_mm}
     title = f"{run['stem']}, {snakemake.wildcards.dataset}"
     figure = confounds.carpet(data, tissues, table, **known, non_steady=early, title=title)
