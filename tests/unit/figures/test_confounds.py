@@ -53,6 +53,12 @@ def test_constant_voxels_and_absent_tissues_are_no_error(rng):
     assert (rows.shape, np.abs(rows).max()) == ((30, 40), 0)
 
 
+def test_a_brain_without_classes_is_one_block(rng):
+    series = 500 + rng.standard_normal((300, 40)).astype(np.float32)
+    figure = carpet(series, {"brain": np.ones(300, bool)}, table(40), tr=2.0)
+    assert [text.get_text() for text in figure.axes[3].texts] == ["brain"]
+
+
 def test_what_does_not_belong_together_is_refused():
     with pytest.raises(DataError, match="59 rows of confounds"):
         carpet(np.zeros((9, 60)), tissues(9), table(59), tr=1.0)

@@ -24,6 +24,8 @@ _FEWEST_AIR = 100
 _ROUGH = 0.2
 _NEAR_MM = 1.5
 _CLOSING_MM = 5.0
+#: Bone is thicker, an edge between two tissues is thinner.
+_BONE_MM = 4.0
 #: The second image exceeds this many times the level of air in the head.
 _OVER_AIR = 2.5
 #: Parts of the head have at least this share of the voxels of the largest.
@@ -33,6 +35,10 @@ _LEAST_HEAD = 0.05
 #: Added to the image before INV2 weighs it, so that grey and white matter differ as in an MPRAGE.
 #: Dice of the brain of a simulated head (2 mm) at 0.15, 0.3, 0.5 and 1: 0.951, 0.967, 0.979, 0.992.
 _SOFTENED = 1.0
+#: The same without INV2, where more would let fluid be as bright as cortex. Dice of the brain of a
+#: simulated head of 1.5, 2 and 3 mm at 0.1: 0.974, 0.974, 0.976; 0.2: 0.977, 0.978, 0.968; 0.3:
+#: 0.979, 0.981, 0.957.
+_SOFTENED_ALONE = 0.2
 
 
 @dataclass(frozen=True)
@@ -288,7 +294,7 @@ def cleaned_alone(
         0 to 1; 0 in air.
     head : (x, y, z) bool array
     weighted : (x, y, z) float32 array
-        The image less what is rough, bone above all: the brain is found on it.
+        The image less what is rough and thick, bone above all: the brain is found on it.
     """
     sigma = _NEAR_MM / affines.voxel_sizes(affine)
     mean = ndimage.gaussian_filter(unit.astype(np.float32), sigma)
@@ -300,9 +306,12 @@ def cleaned_alone(
     if head.mean() < _LEAST_HEAD:
         message = "no head was found in the combined MP2RAGE image: all of it is noise."
         raise DataError(message)
-    smoothness = np.clip(1.0 - (rough / _ROUGH) ** 2, 0.0, 1.0)
+    # Edges between tissues are rough, too, but thin; bone is not.
+    thick = np.ceil(_BONE_MM / affines.voxel_sizes(affine)).astype(int)
+    bone = ndimage.grey_opening(rough, size=tuple(thick | 1))
+    smoothness = np.clip(1.0 - (bone / _ROUGH) ** 2, 0.0, 1.0)
     image = np.where(head, unit + 0.5, 0.0).astype(np.float32)
-    return image, head, (image * smoothness).astype(np.float32)
+    return image, head, ((image + _SOFTENED_ALONE) * smoothness).astype(np.float32)
 
 
 def require_one_grid(*arrays: np.ndarray) -> None:

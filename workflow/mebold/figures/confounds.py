@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_TISSUES = {"grey matter": BLUE, "white matter": ORANGE, "CSF": PURPLE}
+_TISSUES = {"grey matter": BLUE, "white matter": ORANGE, "CSF": PURPLE, "brain": GREY}
 _MASKS = {"combined": INK, "WM": ORANGE, "CSF": PURPLE, "brain": BLUE}
 _ROWS = 240  # of the carpet: as many as it has pixels
 #: Regressors whose correlations are drawn, and how many components of each kind.
