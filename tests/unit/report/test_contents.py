@@ -5,6 +5,7 @@ import re
 import pytest
 from report_folder import Output, finished
 
+from mebold import progress
 from mebold.report import answers, costs, design, distribution, methods, quality, variant_table
 from mebold.report.folder import Folder, entities, split
 from mebold.report.study import Study
@@ -133,7 +134,7 @@ def test_costs_are_summed_per_rule_and_subject(tmp_path):
     assert (both.rule, both.jobs, both.wall_s, both.cpu_s, both.peak_mb) == ("hmc", 2, 80, 40, 350)
     (one,) = costs.of(Folder(tmp_path), "sub-02")
     assert (one.jobs, one.cpu_s) == (1, 25)
-    assert [costs.duration(s) for s in (42, 600, 7200)] == ["42 s", "10 min", "2.0 h"]
+    assert [progress.duration(s) for s in (42, 600, 7200)] == ["42 s", "10 min", "2.0 h"]
 
 
 def test_histograms_hold_every_run_and_draw_limits_within():

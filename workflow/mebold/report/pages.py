@@ -10,6 +10,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from mebold import progress
 from mebold.files import atomic, provenance
 from mebold.report import (
     answers,
@@ -102,7 +103,7 @@ def _render(name: str, **context: Any) -> str:
         answer.link = answer.link if answer.link in there else ""
     common = {
         "version": provenance.version(),
-        "duration": costs.duration,
+        "duration": progress.duration,
         "levels": verdict.LEVELS,
         "shown": distribution.short,
         "plain": _plain,
