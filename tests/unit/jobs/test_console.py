@@ -83,6 +83,9 @@ def test_the_estimate_counts_each_rule_as_it_was(snakemake_logger):
     assert pace.remaining_s(140.0) == pytest.approx(60 / 1.5)
     pace.start(4, "ica", 140.0)
     assert pace.remaining_s(150.0) == pytest.approx(50 / (70 / 50))
+    pace.start(5, "hmc", 150.0)
+    pace.fail(5)  # and will not run again
+    assert pace.remaining_s(150.0) == pytest.approx(40 / (70 / 50))
 
 
 def test_a_job_that_is_tried_again_counts_once():
