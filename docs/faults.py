@@ -1,7 +1,8 @@
 """Simulate two subjects with faults, for the figures of the tutorial that look bad.
 
-python docs/faults.py demo/faults/raw: of sub-01 the head moves, the signal is weak beside the noise,
-and there is no field map; sub-02 has the T1w of somebody else, and each run the events of another.
+python docs/faults.py demo/faults/raw: of sub-01 the head moves, the signal is weak beside the
+noise, and there is no field map; sub-02 has the T1w of somebody else, and each run the events of
+another.
 """
 
 import shutil
