@@ -94,6 +94,7 @@ def test_regions_have_the_share_of_their_voxels_above_chance(tmp_path):
     page = written(tmp_path)["sub-01.html"]
     section = page.text.partition('<section id="noiseceiling">')[2].partition("</section>")[0]
     assert 'data-above-chance="42.0">42<' in section
+    assert "above chance (%)" in section
     assert (
         "42 % of them above chance"
         in answers.ceiling(

@@ -384,6 +384,6 @@ def _share_cell(share: float | None) -> Markup:
     if share is None:
         return Markup('<td class="n">–</td>')
     return Markup(
-        '<td class="n" data-above-chance="{0:.1f}">{0:.0f}<div aria-hidden="true" style="background:'
-        '#009e73;height:.25rem;margin-left:auto;width:{0:.0f}%"></div></td>'
+        '<td class="n" data-above-chance="{0:.1f}">{0:.0f}<div aria-hidden="true" style="'
+        'background:#009e73;height:.25rem;margin-left:auto;width:{0:.0f}%"></div></td>'
     ).format(share)
