@@ -12,7 +12,14 @@ from mebold.files import metadata
 from mebold.files.tables import read_tsv
 from mebold.inventory.index import refresh
 from mebold.inventory.table import read_table
-from mebold.jobs import calls, code_hash, configuration, failures, templates
+from mebold.jobs import (
+    calls,
+    code_hash,
+    configuration,
+    console,
+    failures,
+    templates,
+)
 from mebold.jobs.index import Index
 from mebold.jobs.parameters import Parameters
 from mebold.jobs.products import Products
@@ -114,6 +121,9 @@ onstart:
         except MeboldError as error:
             raise WorkflowError(str(error)) from None
         failures.leave_cancelled(logger, workflow)
+        console.take_over(
+            logger, (job.rule.name for job in workflow.dag.needrun_jobs())
+        )
         if keep_table:
             keep_table()
         configured.write(WORK, config)
