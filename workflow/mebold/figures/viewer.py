@@ -69,7 +69,6 @@ def ceiling(
     threshold = float(threshold) if known else _UNKNOWN_CHANCE
     shown = np.where(mask, np.nan_to_num(percent), 0).astype(np.float32)
     top = max(round_up(robust_range(shown[mask], high=99.5)[1]), (threshold + 100) / 2)
-    shown[shown <= threshold] = 0
     volumes = [shown, np.nan_to_num(np.asarray(underlay, np.float32))]
     cut = [grids.crop_to_mask(one, affine, mask, margin_mm=_MARGIN_MM) for one in volumes]
     volumes, box_affine = [one for one, *_ in cut], cut[0][1]
