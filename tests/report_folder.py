@@ -149,6 +149,7 @@ class Output:
             self.write(f"{name}.nii.gz", "")
             about = {"ShareSignificant": share, "ChanceThreshold": 12.5, "Permutations": 100}
             self.write(f"{name}.json", about | {"FalseDiscoveryRate": 0.05})
+            self.write(f"{glm}/figures/{group}_desc-Noiseceiling_viewer.html", "<p>slices</p>")
             header = "subject session roi category map variant n_voxels median mean p90 unit"
             header += " share_significant"
             row = f"{subject} {session} visual derived Noiseceiling nordicOptcom"

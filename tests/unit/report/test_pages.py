@@ -107,6 +107,15 @@ def test_regions_have_the_share_of_their_voxels_above_chance(tmp_path):
     assert "above chance (%)" not in written(tmp_path)["sub-01.html"].text
 
 
+def test_noise_ceilings_can_be_looked_through(tmp_path):
+    finished(tmp_path)
+    links = [a for a in written(tmp_path)["sub-01.html"].all("a") if "data-viewer" in a]
+    group = "glmsingle-tedana/sub-01/ses-0{0}/figures/sub-01_ses-0{0}_task-images"
+    assert [a["href"] for a in links] == [
+        f"../{group.format(n)}_desc-Noiseceiling_viewer.html" for n in (1, 2)
+    ]
+
+
 def test_all_is_well_is_said_too(tmp_path):
     finished(tmp_path)
     answers = written(tmp_path)["sub-01.html"].answers

@@ -307,7 +307,8 @@ def _stages_shown(study: Study, subject: Subject) -> list[tuple]:
             whose = [*owners, *(o for o in folder.owners if o.startswith("task-")), ""]
         figures = _kinds(study, kinds, whose, subject.name)
         extra = _tedana(study, owners) if id_ == "multiecho" else ""
-        extra = _regions(study, subject) if id_ == "noiseceiling" else extra
+        if id_ == "noiseceiling":
+            extra = _viewers(study, owners) + _regions(study, subject)
         if figures or of_section or extra:
             shown.append((id_, title, of_section, figures, extra))
     return shown
@@ -344,6 +345,21 @@ def _tedana(study: Study, owners: Sequence[str]) -> Markup:
         return Markup("")
     return Markup("<details><summary>Reports of tedana ({})</summary><ul>{}</ul></details>").format(
         len(items), Markup("").join(items)
+    )
+
+
+def _viewers(study: Study, owners: Sequence[str]) -> Markup:
+    """Return links to the noise ceilings that can be looked through."""
+    items = []
+    for owner in owners:
+        for file in study.folder.find(owner, r"desc-Noiseceiling\w*_viewer\.html"):
+            words = owner.replace("_", " ") + (", all sessions" if "Allrep" in file.rest else "")
+            link = Markup('<a href="../{}" data-viewer>{}</a>').format(file.path, words)
+            items.append(Markup("<li>{}</li>").format(link))
+    if not items:
+        return Markup("")
+    return Markup("<p>To look through, slice by slice:</p><ul>{}</ul>").format(
+        Markup("").join(items)
     )
 
 
