@@ -212,6 +212,7 @@ def remove_image(path: Path) -> None:
         made = tables.read_json(tables.sidecar(path)).get("GeneratedBy") or [{}]
         if made[0].get("Name") == "mebold":
             remove(path)
+            remove(tables.sidecar(path))
 
 
 def listed(regions: Mapping[str, Region]) -> pd.DataFrame:
