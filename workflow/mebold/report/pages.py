@@ -335,17 +335,25 @@ def _designs(study: Study, subject: Subject) -> list[design.Design]:
 
 
 def _tedana(study: Study, owners: Sequence[str]) -> Markup:
-    """Return links to the reports of tedana."""
+    """Return what became of the ICA of each run, and links to the reports of tedana."""
     items = []
     for owner in owners:
+        for file in study.folder.find(owner, r"desc-ICA_outcome\.json"):
+            found = study.folder.read_json(file.path)
+            counts = (found.get(key, "–") for key in ("n_accepted", "n_rejected"))
+            told = "{} components kept, {} removed".format(*counts)
+            if found.get("status") == "fallback":
+                told = f"fallback: {found.get('reason')}"
+            words = f"{owner}, {file.dataset.removeprefix('preproc-')}: {told}"
+            items.append(Markup("<li data-ica>{}</li>").format(words))
         for file in study.folder.find(owner, r"tedana_report\.html"):
-            words = f"{owner}, {file.dataset.removeprefix('preproc-')}"
+            words = f"{owner}, {file.dataset.removeprefix('preproc-')}: report of tedana"
             items.append(Markup('<li><a href="../{}">{}</a></li>').format(file.path, words))
     if not items:
         return Markup("")
-    return Markup("<details><summary>Reports of tedana ({})</summary><ul>{}</ul></details>").format(
-        len(items), Markup("").join(items)
-    )
+    about = Markup(gallery.caption("ica", study.config))
+    found = Markup("<details><summary>ICA of the runs ({})</summary><ul>{}</ul>{}</details>")
+    return found.format(len(items), Markup("").join(items), about)
 
 
 def _viewers(study: Study, owners: Sequence[str]) -> Markup:
