@@ -20,7 +20,7 @@ from mebold.report.study import Study
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 GOOD, BAD = Path("demo/derivatives"), Path("demo/faults/derivatives")
-_WIDEST, _COLOURS, _LONGEST = 820, 96, 150  # of pictures (pixels, colours) and of lines
+_WIDEST, _COLOURS, _LONGEST = 720, 128, 150  # of pictures (pixels, colours) and of lines
 
 
 def main() -> None:
@@ -39,15 +39,26 @@ def block(text: str, kind: str = "text") -> str:
     return "\n".join([f"```{kind}", *(line.rstrip() for line in lines), "```"])
 
 
-def ran(command: str, *, first: int = 0, last: int = 0) -> str:
-    """Run a command in the root of the repository; return it with what it says, or a part."""
+def ran(command: str, *, since: str = "", first: int = 0, last: int = 0) -> str:
+    """Run a command in the root of the repository; return it with what it says, or a part.
+
+    Parameters
+    ----------
+    command : str
+    since : str
+        Beginning of the line that is the first to be shown; empty shows all.
+    first, last : int
+        Lines that are shown; 0 of both shows all.
+    """
     done = subprocess.run(
         command, shell=True, cwd=ROOT, text=True, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, check=False,
     )  # fmt: skip
     if done.returncode:
         sys.exit(f"{command} ended with {done.returncode}:\n{done.stdout}")
-    said = shortened(done.stdout.strip().splitlines(), first, last)
+    lines = done.stdout.strip().splitlines()
+    starts = [i for i, line in enumerate(lines) if line.startswith(since)]
+    said = shortened(lines[starts[0] :], first, last)
     return f"{block(command, 'sh')}\n\n{block(said)}"
 
 
@@ -91,10 +102,12 @@ def picture(name: str, which: str, pattern: str, alt: str) -> str:
     return f"![{alt}]({kept(drawn, name)})"
 
 
-def pair(name: str, good: str, bad: str, alt: str) -> str:
-    """Return a good figure of the demo beside a bad one."""
-    links = [picture(f"{name}_{which}", which, pattern, f"{alt}, {which}")
-             for which, pattern in (("good", good), ("bad", bad))]  # fmt: skip
+def pair(name: str, good: str, bad: str, alt: str, *, bad_of: str = "bad") -> str:
+    """Return a good figure of the demo beside a bad one, of the dataset with faults as a rule."""
+    links = [
+        picture(f"{name}_good", "good", good, f"{alt}, good"),
+        picture(f"{name}_bad", bad_of, bad, f"{alt}, bad"),
+    ]
     return f"| good | bad |\n| --- | --- |\n| {links[0]} | {links[1]} |"
 
 
