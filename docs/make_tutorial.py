@@ -26,7 +26,9 @@ _WIDEST, _COLOURS, _LONGEST = 720, 128, 150  # of pictures (pixels, colours) and
 def main() -> None:
     """Write the tutorial and its pictures."""
     (HERE / "images").mkdir(exist_ok=True)
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined, keep_trailing_newline=True, trim_blocks=True
+    )
     environment.globals |= {"ran": ran, "console": console, "pair": pair, "picture": picture}
     environment.globals |= {"answered": answered, "told": told, "screen": screen}
     template = environment.from_string((HERE / "tutorial.md.j2").read_text())

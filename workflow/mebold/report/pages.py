@@ -143,6 +143,7 @@ def _subject(study: Study, subject: Subject, source: Callable) -> str:
         n_all=len(everyone),
         failures=subject.failures,
         lacking=lacking,
+        left_out=subject.left_out,
         stages=stages,
         states=states,
         variants=variant_table.of(study, subject.name),
