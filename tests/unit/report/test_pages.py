@@ -123,7 +123,8 @@ def test_what_became_of_the_ica_of_a_run_is_told(tmp_path):
         ("02", {"status": "fallback", "reason": "too short"}),
     ):
         stem = f"sub-01_ses-01_task-images_run-{run}"
-        out.write(f"preproc-nordicIca/sub-01/ses-01/func/{stem}_desc-ICA_outcome.json", about)
+        for dataset in ("preproc-nordicIca", "tedana"):  # a copy for other readers
+            out.write(f"{dataset}/sub-01/ses-01/func/{stem}_desc-ICA_outcome.json", about)
     section = written(tmp_path)["sub-01.html"].text.partition('<section id="multiecho">')[2]
     assert "run-01, nordicIca: 21 components kept, 4 removed" in section
     assert "run-02, nordicIca: fallback: too short" in section

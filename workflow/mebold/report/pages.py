@@ -339,7 +339,8 @@ def _tedana(study: Study, owners: Sequence[str]) -> Markup:
     """Return what became of the ICA of each run, and links to the reports of tedana."""
     items = []
     for owner in owners:
-        for file in study.folder.find(owner, r"desc-ICA_outcome\.json"):
+        # The primary variant's dataset holds a copy for other readers.
+        for file in study.folder.find(owner, r"desc-ICA_outcome\.json", r"preproc-\w+Ica"):
             found = study.folder.read_json(file.path)
             counts = (found.get(key, "–") for key in ("n_accepted", "n_rejected"))
             told = "{} components kept, {} removed".format(*counts)
