@@ -65,8 +65,8 @@ def test_a_command_exists_with_its_options(command):
         assert not options.targets
         asked = dict(pair.split("=", 1) for pair in options.config or [])
         assert keys(asked, SCHEMA["properties"]) == []
-        if options.profile:
-            assert (REPOSITORY / options.profile / "profile.yaml").exists()
+        for profile in options.profile or []:
+            assert (REPOSITORY / profile / "profile.yaml").exists()
 
 
 def test_keys_of_the_configuration_exist():
