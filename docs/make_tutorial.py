@@ -20,7 +20,7 @@ from mebold.report.study import Study
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 GOOD, BAD = Path("demo/derivatives"), Path("demo/faults/derivatives")
-_WIDEST, _COLOURS, _LONGEST = 720, 128, 150  # of pictures (pixels, colours) and of lines
+_WIDEST, _COLOURS, _LONGEST = 720, 256, 150  # of pictures (pixels, colours) and of lines
 
 
 def main() -> None:

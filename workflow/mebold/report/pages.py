@@ -259,7 +259,9 @@ def _facts(runs: Sequence[RunRecord], whose: str) -> str:
         return f"No run of {whose}."
     sessions = {run.planned.folder for run in runs}
     tasks = sorted({run.planned.labels.get("task", "") for run in runs} - {""})
-    said = [f"{len(runs)} runs in {len(sessions)} sessions", f"task {', '.join(tasks)}"]
+    counts = [f"{n} {what}{'s' * (n != 1)}"
+              for n, what in ((len(runs), "run"), (len(sessions), "session"))]  # fmt: skip
+    said = [" in ".join(counts), f"task {', '.join(tasks)}"]
     known = [run.acquired for run in runs if run.acquired]
 
     def each(key: str, words: Callable) -> str:
