@@ -34,6 +34,7 @@ pathvars:
 include: "workflow/inputs/raw.smk"
 include: "workflow/inputs/geometry.smk"
 include: "workflow/inputs/series.smk"
+include: "workflow/inputs/regions.smk"
 include: "workflow/inputs/targets.smk"
 include: "workflow/rules/inventory.smk"
 include: "workflow/rules/mp2rage.smk"
@@ -105,6 +106,7 @@ rule all:
         anatomy_targets,
         preprocessing_targets,
         single_trial_targets,
+        region_targets,
         comparison_targets,
 
 

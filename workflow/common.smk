@@ -7,7 +7,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
-from mebold.errors import MeboldError
+from mebold.errors import ConfigError, MeboldError
 from mebold.files import metadata
 from mebold.files.tables import read_tsv
 from mebold.inventory.index import refresh
@@ -18,6 +18,7 @@ from mebold.jobs import (
     configuration,
     console,
     failures,
+    regions,
     templates,
 )
 from mebold.jobs.index import Index
@@ -78,7 +79,8 @@ try:
     products = Products(runs)
     parameters = Parameters(runs)
     products.require_runs()
-    listed_rois = read_tsv(config["rois"]) if config["rois"] else None
+    listed = config["rois"]["table"]
+    listed_rois = read_tsv(listed) if listed else None
     if listed_rois is not None:
         check_list(listed_rois)
     if workflow.is_main_process:
@@ -87,6 +89,8 @@ try:
             from mebold.files import transforms
 
             transforms.check_displacement(config["gradient_nonlinearity"]["warp"])
+        if lost := regions.absent(config["rois"], runs.subjects):
+            raise ConfigError(lost)
         for notice in found.notices():
             logger.warning(notice)
     spatial_reference = metadata.spatial_reference_of(

@@ -36,6 +36,7 @@ CONFIG = {
     "template": "{registration_mm: 4}",
 }
 OTHER_TR = CONFIG["output"].replace("1.0", "1.5")
+SESSION = "sub-01/ses-01/func/sub-01_ses-01_task-images"
 FIT = "glmsingle-tedana/sub-01/ses-01/func/sub-01_ses-01_task-images"
 
 
@@ -352,15 +353,42 @@ def test_report_is_made(finished):
     assert len(page) < 9e6
 
 
-@pytest.mark.parametrize("use", ["rois", "visual_roi"])
-def test_mask_on_another_grid_is_refused(finished, use):
-    """Last in this file: the jobs that refuse take their tables along."""
+def test_given_masks_are_resampled_written_and_summarised(finished):
+    """A mask on a grid of its own, an expression, and the tables of both."""
+    visual = nib.load(finished / f"out/comparison/{SESSION}_space-T1w_label-visual_mask.nii.gz")
+    size = np.diag([-2.0, 2.0, 2.0, 1.0])
+    size[:3, 3] = (100, -120, -90)
+    fine = grids.onto(visual.get_fdata(), visual.affine, (100, 100, 90), size, order=0)
+    (finished / "given").mkdir()
+    nib.save(nib.Nifti1Image(fine.astype(np.uint8), size), finished / "given/V1.nii.gz")
+    rois = "{given: [{path: given, category: test}], expressions: {both: V1 & visual}}"
+    done = start(finished, "--cores", "2", rois=rois)
+    assert done.returncode == 0, done.stdout[-3000:]
+    (path,) = (finished / "out/rois/sub-01/test").glob("*_label-V1_mask.nii.gz")
+    mask, wanted = (nib.load(p).get_fdata() > 0 for p in (path, visual.get_filename()))
+    assert 2 * (mask & wanted).sum() / (mask.sum() + wanted.sum()) > 0.9
+    assert "nearest voxel" in tables.read_json(tables.sidecar(path))["Notes"][0]
+    table = tables.read_tsv(
+        finished / "out/rois/sub-01/sub-01_task-images_desc-Noiseceiling_rois.tsv"
+    )
+    row = table[(table["roi"] == "V1") & (table["map"] == "NoiseceilingAllrep")].iloc[0]
+    name = "sub-01_task-images_space-T1w_desc-NoiseceilingAllrep_statmap.nii.gz"
+    values = images.load(finished / f"out/glmsingle-tedana/sub-01/{name}")[0][mask]
+    assert row["n_voxels"] == mask.sum()
+    assert row["median"] == pytest.approx(np.median(values), abs=1e-4)
+    assert row["p90"] == pytest.approx(np.percentile(values, 90), abs=1e-4)
+    assert row["ci_low"] < row["median"] < row["ci_high"]
+    sizes = table.drop_duplicates("roi").set_index("roi")["n_voxels"]
+    assert sizes["both"] == (mask & wanted).sum()
+    assert sizes["brain"] > sizes["greyMatter"] > sizes["visual"] == wanted.sum()
+    assert 0 < sizes["reliable"] < sizes["brain"]
+
+
+def test_mask_on_another_grid_is_refused(finished):
+    """Last in this file: the job that refuses takes its tables along."""
     image = nib.Nifti1Image(np.ones((5, 6, 7), np.uint8), np.diag([2.0, 2, 2, 1]))
     nib.save(image, finished / "V1.nii.gz")
-    rows = "name\tcategory\tsource\tpath\nV1\tretinotopy\tmask\tV1.nii.gz\n"
-    (finished / "rois.tsv").write_text(rows)
-    changes = {"rois": "rois.tsv"} if use == "rois" else {"visual_roi": "{source: V1.nii.gz}"}
-    done = start(finished, "--cores", "1", **changes)
+    done = start(finished, "--cores", "1", visual_roi="{source: V1.nii.gz}")
     assert done.returncode != 0
     assert "ROI mask V1.nii.gz is on another grid than the output grid" in done.stdout
     assert "5 x 6 x 7 voxels of 2 x 2 x 2 mm" in done.stdout

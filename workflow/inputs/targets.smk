@@ -148,6 +148,16 @@ def single_trial_targets(wildcards):
     return targets + in_template(maps)
 
 
+def region_targets(wildcards):
+    """Masks of the given regions of every subject whose runs reach the output grid."""
+    subjects = [sub for sub in runs.subjects if runs.stems(sub=sub)]
+    return (
+        collect(rules.roi_masks.output.table, sub=subjects)
+        if has_given_regions()
+        else []
+    )
+
+
 def in_template(maps):
     """Names of maps in the template that `output.maps_space` asks for; none without."""
     if not config["output"]["maps_space"]:

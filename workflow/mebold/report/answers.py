@@ -176,6 +176,8 @@ def regions(study: Study, subject: str) -> list[dict]:
         last = max((row["session"] for row in single), default="")
         chosen = [row for row in single if row["session"] == last]
     chosen = [row for row in chosen if number(row["median"]) is not None]
+    # Voxels that were chosen by their ceiling have a high one, whatever they are.
+    chosen = [row for row in chosen if row.get("category") != "data"]
     return sorted(chosen, key=lambda row: -(number(row["median"]) or 0))
 
 
