@@ -64,13 +64,16 @@ def to_tkr(vertices: np.ndarray, image: nib.MGHImage) -> np.ndarray:
     return nib.affines.apply_affine(matrix, vertices)
 
 
-def subject_folder(place: Path, *, level: int = 4, shift=(3.0, -9, 21)) -> Path:
+def subject_folder(
+    place: Path, *, level: int = 4, shift=(3.0, -9, 21), centres: dict | None = None
+) -> Path:
     """Write a subject folder whose two hemispheres are shells of 3 mm, with spheres."""
+    centres = centres or CENTRES
     image = volume_of_freesurfer(np.array(shift))
     (place / "surf").mkdir(parents=True)
     (place / "label").mkdir()
     unit, faces = icosphere(level)
-    for hemi, centre in CENTRES.items():
+    for hemi, centre in centres.items():
         for name, radius in (("white", WHITE_MM), ("pial", PIAL_MM)):
             own = to_tkr(centre + radius * unit, image)
             nib.freesurfer.write_geometry(
