@@ -381,7 +381,10 @@ def test_given_masks_are_resampled_written_and_summarised(finished):
     sizes = table.drop_duplicates("roi").set_index("roi")["n_voxels"]
     assert sizes["both"] == (mask & wanted).sum()
     assert sizes["brain"] > sizes["greyMatter"] > sizes["visual"] == wanted.sum()
-    assert 0 < sizes["reliable"] < sizes["brain"]
+    above = name.replace("_statmap", "FDR_mask")
+    above = images.load_mask(finished / f"out/glmsingle-tedana/sub-01/{above}")[0]
+    (brain,) = (finished / "out/anatomical/sub-01/anat").glob("*_res-bold_desc-brain_mask.nii.gz")
+    assert sizes["reliable"] == (above & images.load_mask(brain)[0]).sum()
 
 
 def test_surfaces_of_the_subject(finished):
