@@ -34,7 +34,7 @@ demo/raw/dataset_description.json: | env
 	PYTHONPATH=workflow $(BIN)/python -m mebold.phantom demo/raw --size demo --truth demo/truth
 
 demo: env demo/raw/dataset_description.json
-	$(SNAKEMAKE) --configfile config/demo.yaml --cores $(CORES) --quiet rules
+	$(SNAKEMAKE) --configfile config/demo.yaml --cores $(CORES)
 	$(SNAKEMAKE) --configfile config/demo.yaml --report demo/report.html --quiet all
 	PYTHONPATH=workflow $(BIN)/python -m mebold.phantom.check demo/derivatives demo/truth
 	@printf '%s\n' '' 'Results of the demo:' \
@@ -51,7 +51,7 @@ group/raw/dataset_description.json: | env
 
 # Five small simulated subjects through the comparison, to its test across subjects.
 group: env group/raw/dataset_description.json
-	$(SNAKEMAKE) comparison --configfile config/demo.yaml --cores $(CORES) --quiet rules \
+	$(SNAKEMAKE) comparison --configfile config/demo.yaml --cores $(CORES) \
 	  --config bids_dir=group/raw output_dir=group/derivatives compare='{n_bootstrap: 200}' \
 	  variants='["standardSingle","standardOptcom","nordicSingle","nordicOptcom"]'
 	PYTHONPATH=workflow $(BIN)/python -m mebold.phantom.check group/derivatives group/truth

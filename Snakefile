@@ -62,9 +62,9 @@ include: "workflow/rules/resample.smk"
 include: "workflow/rules/multiecho.smk"
 include: "workflow/rules/bold.smk"
 include: "workflow/rules/confounds.smk"
-include: "workflow/rules/report.smk"
 include: "workflow/rules/singletrial.smk"
 include: "workflow/rules/noiseceiling.smk"
+include: "workflow/rules/report.smk"
 
 
 if config["output"]["maps_space"]:

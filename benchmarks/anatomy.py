@@ -2,8 +2,11 @@
 
 ``python benchmarks/anatomy.py [--voxel-mm 1.0] [--recipe]``: a simulated head (`mebold.phantom`) at
 a voxel size; with ``--recipe`` antspyx alone: N4, `get_mask`, Atropos from k-means, as its
-documentation shows. Scores against the head's tissue fractions. Set OMP_NUM_THREADS=1 and
-PYTHONPATH=workflow.
+documentation shows. Scores against the head's tissue fractions.
+
+``--image FILE`` takes a real T1w instead: as it is or changed (``--change``), or resampled to
+``--voxel-mm``; ``--keep`` writes its classes, ``--against`` compares with kept ones, ``--figure``
+draws them. Set OMP_NUM_THREADS=1, ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=1 and PYTHONPATH=workflow.
 """
 
 import argparse
@@ -12,9 +15,13 @@ import sys
 import time
 
 import numpy as np
+from scipy import ndimage
 
-from mebold.anat import bias, brain_mask, measures, priors, tissue
-from mebold.geometry import affines
+from mebold.anat import bias, brain_mask, doubts, measures, orientation, priors, tissue
+from mebold.figures import anat as figures
+from mebold.figures.style import save
+from mebold.files import images
+from mebold.geometry import affines, grids, masks
 from mebold.phantom import anatomy, contrast, nuclei, physics, spec
 from mebold.registration.ants import from_ants, load_ants, to_ants
 from mebold.registration.similarity import dice
@@ -35,6 +42,89 @@ def head(voxel_mm: float):
     signal = signal * physics.make_receiver(parameters, shape, affine, found.centre).bias
     noise = parameters.t1w_noise * np.random.default_rng(5).normal(size=(2, *shape))
     return 1000 * np.hypot(signal + noise[0], noise[1]).astype(np.float32), affine, parts
+
+
+CHANGES = {
+    "none": "as it is",
+    "defaced": "0 in front of the brain's middle and below its upper third, 4 mm off the brain",
+    "bias": "times a field that grows by 3 from one corner of the brain to the other",
+    "cut": "without the upper 20 mm of the brain",
+    "PSR": "stored in this order of axes",
+    "LIA": "stored in this order of axes",
+    "ARS": "stored in this order of axes",
+}
+
+
+def changed(volume, affine, change, kept):
+    """Return a real image with a defect; `kept` is what was found in it without."""
+    if change == "none":
+        return volume, affine
+    if change.isupper():
+        shape, turned = anatomy.oriented_grid(volume.shape, affine, change)
+        there = np.linalg.inv(affine) @ turned
+        index = np.rint(affines.grid_points(shape, there)).astype(int)
+        return volume[tuple(index.T)].reshape(shape), turned
+    brain = kept["dseg"] > 0
+    points = affines.grid_points(volume.shape, affine).reshape(*volume.shape, 3)
+    low, high = points[brain].min(axis=0), points[brain].max(axis=0)
+    if change == "cut":
+        upper = np.argwhere(points[..., 2] <= high[2] - 20).max(axis=0) + 1
+        return volume[tuple(slice(0, int(n)) for n in upper)], affine
+    if change == "bias":
+        along = ((points - low) / (high - low)).mean(axis=-1)
+        return volume * 3.0 ** np.clip(along, -0.5, 1.5), affine
+    face = (points[..., 1] > (low + high)[1] / 2) & (
+        points[..., 2] < low[2] + (high - low)[2] * 2 / 3
+    )
+    return np.where(face & ~masks.dilated(brain, affine, 4.0), 0, volume), affine
+
+
+def resampled(volume, affine, voxel_mm):
+    """Return an image on isotropic voxels of another size, by cubic splines."""
+    ratio = voxel_mm / affines.voxel_sizes(affine)
+    shape = tuple(int(n) for n in np.floor((np.array(volume.shape) - 1) / ratio) + 1)
+    found = ndimage.affine_transform(volume, ratio, output_shape=shape, order=3)
+    return np.maximum(found, 0), affine @ np.diag([*ratio, 1.0])
+
+
+def real(arguments):
+    """Run and report one real image."""
+    volume, affine = images.load_volume(arguments.image)
+    kept = None
+    if arguments.against:
+        with np.load(arguments.against) as stored:
+            kept = dict(stored)
+    if arguments.change != "none" and not arguments.change.isupper() and kept is None:
+        sys.exit("--change needs --against with what was found in the image as it is")
+    volume, affine = changed(volume, affine, arguments.change, kept)
+    if arguments.voxel_mm:
+        volume, affine = resampled(volume, affine, arguments.voxel_mm)
+    done = Clock()
+    sys.stdout.write(f"{arguments.image}, {CHANGES[arguments.change]}, {volume.shape}\n")
+    image, upright = orientation.canonical(volume, affine)
+    mask, found, even, quality = ours(image, upright, done)
+    numbers = measures.volumes(found.dseg, found.probseg, mask, upright)
+    numbers |= measures.of_image(image, even, upright, dseg=found.dseg, mask=mask) | quality
+    done("measures")
+    sys.stdout.write(f"total {done.total:.0f} CPU s; classes from {found.method} {found.reason}\n")
+    for name, value in numbers.items():
+        sys.stdout.write(f"{name} {value:.4g}\n")
+    for doubt in doubts.of(numbers, found):
+        sys.stdout.write(f"warning: {doubt}\n")
+    if kept is not None:
+        other = grids.onto(
+            kept["dseg"].astype(np.float32), kept["affine"], mask.shape, upright, order=0
+        )
+        scores = [dice(mask, other > 0.5)]
+        scores += [dice(found.dseg == k, np.rint(other) == k) for k in (1, 2, 3)]
+        listed = ", ".join(f"{score:.3f}" for score in scores)
+        sys.stdout.write(f"Dice with the kept one, mask, GM, WM, CSF: {listed}\n")
+    if arguments.keep:
+        np.savez_compressed(arguments.keep, dseg=found.dseg, affine=upright)
+    if arguments.figure:
+        name = f"{arguments.change} {arguments.voxel_mm or ''}"
+        drawn = figures.segmentation(even, upright, dseg=found.dseg, brain_mask=mask, name=name)
+        save(drawn, arguments.figure)
 
 
 class Clock:
@@ -64,9 +154,7 @@ def ours(image, affine, done):
     done("priors (template, 4 mm)")
     found = tissue.classify(even, affine, mask, priors=expected.maps, prior_weight=0.25)
     done("classes (Atropos)")
-    measures.of_image(image, even, affine, dseg=found.dseg, mask=mask)
-    done("measures")
-    return mask, found.dseg
+    return mask, found, even, expected.measures()
 
 
 def recipe(image, affine, done):
@@ -85,15 +173,29 @@ def recipe(image, affine, done):
 def main() -> None:
     """Run and score."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--voxel-mm", type=float, default=1.0)
+    parser.add_argument("--voxel-mm", type=float, default=None, help="1 for a simulated head")
     parser.add_argument("--recipe", action="store_true")
+    parser.add_argument("--image", help="T1w, NIfTI")
+    parser.add_argument("--change", choices=CHANGES, default="none")
+    for name in ("keep", "against", "figure"):
+        parser.add_argument(f"--{name}", metavar="FILE")
     arguments = parser.parse_args()
+    if arguments.image:
+        real(arguments)
+        return
+    arguments.voxel_mm = arguments.voxel_mm or 1.0
     image, affine, parts = head(arguments.voxel_mm)
     done = Clock()
     sys.stdout.write(f"{arguments.voxel_mm:g} mm, {image.size / 1e6:.1f} million voxels\n")
     done("head (simulation)")
     done.total = 0.0
-    mask, dseg = (recipe if arguments.recipe else ours)(image, affine, done)
+    if arguments.recipe:
+        mask, dseg = recipe(image, affine, done)
+    else:
+        mask, found, even, _ = ours(image, affine, done)
+        dseg = found.dseg
+        measures.of_image(image, even, affine, dseg=dseg, mask=mask)
+        done("measures")
     brain = parts["brain"] > 0.5
     shares = np.stack([parts["gm"], parts["wm"], parts["csf"]])
     true = np.where(brain, np.argmax(shares, axis=0) + 1, 0)

@@ -16,6 +16,7 @@ from mebold.jobs import (
     calls,
     code_hash,
     configuration,
+    console,
     failures,
     regions,
     templates,
@@ -128,6 +129,9 @@ onstart:
         except MeboldError as error:
             raise WorkflowError(str(error)) from None
         failures.leave_cancelled(logger, workflow)
+        console.take_over(
+            logger, (job.rule.name for job in workflow.dag.needrun_jobs())
+        )
         if keep_table:
             keep_table()
         configured.write(WORK, config)

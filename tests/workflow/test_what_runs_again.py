@@ -22,7 +22,7 @@ RUN = "sub-01/ses-01/func/sub-01_ses-01_task-images_run-01"
 FITS = {
     *("singletrial", "singletrial_subject", "quality", "noiseceiling_session"),
     *("noiseceiling_session_part", "noiseceiling_subject", "noiseceiling_subject_part", "rois"),
-    *("compare", "compare_group", "compare_task"),
+    *("compare", "compare_group", "compare_task", "report_viewer", "report_viewer_subject"),
 }
 #: What runs where the stores of series have to be made again.
 STORES = {

@@ -49,13 +49,15 @@ with job(snakemake) as log:
     mask = orientation.stored(brain, kept)
     images.save(out.mask, mask, kept, dtype="uint8", metadata=about(Type="Brain"))
     classes = {"Method": found.method, "Fallback": found.reason, "Warnings": doubtful}
+    pure = {name: {"Mean": mean, "SD": sd} for name, (mean, sd) in found.pure.items()}
+    shown = {"Units": "share of the voxel" if pure else "probability", "PureIntensities": pure}
     segmentation.save(
         out.dseg, orientation.stored(found.dseg, kept), kept, metadata=about(**classes)
     )
-    for label, probability in zip(TISSUES, found.probseg, strict=True):
-        volume = orientation.stored(probability, kept)
+    for label, share in zip(TISSUES, found.probseg, strict=True):
+        volume = orientation.stored(share, kept)
         path = getattr(out, label.lower())
-        images.save(path, volume, kept, metadata=about(Units="probability", **classes))
+        images.save(path, volume, kept, metadata=about(**shown, **classes))
     measures_table.save(out.measures, sub, numbers, doubtful)
     drawn = figures.segmentation(t1w, affine, dseg=found.dseg, brain_mask=brain, name=name)
     save(drawn, out.figure)

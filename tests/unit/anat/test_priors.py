@@ -58,10 +58,11 @@ def test_deep_grey_matter_is_grey_with_priors_and_white_without(head, expected):
     assert np.mean(plain.dseg[deep] == 2) > 0.2
     np.testing.assert_allclose(found.probseg.sum(axis=0)[brain], 1, atol=1e-4)
     true = np.argmax(np.stack([parts["gm"], parts["wm"], parts["csf"]]), axis=0) + 1
-    for label, least in ((1, 0.88), (2, 0.88)):
+    # Voxels of 3 mm have hardly a sulcus to themselves.
+    for label, least, most in ((1, 0.93, 0.05), (2, 0.93, 0.05), (3, 0.75, 0.1)):
         a, b = (brain & (x == label) for x in (found.dseg, true))
         assert 2 * np.sum(a & b) / (a.sum() + b.sum()) > least
-        assert a.sum() == pytest.approx(b.sum(), rel=0.06)
+        assert a.sum() == pytest.approx(b.sum(), rel=most)
 
 
 def test_a_head_unlike_the_template_gets_none(head, monkeypatch):

@@ -23,7 +23,9 @@ _SEARCH_MM = 8.0
 _AFFINE_MM = 4.0
 _NONLINEAR_MM = 4.0
 _SEED = 1
-_SCALP_MM = 9.0
+_SCALP_MM = 4.5
+# Scalp and skull of one head are 10 mm thick, of another one 17; the last is for images without.
+_PEELS_MM = (9.0, 17.0, 0.0)
 _SEAL_MM = 15.0
 _CORE_MM = 5.0
 _LEAST_CORRELATION = 0.2
@@ -62,12 +64,12 @@ def brain_mask(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
     even = np.minimum(even, 1.5 * np.median(even[inside]))
     # Without the scalp the outline of the head cannot be taken for that of the brain.
     skin = _depth(even, inside, head_affine)
-    peeled = np.where(skin > _SCALP_MM, even, 0.0)
-    fits = [_locate(image, head_affine) for image in (peeled, even)]
-    best = int(np.argmax([correlation for _, correlation in fits]))
-    to_head, correlation = fits[best]
-    logger.info("affine fit to MNI152: correlation %.2f", correlation)
-    structure = _inner_correlation(even, head_affine, to_head)
+    fits = [_locate(np.where(skin > depth, even, 0.0), head_affine) for depth in _PEELS_MM]
+    # What is inside decides: an outline fits that of the scalp as well as that of the brain.
+    structures = [_inner_correlation(even, head_affine, fit) for fit, _ in fits]
+    best = int(np.argmax(structures))
+    (to_head, correlation), structure = fits[best], structures[best]
+    logger.info("affine fit to MNI152: correlation %.2f, inside %.2f", correlation, structure)
     if structure < _LEAST_CORRELATION:
         message = (
             f"no brain found: inside the best position of the MNI152 template the image correlates "
@@ -82,10 +84,10 @@ def brain_mask(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
     prior = _template_brain(head.shape, head_affine, to_head, grow_mm=-4.0) & inside
     even = bias_correct(head, head_affine, prior, working_mm=6.0, iterations=(50, 30))
     even = np.minimum(even, 1.3 * np.median(even[prior]))
-    peeled = np.where(skin > _SCALP_MM, even, 0.0)
+    peeled = np.where(_within_skull(even, head_affine, to_head, skin), even, 0.0)
     to_head, _ = _affine_to_head(peeled, head_affine, to_head, widths_mm=(6.0,))
     warped = _warped_template(peeled, head_affine, to_head)
-    mask[box] = refine_mask(even, head_affine, warped, scalp=skin < _SCALP_MM / 2)
+    mask[box] = refine_mask(even, head_affine, warped, scalp=skin < _SCALP_MM)
     return mask
 
 
@@ -103,6 +105,25 @@ def _depth(volume: np.ndarray, foreground: np.ndarray, affine: np.ndarray) -> np
     )
     inner = tuple(slice(n, n + size) for n, size in zip(pad, solid.shape, strict=True))
     return distance[inner].astype(np.float32)
+
+
+def _within_skull(
+    volume: np.ndarray, affine: np.ndarray, to_head: np.ndarray, skin: np.ndarray
+) -> np.ndarray:
+    """Return what a watershed from the middle of the brain reaches before one from the skin."""
+    near = _template_brain(volume.shape, affine, to_head, grow_mm=20.0)
+    core = _template_brain(volume.shape, affine, to_head, grow_mm=-12.0) & (skin > 2 * _SCALP_MM)
+    return _flooded(volume, affine, core, near & (skin < _SCALP_MM), near)
+
+
+def _flooded(volume, affine, core, scalp, near) -> np.ndarray:
+    """Flood dark valleys last, from the core and from the scalp, and return the core's part."""
+    from skimage.segmentation import watershed
+
+    white = float(np.percentile(volume[core], 75.0))
+    smooth = ndimage.gaussian_filter(np.minimum(volume, white), 0.8 / affines.voxel_sizes(affine))
+    markers = np.where(core, 1, np.where(scalp, 2, 0)).astype(np.int8)
+    return watershed(-smooth, markers, mask=near) == 1
 
 
 def _locate(volume: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, float]:
@@ -305,8 +326,6 @@ def refine_mask(
     (x, y, z) bool array
         Never further than 4 mm outside the edge of the template's mask.
     """
-    from skimage.segmentation import watershed
-
     brain = prior > 0.5
     core = masks.dilated(brain, affine, -_CORE_MM) & ~scalp
     if not core.any():
@@ -316,10 +335,8 @@ def refine_mask(
     near = limit | (scalp & masks.dilated(brain, affine, 10.0))
     white = float(np.percentile(volume[core], 75.0))
     sizes = affines.voxel_sizes(affine)
-    smooth = ndimage.gaussian_filter(np.minimum(volume, white), 0.8 / sizes)
     tissue = limit & (volume > 0.4 * white) & (volume < 1.4 * white)
-    markers = np.where(core, 1, np.where(scalp, 2, 0)).astype(np.int8)
-    flooded = watershed(-smooth, markers, mask=near) == 1
+    flooded = _flooded(volume, affine, core, scalp, near)
     # Opening cuts the thin bridges of dura and vessels that a watershed follows.
     opened = masks.dilated((flooded & tissue) | core, affine, -2.0)
     opened = masks.largest_component(opened | core)

@@ -16,9 +16,9 @@ MEASURES = {
     "gm_ml": ("mL", "grey matter, voxels of the class"),
     "wm_ml": ("mL", "white matter, voxels of the class"),
     "csf_ml": ("mL", "cerebrospinal fluid inside the mask, voxels of the class"),
-    "gm_probability_ml": ("mL", "grey matter, sum of its probability"),
-    "wm_probability_ml": ("mL", "white matter, sum of its probability"),
-    "csf_probability_ml": ("mL", "cerebrospinal fluid, sum of its probability"),
+    "gm_probability_ml": ("mL", "grey matter, sum of its share in each voxel"),
+    "wm_probability_ml": ("mL", "white matter, sum of its share in each voxel"),
+    "csf_probability_ml": ("mL", "cerebrospinal fluid, sum of its share in each voxel"),
     "gm_share": ("1", "gm_ml over intracranial_ml"),
     "snr_gm": ("1", "mean over standard deviation in grey matter (Magnotta 2006)"),
     "snr_wm": ("1", "mean over standard deviation in white matter (Magnotta 2006)"),
@@ -55,7 +55,7 @@ def volumes(dseg: np.ndarray, probseg: np.ndarray, mask: np.ndarray, affine: np.
     dseg : (x, y, z) array
         0 outside, 1 GM, 2 WM, 3 CSF.
     probseg : (3, x, y, z) array
-        Probability of GM, WM and CSF.
+        Share of GM, WM and CSF in each voxel.
     mask : (x, y, z) bool array
         Brain.
     affine : (4, 4) array
@@ -124,8 +124,6 @@ def of_image(
         "wm2max": float(np.median(even[dseg == WM]) / np.percentile(even, 99.95)),
         "inu_med": float(np.median(bias)),
         "inu_range": float(np.ptp(np.percentile(bias, [5, 95]))),
-        "template_mask_dice": ("1", "Dice overlap of brain and template after alignment"),
-        "template_correlation": ("1", "correlation of image and template in the brain, aligned"),
         "brain_at_edge": _at_edge(mask),
     }
 

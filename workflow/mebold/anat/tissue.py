@@ -1,10 +1,11 @@
 """Tissue classes of a T1-weighted brain: CSF, grey and white matter."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from mebold.anat import partial_volume
 from mebold.anat.bias import check_shape, cleaned
 from mebold.anat.labels import TISSUES
 from mebold.errors import DataError
@@ -27,17 +28,21 @@ class Segmentation:
     dseg : (x, y, z) int8 array
         0 outside, 1 GM, 2 WM, 3 CSF (see `mebold.anat.labels`).
     probseg : (3, x, y, z) float32 array
-        Probability of GM, WM and CSF; 0 outside the mask.
+        Share of GM, WM and CSF in each voxel; 0 outside the mask.
     method : {"priors", "k-means"}
         Start of the classification.
     reason : str
         Why there are no priors; empty with them.
+    pure : dict of (float, float)
+        Mean and standard deviation of the intensities of each tissue alone. Empty when the classes
+        do not tell them: then `probseg` holds the probabilities of the classes.
     """
 
     dseg: np.ndarray
     probseg: np.ndarray
     method: str
     reason: str = ""
+    pure: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 class _UnlikelyError(Exception):
@@ -85,12 +90,13 @@ def classify(
 
     References
     ----------
-    Avants et al. 2011, Neuroinformatics 9:381 (Atropos), as in antspyx 0.6.3.
+    Avants et al. 2011, Neuroinformatics 9:381 (Atropos), as in antspyx 0.6.3; then the shares of
+    `mebold.anat.partial_volume`.
     """
     reason = refused or "no priors were given"
     if priors is not None:
         try:
-            found = _with_priors(volume, affine, mask, priors, prior_weight)
+            dseg, probseg, nuclei = _with_priors(volume, affine, mask, priors, prior_weight)
         except DataError:
             raise
         # antspyx raises plain exceptions when Atropos gives up.
@@ -98,8 +104,31 @@ def classify(
             reason = f"Atropos with priors failed: {error}"
             logger.warning("%s; k-means starts the classes instead", reason)
         else:
-            return Segmentation(*found, "priors")
-    return Segmentation(*tissue_segmentation(volume, affine, mask), "k-means", reason)
+            found = Segmentation(dseg, probseg, "priors")
+            return _with_shares(found, volume, affine, nuclei)
+    found = Segmentation(*tissue_segmentation(volume, affine, mask), "k-means", reason)
+    return _with_shares(found, volume, affine, None)
+
+
+def _with_shares(found: Segmentation, volume, affine, nuclei) -> Segmentation:
+    """Replace the probabilities of the classes by the shares of the tissues, and the labels."""
+    mask = found.dseg > 0
+    image, box_affine, box = grids.crop_to_mask(cleaned(volume), affine, mask, margin_mm=2.0)
+    labels = found.dseg[box]
+    classes = {name: labels == index for index, name in enumerate(TISSUES, start=1)}
+    grey = None
+    if nuclei is not None:
+        grey = nuclei[box]
+        classes["GM"] &= grey < 0.1
+    pure = partial_volume.pure_intensities(image, box_affine, classes)
+    if pure is None:
+        logger.warning("the classes do not tell pure intensities: no shares within voxels")
+        return found
+    parts = partial_volume.shares(image, mask[box], pure, known_grey=grey)
+    probseg = np.zeros_like(found.probseg)
+    probseg[(slice(None), *box)] = parts
+    dseg = np.where(mask, np.argmax(probseg, axis=0) + 1, 0).astype(np.int8)
+    return replace(found, dseg=dseg, probseg=probseg, pure=pure)
 
 
 def tissue_segmentation(
@@ -139,8 +168,11 @@ def tissue_segmentation(
     return _on_grid(dict(zip(_DARKEST_FIRST, posteriors[order], strict=True)), mask, box)
 
 
-def _with_priors(volume, affine, mask, priors, weight) -> tuple[np.ndarray, np.ndarray]:
-    """Classify with priors; raise when a class is empty or the classes are in no T1w's order."""
+def _with_priors(volume, affine, mask, priors, weight) -> tuple[np.ndarray, ...]:
+    """Return classes, their probabilities and that of the nuclei alone.
+
+    Raises when a class is empty or the classes are in no T1w's order.
+    """
     cropped, box_affine, box, mask = _prepared(volume, affine, mask)
     inside = mask[box]
     share, deep = priors[:3, *box], np.clip(priors[3, *box], 0, 1)
@@ -160,7 +192,9 @@ def _with_priors(volume, affine, mask, priors, weight) -> tuple[np.ndarray, np.n
         part = np.count_nonzero(dseg == index) / np.count_nonzero(mask)
         if part < _SMALLEST_SHARE:
             raise _UnlikelyError(f"{100 * part:.1f} % of the brain is {name}")
-    return dseg, probseg
+    deep_grey = np.zeros(mask.shape, dtype=np.float32)
+    deep_grey[box] = nuclei / np.maximum(fluid + cortex + white + nuclei, 1e-6) * mask[box]
+    return dseg, probseg, deep_grey
 
 
 def _prepared(volume, affine, mask):

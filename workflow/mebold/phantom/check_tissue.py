@@ -15,11 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 def tissue(output: Path, truth: Path) -> list[Recovered]:
-    """Check brain mask and tissue classes of every subject against the fractions of its voxels.
-
-    The volume of fluid has no limit of its own: most of it shares its voxels with cortex or lies at
-    the edge of the mask.
-    """
+    """Check brain mask and tissue classes of every subject against the fractions of its voxels."""
     found: dict[str, list[float]] = {}
     for path in sorted(output.glob("anatomical/sub-*/anat/*_dseg.nii.gz")):
         sub = path.parents[1].name
@@ -52,6 +48,6 @@ def tissue(output: Path, truth: Path) -> list[Recovered]:
     ]
     rows += [
         Recovered(f"{names[key]}, error of its volume", max(found[f"{key} ml"]), "%", 5.0)
-        for key in ("GM", "WM")
+        for key in _CLASSES
     ]
     return [*rows, Recovered("deep grey matter called white", max(found["deep"]), "%", 20.0)]
