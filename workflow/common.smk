@@ -91,6 +91,10 @@ try:
             transforms.check_displacement(config["gradient_nonlinearity"]["warp"])
         if lost := regions.absent(config["rois"], runs.subjects):
             raise ConfigError(lost)
+        for sub in runs.subjects:
+            named = {"space": runs.space, "template": runs.template_of(sub)}
+            regions.find(config["rois"], listed_rois, sub=sub, **named)
+            regions.spaces(config["rois"], sub, runs)
         for notice in found.notices():
             logger.warning(notice)
     spatial_reference = metadata.spatial_reference_of(
