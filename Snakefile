@@ -72,6 +72,11 @@ if config["output"]["maps_space"]:
     include: "workflow/rules/template_maps.smk"
 
 
+if config["rois"]["surface"]["spaces"]:
+
+    include: "workflow/rules/surface_maps.smk"
+
+
 include: "workflow/rules/compare.smk"
 include: "workflow/rules/rois.smk"
 include: "workflow/inputs/records.smk"

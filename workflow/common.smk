@@ -91,6 +91,10 @@ try:
             transforms.check_displacement(config["gradient_nonlinearity"]["warp"])
         if lost := regions.absent(config["rois"], runs.subjects):
             raise ConfigError(lost)
+        for sub in runs.subjects:
+            named = {"space": runs.space, "template": runs.template_of(sub)}
+            regions.find(config["rois"], listed_rois, sub=sub, **named)
+            regions.spaces(config["rois"], sub, runs)
         for notice in found.notices():
             logger.warning(notice)
     spatial_reference = metadata.spatial_reference_of(
@@ -177,10 +181,21 @@ def memory(series=3, base=1000):
     return mem_mb
 
 
-def minutes(count):
-    """Run time of a job in minutes, more at each attempt."""
+def anatomy_memory(base, per_megavoxel):
+    """Memory of a job in MB that grows with the matrix of a T1w, more at each attempt."""
+
+    def mem_mb(wildcards, attempt):
+        size = parameters.t1w_megavoxels(wildcards.sub)
+        return int(attempt * (base + per_megavoxel * size))
+
+    return mem_mb
+
+
+def minutes(count, anatomy=0):
+    """Run time of a job in minutes, more at each attempt; `anatomy` per million voxels of a T1w."""
 
     def runtime(wildcards, attempt):
-        return attempt * count
+        size = parameters.t1w_megavoxels(wildcards.sub) if anatomy else 0
+        return int(attempt * (count + anatomy * size))
 
     return runtime

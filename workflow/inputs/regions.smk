@@ -45,7 +45,56 @@ def has_given_regions():
     """Whether any region comes from an image."""
     rows = [] if listed_rois is None else listed_rois.to_dict("records")
     listed = any(row.get("source") != "visual" for row in rows)
-    return bool(listed or config["rois"]["given"] or config["rois"]["atlas"])
+    asked = config["rois"]
+    return bool(
+        listed or asked["given"] or asked["atlas"] or asked["surface"]["regions"]
+    )
+
+
+def surfaces_of(name, sub):
+    """A surface of both hemispheres of a subject; none without its FreeSurfer folder."""
+    return not_made(regions.surfaces(config["rois"], sub, name))
+
+
+def surfaces_of_regions(name):
+    """Input function: a surface of both hemispheres, where regions lie on it."""
+
+    def function(wildcards):
+        if not config["rois"]["surface"]["regions"]:
+            return []
+        return surfaces_of(name, wildcards.sub)
+
+    return function
+
+
+def surfaces_of_maps(wildcards):
+    """Surfaces on which maps are read, and the spheres that lead from one to another."""
+    asked, sub, space = config["rois"], wildcards.sub, wildcards.surface
+    if not regions.surface_folder(asked, sub):
+        return {"to_t1w": of_subject(rules.template.output.to_t1w)(wildcards)}
+    found = {name: surfaces_of(name, sub) for name in ("white", "pial")}
+    if space != "fsnative":
+        found["sphere"] = surfaces_of("sphere.reg", sub)
+    if space == "fsaverage":
+        found["target"] = not_made(regions.average_spheres(asked, sub))
+    return found
+
+
+def on_surfaces(maps):
+    """Names of maps on the surfaces that `rois.surface.spaces` asks for."""
+    return [
+        path.replace(f"_space-{runs.space}_", f"_hemi-{hemi}_space-{space}_").replace(
+            ".nii.gz", ".func.gii"
+        )
+        for path in maps
+        for space in regions.spaces(config["rois"], subject_of(path), runs)
+        for hemi in "LR"
+    ]
+
+
+def subject_of(path):
+    """Subject whose product a file is."""
+    return Path(path).relative_to(config["output_dir"]).parts[1]
 
 
 def given_masks(wildcards):

@@ -145,7 +145,7 @@ def single_trial_targets(wildcards):
         targets += parts
         maps += parts
         targets += expand(rules.rois.output.table, **names)
-    return targets + in_template(maps)
+    return targets + in_template(maps) + on_surfaces(maps)
 
 
 def region_targets(wildcards):

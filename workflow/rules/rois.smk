@@ -5,6 +5,8 @@ rule roi_masks:
     input:
         unpack(to_other_spaces),
         given=region_files,
+        white=surfaces_of_regions("white"),
+        pial=surfaces_of_regions("pial"),
         brain=of_subject(rules.grid.output.mask),
     output:
         table="<out>/rois/{sub}/{sub}_space-<space>_desc-regions_rois.tsv",
@@ -19,6 +21,10 @@ rule roi_masks:
     params:
         regions=by(given_regions),
         settings=chosen("rois", "expressions", "missing", "least_inside"),
+        surface={
+            key: config["rois"]["surface"][key]
+            for key in ("least_fill", "least_inside")
+        },
         space=runs.space,
         older=by(older_masks),
         reference=spatial_reference,

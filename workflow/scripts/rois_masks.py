@@ -2,7 +2,7 @@
 
 from mebold.files import arrays, images, tables, transforms
 from mebold.geometry import affines, displacement
-from mebold.jobs import region_masks, sidecar
+from mebold.jobs import cortex, region_masks, sidecar
 from mebold.jobs.script import job
 from mebold.rois import expressions
 
@@ -19,7 +19,10 @@ with job(snakemake) as log:
 
     ways = {"output": "", "T1w": files.get("to_t1w"), "template": files.get("to_template")}
     to = {space: lambda path=path: through(path) for space, path in ways.items()}
-    grid = region_masks.Grid(brain, affine, to)
+    surface = params.surface
+    least = {"least_inside": surface["least_inside"]}
+    hemispheres = cortex.read(files.white, files.pial, brain=brain, affine=affine, **least)
+    grid = region_masks.Grid(brain, affine, to, hemispheres, surface["least_fill"])
     settings, sub = params.settings, snakemake.wildcards.sub
     regions = region_masks.gather(params.regions, grid, least_inside=settings["least_inside"])
     # Expressions that need the data are made where these are.

@@ -98,6 +98,30 @@ def test_images_of_another_subject(tmp_path):
     assert "all leads to no image for any subject" in regions.absent(together, ["sub-01"])
 
 
+def test_regions_of_surfaces(tmp_path):
+    touch(tmp_path, "fs/sub-01/surf/lh.white", "fs/sub-01/label/lh.V1_exvivo.thresh.label")
+    touch(tmp_path, "fs/sub-01/label/rh.aparc.annot", "fs/sub-01/label/lh.x.ctab")
+    touch(tmp_path, "rois/sub-01/face/sub-01_hemi-L_space-fsnative_label-FFA1_mask.func.gii")
+    touch(tmp_path, "rois/sub-01/face/sub-01_hemi-L_space-fsaverage_label-OFA_mask.func.gii")
+    folder = f"{tmp_path}/fs/sub-{{subject}}"
+    listed = [{"path": f"{folder}/label"}, {"path": f"{tmp_path}/rois"}]
+    rois = section(surface={"folder": folder, "regions": listed})
+    assert names(find(rois)) == [
+        ("FFA1", "face"), ("V1exvivothresh", "given"), ("aparc", "given"),
+    ]  # fmt: skip
+    assert {one["space"] for one in find(rois)} == {"surface"}
+    assert find(rois, sub="sub-02") == []  # a subject without surfaces
+    assert [path.rpartition("/")[2] for path in regions.surfaces(rois, "sub-01", "pial")] == [
+        "lh.pial", "rh.pial",
+    ]  # fmt: skip
+    with pytest.raises(ConfigError, match="surfaces lie in the space of the T1w"):
+        find(rois, space="boldref")
+    assert regions.absent(rois, ["sub-01", "sub-02"]) == ""
+    assert "leads to no image for any subject" in regions.absent(rois, ["sub-02"])
+    bare = section(surface={"folder": folder})
+    assert "sub-{subject} is no folder for any subject" in regions.absent(bare, ["sub-02"])
+
+
 def test_rows_of_the_list():
     rows = [
         {
@@ -140,6 +164,8 @@ def test_the_section_in_its_forms():
         ({"best": [{"name": n, "of": o, "voxels": 1} for n, o in ("AB", "BC")]}, "A is made of B"),
         ({"given": [{"paht": "x"}]}, "Unknown configuration key `rois.given.0.paht`.*path"),
         ({"given": [{}]}, "'path' is a required property"),
+        ({"surface": {"regions": [{"path": "x"}]}}, "without `rois.surface.folder`"),
+        ({"surface": {"spaces": ["fsnative"]}}, "only fsaverage5 is possible"),
     ],
 )
 def test_what_the_section_refuses(rois, said):

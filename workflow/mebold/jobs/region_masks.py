@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mebold.errors import ConfigError
-from mebold.files import images, tables
+from mebold.errors import ConfigError, DataError
+from mebold.files import images, surfaces, tables
 from mebold.files.atomic import remove
 from mebold.geometry import affines
+from mebold.jobs.cortex import Hemisphere
 from mebold.rois import expressions, given, masks
+from mebold.rois.surfaces import fill
 from mebold.rois.table import parse_labels
 
 COLUMNS = ["roi", "category", "n_voxels", "inside", "note", "sources"]
@@ -54,11 +56,17 @@ class Grid:
     to : mapping of str to callable
         Space (``output``, ``template``) to a function that returns the places (V, 3) of the grid's
         voxels there, mm, or None where they have their own.
+    cortex : mapping of str to Hemisphere, optional
+        Surfaces of the subject by hemisphere.
+    least_fill : float
+        Share of a voxel that a region of the surface has to fill.
     """
 
     brain: np.ndarray
     affine: np.ndarray
     to: Mapping[str, Callable[[], np.ndarray | None]]
+    cortex: Mapping[str, Hemisphere] = field(default_factory=dict)
+    least_fill: float = 0.5
 
 
 def read(entry: Mapping, grid: Grid, *, least_inside: float) -> dict[str, Region]:
@@ -73,6 +81,8 @@ def read(entry: Mapping, grid: Grid, *, least_inside: float) -> dict[str, Region
         See `mebold.rois.given.check_place`.
     """
     path, threshold = entry["path"], entry["threshold"]
+    if entry["space"] == "surface":
+        return _of_surface(entry, grid)
     volume, affine = images.load_volume(path)
     labels = None
     if entry["labels"]:
@@ -95,6 +105,32 @@ def read(entry: Mapping, grid: Grid, *, least_inside: float) -> dict[str, Region
         found[name] = Region(
             placed.mask, entry["category"], placed.inside, notes, [path], entry["hemi"]
         )
+    return found
+
+
+def _of_surface(entry: Mapping, grid: Grid) -> dict[str, Region]:
+    """Read the regions of a hemisphere and put them onto the grid, between white and pial."""
+    path = entry["path"]
+    hemi = surfaces.hemisphere(path)
+    cortex = grid.cortex[hemi]
+    members = surfaces.read_regions(
+        path, vertices=len(cortex.white), name=entry["name"], threshold=entry["threshold"]
+    )
+    found = {}
+    for name, member in members.items():
+        share = fill(
+            member, cortex.faces, cortex.white, cortex.pial,
+            shape=grid.brain.shape, affine=grid.affine,
+        )  # fmt: skip
+        mask = share >= grid.least_fill
+        if not mask.any():
+            raise DataError(
+                f"region {name}: {path} fills no voxel to {100 * grid.least_fill:.0f} % (at most "
+                f"{100 * share.max():.0f} %); lower `rois.surface.least_fill`"
+            )
+        inside = float(share[grid.brain].sum() / share.sum())
+        note = f"between white and pial, voxels filled to {100 * grid.least_fill:.0f} % or more"
+        found[name] = Region(mask, entry["category"], inside, [note], [path], hemi)
     return found
 
 

@@ -9,12 +9,14 @@ import pandas as pd
 
 from mebold.errors import ConfigError, MetadataError
 from mebold.files import bids
+from mebold.jobs.index import Index
 from mebold.rois import expressions
 from mebold.rois.table import entries, parse_labels
 
 #: Regions that need no files; the last two are chosen by the data.
 DERIVED = ("brain", "greyMatter", "visual", "reliable")
 _IMAGES = (".nii.gz", ".nii")
+_SURFACES = (".label", ".annot", ".label.gii", ".func.gii", ".shape.gii", ".mgz", ".mgh")
 #: Suffixes of images that hold regions, in names of BIDS.
 _SUFFIXES = ("mask", "dseg", "probseg")
 _NO_NAME = re.compile(r"[^A-Za-z0-9]")
@@ -54,6 +56,17 @@ def check(rois: Mapping, output_dir: str) -> None:
                     f"Configuration key `rois`: {item['path']} lies in {output_dir}/{name}, into "
                     "which masks are written; give a folder outside of it."
                 )
+    surface = rois["surface"]
+    if surface["regions"] and not surface["folder"]:
+        raise ConfigError(
+            "Configuration key `rois.surface.regions` is given without `rois.surface.folder`: the "
+            "surfaces of the subject are needed to find the voxels of a region."
+        )
+    if not surface["folder"] and set(surface["spaces"]) - {"fsaverage5"}:
+        raise ConfigError(
+            f"Configuration key `rois.surface.spaces`: {', '.join(surface['spaces'])} without "
+            "`rois.surface.folder`; without surfaces of the subject only fsaverage5 is possible."
+        )
     for item in rois["best"]:
         if item["of"] in best:
             raise ConfigError(
@@ -117,6 +130,84 @@ def find(
         spaces = {template, template.split("+")[0]}
         own = _of_item(item, sub=sub, spaces=spaces, voxel_mm=voxel_mm)
         found += [one | {"space": "template"} for one in own]
+    return found + _on_surface(rois["surface"], sub=sub, space=space)
+
+
+def surface_folder(rois: Mapping, sub: str) -> Path | None:
+    """Return the FreeSurfer folder of a subject, None where there is none."""
+    wanted = rois["surface"]["folder"]
+    folder = Path(wanted.replace("{subject}", sub.removeprefix("sub-"))) if wanted else None
+    return folder if folder and folder.is_dir() else None
+
+
+def surfaces(rois: Mapping, sub: str, *names: str) -> list[str]:
+    """Return surfaces of a subject, ``white`` for instance, left before right; [] without any."""
+    folder = surface_folder(rois, sub)
+    if folder is None:
+        return []
+    return [str(folder / "surf" / f"{hemi}.{name}") for name in names for hemi in ("lh", "rh")]
+
+
+def average_spheres(rois: Mapping, sub: str) -> list[str]:
+    """Return the spheres of fsaverage, whose folder lies beside that of the subject."""
+    folder = surface_folder(rois, sub).parent / "fsaverage" / "surf"
+    return [str(folder / f"{hemi}.sphere.reg") for hemi in ("lh", "rh")]
+
+
+def spaces(rois: Mapping, sub: str, index: Index) -> list[str]:
+    """Return the surfaces on which maps of a subject are written.
+
+    Raises
+    ------
+    ConfigError
+        When nothing leads to one of them.
+    """
+    asked = rois["surface"]["spaces"]
+    if not asked:
+        return []
+    key = "Configuration key `rois.surface.spaces`"
+    if index.space != "T1w":
+        raise ConfigError(
+            f"{key}: surfaces lie in the space of the T1w, and the output in {index.space}; set "
+            "`output.space: T1w`, or take them out."
+        )
+    if surface_folder(rois, sub) is None:
+        template = index.template_of(sub) or ""
+        if "fsaverage5" in asked and not template.startswith("MNI"):
+            raise ConfigError(
+                f"{key}: {sub} has no FreeSurfer folder (`rois.surface.folder`), so fsaverage5 is "
+                "reached through an MNI template: set `template.space`, to MNI152NLin2009aSym for "
+                "instance."
+            )
+        return [space for space in asked if space == "fsaverage5"]
+    if "fsaverage" in asked:
+        lacking = [path for path in average_spheres(rois, sub) if not Path(path).is_file()]
+        if lacking:
+            raise ConfigError(
+                f"{key}: fsaverage needs {lacking[0]}; link FreeSurfer's folder fsaverage beside "
+                "that of the subject, or ask for fsaverage5."
+            )
+    return list(asked)
+
+
+def _on_surface(surface: Mapping, *, sub: str, space: str) -> list[dict]:
+    """Return the entries of regions on the surfaces of a subject."""
+    if not surface["regions"] or not surface_folder({"surface": surface}, sub):
+        return []
+    if space != "T1w":
+        raise ConfigError(
+            f"Configuration key `rois.surface`: surfaces lie in the space of the T1w, and the "
+            f"output in {space}; set `output.space: T1w`, or take the regions out."
+        )
+    found = []
+    for item in surface["regions"]:
+        for file, root in _candidates(item["path"], sub, kinds=_SURFACES):
+            entities = _entities(file.name)
+            if entities.get("space", "fsnative") != "fsnative":
+                continue
+            entry = _entry({**item, "lookup": None}, file, root, entities)
+            entry["threshold"] = item["threshold"]
+            found.append(entry | {"space": "surface"})
     return found
 
 
@@ -128,21 +219,29 @@ def files(found: list[dict]) -> list[str]:
 
 def absent(rois: Mapping, subjects: list[str]) -> str:
     """Return a message on an entry that no subject has a file of; empty if there is none."""
-    for key in ("given", "atlas"):
-        for item in rois[key]:
-            if not any(_owned(item["path"], sub) for sub in subjects):
+    listed = {key: (rois[key], _IMAGES) for key in ("given", "atlas")}
+    listed["surface.regions"] = (rois["surface"]["regions"], _SURFACES)
+    where = (
+        "for any subject (paths are relative to the working directory, {subject} is the label "
+        "without sub-"
+    )
+    for key, (items, kinds) in listed.items():
+        for item in items:
+            if not any(_owned(item["path"], sub, kinds) for sub in subjects):
                 return (
-                    f"Configuration key `rois.{key}`: {item['path']} leads to no image for any "
-                    "subject (paths are relative to the working directory, {subject} is the label "
-                    "without sub-; accepted are an image, a folder of images, a BIDS dataset, or "
-                    "a pattern with *)."
+                    f"Configuration key `rois.{key}`: {item['path']} leads to no image {where}; "
+                    "accepted are an image, a folder of images, a BIDS dataset, or a pattern "
+                    "with *)."
                 )
+    folder = rois["surface"]["folder"]
+    if folder and not any(surface_folder(rois, sub) for sub in subjects):
+        return f"Configuration key `rois.surface.folder`: {folder} is no folder {where})."
     return ""
 
 
-def _owned(path: str, sub: str) -> bool:
+def _owned(path: str, sub: str, kinds: tuple[str, ...]) -> bool:
     """Tell whether an entry leads to an image that may be a subject's."""
-    owners = (_entities(image.name).get("subject") for image, _ in _candidates(path, sub))
+    owners = (_entities(image.name).get("subject") for image, _ in _candidates(path, sub, kinds))
     return any(owner in (None, sub.removeprefix("sub-")) for owner in owners)
 
 
@@ -154,7 +253,7 @@ def _listed(row: dict) -> dict:
     return names | {"labels": labels} | rest
 
 
-def _candidates(path: str, sub: str) -> list[tuple[Path, Path]]:
+def _candidates(path: str, sub: str, kinds: tuple[str, ...] = _IMAGES) -> list[tuple[Path, Path]]:
     """Return the images of an entry for a subject, each with the folder that it was found in."""
     wanted = str(path).replace("{subject}", sub.removeprefix("sub-"))
     found = []
@@ -164,9 +263,7 @@ def _candidates(path: str, sub: str) -> list[tuple[Path, Path]]:
             found.append((place, place.parent))
             continue
         root = place / sub if (place / sub).is_dir() else place
-        found += [
-            (image, root) for image in sorted(root.rglob("*")) if image.name.endswith(_IMAGES)
-        ]
+        found += [(image, root) for image in sorted(root.rglob("*")) if image.name.endswith(kinds)]
     return found
 
 
@@ -204,6 +301,18 @@ def _entities(name: str) -> dict[str, str]:
         return {}
 
 
+def _stem(image: Path) -> str:
+    """Return the name of a file without what tells its format."""
+    return next(
+        (
+            image.name.removesuffix(kind)
+            for kind in (*_IMAGES, *_SURFACES)
+            if image.name.endswith(kind)
+        ),
+        image.name,
+    )
+
+
 def _millimetres(resolution: str) -> float:
     """Read a resolution as the reference dataset writes it, ``1pt8``; 0 for any other."""
     try:
@@ -215,7 +324,7 @@ def _millimetres(resolution: str) -> float:
 def _entry(item: Mapping, image: Path, root: Path, entities: Mapping) -> dict:
     """Return one image as an entry."""
     lookup, threshold = item.get("lookup"), item.get("threshold")
-    stem = image.name.removesuffix(".gz").removesuffix(".nii")
+    stem = _stem(image)
     suffix = entities.get("suffix") or stem.rpartition("_")[2]
     beside = image.with_name(f"{stem}.tsv")
     if lookup is None and suffix == "dseg":
