@@ -5,9 +5,19 @@ import re
 import numpy as np
 import pytest
 from report_folder import Output, finished
+from snakemake_runner import REPOSITORY
 
 from mebold import progress
-from mebold.report import answers, costs, design, distribution, methods, quality, variant_table
+from mebold.report import (
+    answers,
+    costs,
+    design,
+    distribution,
+    gallery,
+    methods,
+    quality,
+    variant_table,
+)
 from mebold.report.folder import Folder, entities, split
 from mebold.report.study import Study
 from mebold.singletrial import hrf
@@ -196,3 +206,25 @@ def test_the_efficiency_of_a_design_is_that_of_its_matrices(tmp_path):
     single = 1 / np.diag(every)[:4].mean()
     assert f"detection {detection:.3g}, single trials {single:.2g} of" in found.efficiency
     assert f"a single trial to {single**-0.5:.2g}" in found.efficiency
+
+
+def test_every_figure_of_the_rules_has_a_place_on_the_pages():
+    labels = {"stem": "sub-01_ses-01_task-x_run-1", "group": "sub-01_ses-01_task-x",
+              "subtask": "sub-01_task-x", "sub": "sub-01", "ses": "sub-01_ses-01",
+              "pooled": "sub-01_ses-01_task-x", "megre": "sub-01", "task": "task-x",
+              "echo": "_echo-2", "folder": "sub-01/ses-01", "dataset": "tedana",
+              "glm": "glmsingle-tedana", "thermal": "nordic", "template": "MNI"}  # fmt: skip
+    kinds = [kind for _, found in gallery.SECTIONS.values() for kind in found]
+    drawn = set()
+    for path in sorted((REPOSITORY / "workflow/rules").glob("*.smk")):
+        drawn |= set(re.findall(r'"<out>/([^"]*/figures/[^"]+\.png)"', path.read_text()))
+    assert len(drawn) > 25
+    for pattern in drawn:
+        path = re.sub(r"\{(\w+)\}", lambda found: labels[found[1]], pattern)
+        path = re.sub(r"<(space|anchor)>", "T1w", path).replace("<template>", "MNI")
+        dataset, name = path.partition("/")[0], path.rpartition("/")[2]
+        _, rest = split(name)
+        shown = rest in gallery.FRAMES.values() or any(
+            re.fullmatch(kind.rest, rest) and re.fullmatch(kind.dataset, dataset) for kind in kinds
+        )
+        assert shown, pattern

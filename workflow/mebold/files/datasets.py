@@ -106,7 +106,7 @@ _IGNORED = (
     ("*_group.tsv", "comparison over subjects", ("comparison",)),
     ("*_advice.json", "which variant the data support, at what price", ("comparison",)),
     ("*_rois.*", "noise ceilings of regions, and what each region is made of", ("rois",)),
-    ("*_space-*_mask.*", "masks of regions, in a folder per category", ("rois",)),
+    ("sub-*/*", "masks of regions, in a folder per category", ("rois",)),
     ("*_statmap.*", "noise ceiling in the regions", ("rois",)),
     ("*.nii.gz", "masks of regions, named after them alone", ("atlases",)),
     ("*.json", "their sidecars", ("atlases",)),

@@ -146,6 +146,10 @@ SECTIONS: dict[str, tuple[str, tuple[Kind, ...]]] = {
                  "noise ceiling in percent on the anatomy, all sessions"),
             Kind("ceiling", "Of a session", _GLM, r"desc-Noiseceiling_statmap\.png",
                  "noiseceiling", "noise ceiling in percent on the anatomy, one session"),
+            Kind("region-bars", "In regions", "rois", r"desc-Noiseceiling_rois\.png", "rois",
+                 "bars of noise ceilings in regions of interest"),
+            Kind("region-places", "Where the regions are", "rois", r"desc-regions_rois\.png",
+                 "rois_mosaic", "regions of interest outlined on noise ceiling and anatomy"),
         ),
     ),
     "comparison": (
