@@ -122,6 +122,20 @@ def test_regions_of_surfaces(tmp_path):
     assert "sub-{subject} is no folder for any subject" in regions.absent(bare, ["sub-02"])
 
 
+def test_maps_of_localizers(tmp_path):
+    names_ = [f"sub-01/ses-01/func/sub-01_contrast-{c}_stat-z_statmap.nii.gz" for c in "ab"]
+    touch(tmp_path, *names_)
+    item = {"name": "FFA1", "map": f"{tmp_path}/sub-{{subject}}/ses-*/func/*contrast-a_*.nii.gz"}
+    (found,) = regions.find_localizers(section(localizer=[item]), "sub-01")
+    assert found["path"] == str(tmp_path / names_[0])
+    assert (found["threshold"], found["parcel"], found["category"]) == (3.1, None, "selectivity")
+    assert regions.find_localizers(section(localizer=[item]), "sub-02") == []
+    both = section(localizer=[item | {"map": item["map"].replace("contrast-a_", "contrast-")}])
+    with pytest.raises(ConfigError, match=r"FFA1: .* leads to 2 images of sub-01"):
+        regions.find_localizers(both, "sub-01")
+    assert "leads to no image for any subject" in regions.absent(both, ["sub-02"])
+
+
 def test_rows_of_the_list():
     rows = [
         {
