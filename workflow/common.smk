@@ -94,6 +94,7 @@ try:
         for sub in runs.subjects:
             named = {"space": runs.space, "template": runs.template_of(sub)}
             regions.find(config["rois"], listed_rois, sub=sub, **named)
+            regions.find_localizers(config["rois"], sub)
             regions.spaces(config["rois"], sub, runs)
         for notice in found.notices():
             logger.warning(notice)

@@ -22,6 +22,16 @@ def region_files(wildcards):
     return not_made(regions.files(given_regions(wildcards.sub)))
 
 
+def localizers(sub):
+    """Regions that are found in maps of contrasts, with the map of the subject."""
+    return regions.find_localizers(config["rois"], sub)
+
+
+def localizer_files(wildcards):
+    """Maps of contrasts; the same one may serve several regions."""
+    return not_made(sorted({item["path"] for item in localizers(wildcards.sub)}))
+
+
 def visual_names(sub):
     """Names and categories by which the list of regions asks for that of the comparison."""
     rows = [
@@ -47,7 +57,9 @@ def has_given_regions():
     listed = any(row.get("source") != "visual" for row in rows)
     asked = config["rois"]
     return bool(
-        listed or asked["given"] or asked["atlas"] or asked["surface"]["regions"]
+        listed
+        or asked["surface"]["regions"]
+        or any(asked[key] for key in ("given", "atlas", "localizer"))
     )
 
 

@@ -5,6 +5,7 @@ rule roi_masks:
     input:
         unpack(to_other_spaces),
         given=region_files,
+        contrasts=localizer_files,
         white=surfaces_of_regions("white"),
         pial=surfaces_of_regions("pial"),
         brain=of_subject(rules.grid.output.mask),
@@ -20,6 +21,7 @@ rule roi_masks:
         runtime=minutes(20),
     params:
         regions=by(given_regions),
+        localizers=by(localizers),
         settings=chosen("rois", "expressions", "missing", "least_inside"),
         surface={
             key: config["rois"]["surface"][key]

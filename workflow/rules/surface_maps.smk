@@ -28,3 +28,27 @@ rule surface_maps:
         code=code("surface_maps"),
     script:
         "../scripts/surface_maps.py"
+
+
+rule surface_figure:
+    input:
+        left="<out>/{glm}/{sub}/{subtask}_hemi-L_space-fsaverage5_desc-NoiseceilingAllrep_statmap.func.gii",
+        right="<out>/{glm}/{sub}/{subtask}_hemi-R_space-fsaverage5_desc-NoiseceilingAllrep_statmap.func.gii",
+    output:
+        report(
+            "<out>/{glm}/{sub}/figures/{subtask}_space-fsaverage5_desc-NoiseceilingAllrep_statmap.png",
+            caption="../report/surface.rst",
+            category="Noise ceilings",
+            labels={"fit": "{glm}", "figure": "noise ceiling of {sub} on fsaverage5"},
+        ),
+    log:
+        "<logs>/surface_figure/{glm}/{sub}/{subtask}.log",
+    conda:
+        "../../envs/ants.yaml"
+    resources:
+        mem_mb=memory(0, 2000),
+        runtime=minutes(10),
+    params:
+        code=code("surface_figure"),
+    script:
+        "../scripts/surface_figure.py"

@@ -25,13 +25,15 @@ with job(snakemake) as log:
     grid = region_masks.Grid(brain, affine, to, hemispheres, surface["least_fill"])
     settings, sub = params.settings, snakemake.wildcards.sub
     regions = region_masks.gather(params.regions, grid, least_inside=settings["least_inside"])
+    leave_out = settings["missing"] == "leave_out"
+    found, absent = region_masks.localized(params.localizers, grid, regions, leave_out=leave_out)
+    regions |= found
     # Expressions that need the data are made where these are.
     later = expressions.unknown(settings["expressions"], regions)
     now = {name: text for name, text in settings["expressions"].items() if name not in later}
-    made, left_out = region_masks.combined(
-        now, regions, leave_out=settings["missing"] == "leave_out", owner=sub
-    )
+    made, left_out = region_masks.combined(now, regions, leave_out=leave_out, owner=sub)
     regions |= made
+    left_out |= absent
     for name, reason in left_out.items():
         log.warning("region %s is left out: %s", name, reason)
     about = sidecar.Sidecar(
@@ -41,5 +43,5 @@ with job(snakemake) as log:
     names = {"prefix": f"{sub}_space-{params.space}", "about": about, "older": params.older}
     region_masks.write(regions, folder, affine, **names)
     arrays.save_named(out.masks, **region_masks.packed(regions))
-    tables.write_tsv(out.table, region_masks.listed(regions))
+    tables.write_tsv(out.table, region_masks.listed(regions, left_out))
     tables.write_json(tables.sidecar(out.table), about(**region_masks.MEANINGS))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from icospheres import icosphere
 
 from mebold.figures import regions
 
@@ -37,3 +38,26 @@ def test_outlines_have_names_in_their_colours():
     assert shown["R0"] == shown["R6"] != shown["R1"]  # six colours, in turn
     empty = regions.roi_mosaic(brain * 0.0, affine, {}, **drawn)
     assert "0 regions" in " ".join(text.get_text() for text in empty.texts)
+
+
+def test_hemispheres_are_seen_from_their_side():
+    """The back of the left is to the right of its outside, and to the left of its middle."""
+    unit, faces = icosphere(2)
+    back = {hemi: np.where(unit[:, 1] < -0.5, 30.0, 0) for hemi in "LR"}
+    back["R"] = np.where(unit[:, 1] > 0.5, np.nan, 0.0)
+    about = {"unit": "percent", "title": "Mark"}
+    figure = regions.on_surface(back, dict.fromkeys("LR", (unit, faces)), **about)
+    views = {axes.get_title(): axes for axes in figure.axes if axes.collections}
+
+    def place(title, chosen):
+        (drawn,) = views[title].collections
+        colours = drawn.get_facecolors()[:, :3]
+        grey = np.ptp(colours, axis=1) < 1e-6
+        bright = colours[:, 1] / colours.max(axis=1) > 0.8
+        here = grey if chosen == "grey" else bright & ~grey
+        return np.mean([p.vertices[:, 0].mean() for p in np.array(drawn.get_paths())[here]])
+
+    assert place("Left hemisphere, outside (front left)", "mark") > 0.3
+    assert place("Left hemisphere, middle (front right)", "mark") < -0.3
+    assert place("Right hemisphere, outside (front right)", "grey") > 0.3  # unknown at the front
+    assert place("Right hemisphere, middle (front left)", "grey") < -0.3

@@ -114,6 +114,7 @@ def test_maps_are_written_for_other_readers(tmp_path):
     surfaces.save_map(path, values, hemi="R", metadata={"Units": "percent"})
     image = nib.load(path)
     np.testing.assert_array_equal(image.agg_data(), values)
+    np.testing.assert_array_equal(surfaces.read_map(path), values)
     assert image.meta["AnatomicalStructurePrimary"] == "CortexRight"
     beside = tmp_path / "a_hemi-R_space-fsnative_statmap.json"
     assert tables.read_json(beside) == {"Units": "percent"}

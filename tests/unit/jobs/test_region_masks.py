@@ -122,6 +122,39 @@ def test_masks_of_an_earlier_list_go_and_those_of_others_stay(tmp_path):
     ]  # fmt: skip
 
 
+def contrast(path, name, **more):
+    rest = {"parcel": None, "threshold": 3.1, "least_voxels": 5, "largest_cluster": True}
+    return rest | {"name": name, "path": path, "category": "face"} | more
+
+
+def test_localizers_find_regions_in_their_parcels(tmp_path):
+    values = (5.0 * box((0, 6), (0, 3)) + 2.0 * box((6, 8))).astype(np.float32)
+    values[0] = np.nan
+    path = image(tmp_path / "faces_z.nii", values)
+    regions = {"fusiform": region_masks.Region(box((0, 4)) > 0, "parcel", sources=["p"])}
+    items = [
+        contrast(path, "FFA1", parcel="fusiform", set="faces"),
+        contrast(path, "OFA", set="faces"),
+        contrast(path, "FFA2", threshold=9.0),
+    ]
+    found, left_out = region_masks.localized(items, grid(), regions, leave_out=False)
+    np.testing.assert_array_equal(found["FFA1"].mask, box((1, 4), (0, 3)) > 0)
+    np.testing.assert_array_equal(found["OFA"].mask, box((4, 6), (0, 3)) > 0)  # ties: the first
+    assert found["FFA1"].sources == [path]
+    assert found["FFA1"].notes == ["above 3.1 in fusiform"]
+    assert left_out["FFA2"].startswith("0 voxels above 9 (highest value 5.00)")
+    table = region_masks.listed(regions | found, left_out).set_index("roi")
+    assert table.loc["FFA1", "n_voxels"] == 90
+    assert table.loc["FFA2", "note"] == left_out["FFA2"]
+    lost = [contrast(path, "PPA", parcel="parahipp")]
+    with pytest.raises(ConfigError, match="PPA: its parcel parahipp is no given region; there are"):
+        region_masks.localized(lost, grid(), regions, leave_out=False)
+    found, left_out = region_masks.localized(lost, grid(), regions, leave_out=True)
+    assert (found, left_out) == ({}, {"PPA": "there is no parcel parahipp"})
+    with pytest.raises(ConfigError, match="region fusiform is given twice"):
+        region_masks.localized([contrast(path, "fusiform")], grid(), regions, leave_out=True)
+
+
 def test_packing_keeps_regions(rng):
     regions = {"V1": region_masks.Region(rng.random(SHAPE) < 0.3, "retinotopy")}
     back = region_masks.unpacked(region_masks.packed(regions), SHAPE)

@@ -1,10 +1,16 @@
 """Which files give the regions of a subject, in the layouts that there are."""
 
+import re
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from mebold.errors import ConfigError
-from mebold.jobs import configuration, regions
+from mebold.jobs import configuration, region_masks, regions
 
 SCHEMA = configuration.load_schema(configuration.SCHEMA)["properties"]["rois"]
 
@@ -120,6 +126,50 @@ def test_regions_of_surfaces(tmp_path):
     assert "leads to no image for any subject" in regions.absent(rois, ["sub-02"])
     bare = section(surface={"folder": folder})
     assert "sub-{subject} is no folder for any subject" in regions.absent(bare, ["sub-02"])
+
+
+def test_maps_of_localizers(tmp_path):
+    names_ = [f"sub-01/ses-01/func/sub-01_contrast-{c}_stat-z_statmap.nii.gz" for c in "ab"]
+    touch(tmp_path, *names_)
+    item = {"name": "FFA1", "map": f"{tmp_path}/sub-{{subject}}/ses-*/func/*contrast-a_*.nii.gz"}
+    (found,) = regions.find_localizers(section(localizer=[item]), "sub-01")
+    assert found["path"] == str(tmp_path / names_[0])
+    assert (found["threshold"], found["parcel"], found["category"]) == (3.1, None, "selectivity")
+    assert regions.find_localizers(section(localizer=[item]), "sub-02") == []
+    both = section(localizer=[item | {"map": item["map"].replace("contrast-a_", "contrast-")}])
+    with pytest.raises(ConfigError, match=r"FFA1: .* leads to 2 images of sub-01"):
+        regions.find_localizers(both, "sub-01")
+    assert "leads to no image for any subject" in regions.absent(both, ["sub-02"])
+
+
+README = Path(__file__).parents[3] / "config" / "README.md"
+BLOCKS = re.findall(r"```yaml\n(rois:\n.*?)```", README.read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_the_examples_of_the_page_are_accepted(block):
+    needed = {"bids_dir": "raw", "output_dir": "out", **yaml.safe_load(block)}
+    configuration.complete(needed, configuration.load_schema(configuration.SCHEMA))
+
+
+def test_areas_are_cut_by_maps_of_receptive_fields(tmp_path, monkeypatch):
+    """The page's example of retinotopy: areas by their borders, R2 above 0.1, within 8 degrees."""
+    (block,) = [one for one in BLOCKS if "prfR2" in one]
+    rois = section(**yaml.safe_load(block)["rois"])
+    place = np.indices((10, 10, 10))
+    held = {"areas": 1 + (place[0] > 2), "prfR2": 0.3 * (place[1] < 5)}
+    held["beyond8"] = np.where(place[2] > 4, 12.0, np.nan)
+    (tmp_path / "prf/01").mkdir(parents=True)
+    for name, values in held.items():
+        image = nib.Nifti1Image(values.astype(np.float32), np.eye(4))
+        nib.save(image, tmp_path / f"prf/01/{name}.nii.gz")
+    (tmp_path / "areas.tsv").write_text("index\tname\n1\tV1v\n3\tV2v\n2\tV1d\n")
+    monkeypatch.chdir(tmp_path)
+    grid = region_masks.Grid(np.ones((10, 10, 10), bool), np.eye(4), {"T1w": lambda: None})
+    found = region_masks.gather(find(rois), grid, least_inside=0.5)
+    how = {"leave_out": False, "owner": "sub-01"}
+    made, _ = region_masks.combined(rois["expressions"], found, **how)
+    np.testing.assert_array_equal(made["V1"].mask, (place[1] < 5) & (place[2] <= 4))
 
 
 def test_rows_of_the_list():

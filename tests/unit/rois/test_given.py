@@ -108,6 +108,21 @@ def test_a_region_between_the_voxels_is_refused():
         given.check_place(placed, region="A", name="a.nii", least_inside=0.0)
 
 
+def test_maps_are_read_between_known_voxels():
+    affine = grid(3.0, (-30, -30, -30))
+    shape = (22, 22, 22)
+    slope = np.array([0.5, -0.3, 0.8])
+    volume = (affines.grid_points(shape, affine) @ slope + 100).reshape(shape).astype(np.float32)
+    volume[:8] = np.nan  # below x = -7.5 mm nothing is known
+    found = given.values_at(volume, affine, shape=SHAPE, grid=GRID)
+    x = affines.grid_points(SHAPE, GRID)[:, 0].reshape(SHAPE)
+    wanted = (affines.grid_points(SHAPE, GRID) @ slope + 100).reshape(SHAPE)
+    assert np.isnan(found[x < -8]).all()
+    np.testing.assert_allclose(found[x > -6], wanted[x > -6], rtol=1e-4)
+    same = given.values_at(volume, affine, shape=shape, grid=affine)
+    np.testing.assert_array_equal(same, volume)
+
+
 def test_kinds_of_images_are_never_guessed():
     mask = np.zeros((3, 3, 3))
     about = {"name": "a.nii", "region": "A"}

@@ -139,3 +139,76 @@ def roi_mosaic(
                 color=colour, fontsize=7, fontweight="bold", va="center",
             )  # fmt: skip
     return figure
+
+
+def on_surface(
+    values: Mapping[str, np.ndarray],
+    surfaces: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    *,
+    unit: str,
+    title: str,
+) -> Figure:
+    """Draw a map on inflated hemispheres, from the outside and from the middle.
+
+    Parameters
+    ----------
+    values : mapping of str to (N,) array
+        By hemisphere, ``L`` and ``R``; NaN where nothing is known, which is grey.
+    surfaces : mapping of str to tuple of arrays
+        Vertices (N, 3), x to the right, y to the front and z up, and faces (F, 3).
+    unit : str
+        Of the values.
+    title : str
+
+    Returns
+    -------
+    Figure
+    """
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.collections import PolyCollection
+    from matplotlib.colors import Normalize
+
+    whole = np.concatenate([np.asarray(one, float) for one in values.values()])
+    known = whole[np.isfinite(whole)]
+    top = round_up(max(np.percentile(known, 99) if known.size else 1.0, 1e-3))
+    scale, colours = Normalize(0, top), warm_map()
+    with style():
+        figure = new_figure(WIDTH, 4.6)
+        figure.text(0.02, 0.985, title, va="top", fontweight="bold", fontsize=9)
+        for column, hemi in enumerate(("L", "R")):
+            vertices, faces = surfaces[hemi]
+            for row, view in enumerate(("outside", "middle")):
+                # Seen along x: from the left for the outside of the left hemisphere.
+                from_left = (hemi == "L") == (view == "outside")
+                across = -vertices[:, 1] if from_left else vertices[:, 1]
+                depth = -vertices[:, 0] if from_left else vertices[:, 0]
+                axes = figure.add_axes([0.02 + 0.44 * column, 0.47 - 0.45 * row, 0.42, 0.42])
+                order = np.argsort(depth[faces].mean(axis=1))  # the nearest last
+                drawn = faces[order]
+                shade = _shade(vertices, drawn)
+                mean = np.asarray(values[hemi], float)[drawn].mean(axis=1)
+                face = colours(scale(np.nan_to_num(mean)))[:, :3]
+                face[~np.isfinite(mean)] = 0.75
+                places = np.stack([across, vertices[:, 2]], axis=1)[drawn]
+                axes.add_collection(
+                    PolyCollection(places, facecolors=face * shade[:, None], edgecolors="none")
+                )
+                axes.autoscale_view()
+                axes.set(aspect="equal")
+                axes.set_axis_off()
+                front = "front left" if from_left else "front right"
+                name = {"L": "Left", "R": "Right"}[hemi]
+                axes.set_title(f"{name} hemisphere, {view} ({front})", fontsize=7.5, pad=1)
+        bar = figure.colorbar(
+            ScalarMappable(scale, colours), cax=figure.add_axes([0.91, 0.3, 0.015, 0.4])
+        )
+        bar.set_label(unit)
+    return figure
+
+
+def _shade(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Return how much light along x triangles (F, 3) give back, 0.55 to 1."""
+    a, b, c = (vertices[faces[:, i]] for i in range(3))
+    normal = np.cross(b - a, c - a)
+    length = np.maximum(np.linalg.norm(normal, axis=1), 1e-12)
+    return 0.55 + 0.45 * np.clip(np.abs(normal[:, 0]) / length, 0, 1)

@@ -108,8 +108,7 @@ _IGNORED = (
     ("*_rois.*", "noise ceilings of regions, and what each region is made of", ("rois",)),
     ("sub-*/*", "masks of regions, in a folder per category", ("rois",)),
     ("*_statmap.*", "noise ceiling in the regions", ("rois",)),
-    ("*.nii.gz", "masks of regions, named after them alone", ("atlases",)),
-    ("*.json", "their sidecars", ("atlases",)),
+    ("rois", "masks of regions, named after them alone", ("atlases",)),
 )
 
 _ABOUT = {

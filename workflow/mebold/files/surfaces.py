@@ -152,6 +152,20 @@ def _read_regions(
     return {name: np.nan_to_num(values) > threshold}, values.shape[0]
 
 
+def read_map(path: str | Path) -> np.ndarray:
+    """Read values (N,) of a hemisphere's vertices, see `save_map`.
+
+    Raises
+    ------
+    DataError
+        When the file is absent or damaged.
+    """
+    try:
+        return np.asarray(nib.load(path).agg_data(), float)
+    except UNREADABLE as error:
+        raise DataError(f"{path} cannot be read as a map of a surface: {error}") from error
+
+
 def save_map(
     path: str | Path, values: np.ndarray, *, hemi: str, metadata: Mapping | None = None
 ) -> None:

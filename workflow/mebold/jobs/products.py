@@ -120,7 +120,7 @@ class Products:
             if stem in index.planned["nordic"]:
                 names.add("nordic")
         rois = self._config["rois"]
-        given = any(rois[key] for key in ("table", "given", "atlas"))
+        given = any(rois[key] for key in ("table", "given", "atlas", "localizer"))
         if index.stems() and (given or rois["surface"]["regions"]):
             names |= {"rois", "atlases"} if rois["older_layout"] else {"rois"}
         if index.stems_without_anatomy():

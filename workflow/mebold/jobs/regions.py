@@ -43,8 +43,9 @@ def check(rois: Mapping, output_dir: str) -> None:
     """
     order = expressions.order(rois["expressions"])
     best = [item["name"] for item in rois["best"]]
-    for name in [*order, *best]:
-        if name in DERIVED or [*order, *best].count(name) > 1:
+    made = [*order, *best, *(item["name"] for item in rois["localizer"])]
+    for name in made:
+        if name in DERIVED or made.count(name) > 1:
             raise ConfigError(
                 f"Configuration key `rois`: {name} is defined twice, or has a name that is taken "
                 f"({', '.join(DERIVED)}); give it another name."
@@ -131,6 +132,27 @@ def find(
         own = _of_item(item, sub=sub, spaces=spaces, voxel_mm=voxel_mm)
         found += [one | {"space": "template"} for one in own]
     return found + _on_surface(rois["surface"], sub=sub, space=space)
+
+
+def find_localizers(rois: Mapping, sub: str) -> list[dict]:
+    """Return the items of `rois.localizer` for which a subject has a map, with its ``path``.
+
+    Raises
+    ------
+    ConfigError
+        When several images are found for one item.
+    """
+    found = []
+    for item in rois["localizer"]:
+        paths = [str(path) for path, _ in _candidates(item["map"], sub)]
+        if len(paths) > 1:
+            raise ConfigError(
+                f"Configuration key `rois.localizer`: {item['name']}: {item['map']} leads to "
+                f"{len(paths)} images of {sub}, {paths[0]} and {paths[1]} for instance; one is "
+                "needed."
+            )
+        found += [{**item, "path": path} for path in paths]
+    return found
 
 
 def surface_folder(rois: Mapping, sub: str) -> Path | None:
@@ -233,6 +255,9 @@ def absent(rois: Mapping, subjects: list[str]) -> str:
                     "accepted are an image, a folder of images, a BIDS dataset, or a pattern "
                     "with *)."
                 )
+    for item in rois["localizer"]:
+        if not any(_candidates(item["map"], sub) for sub in subjects):
+            return f"Configuration key `rois.localizer`: {item['map']} leads to no image {where})."
     folder = rois["surface"]["folder"]
     if folder and not any(surface_folder(rois, sub) for sub in subjects):
         return f"Configuration key `rois.surface.folder`: {folder} is no folder {where})."

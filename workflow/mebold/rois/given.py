@@ -198,6 +198,38 @@ def place(
     return Placed(mask, float(min(volumes[0] / max(volumes[1], 1e-9), 1)), note)
 
 
+def values_at(
+    volume: np.ndarray,
+    affine: np.ndarray,
+    *,
+    shape: tuple[int, int, int],
+    grid: np.ndarray,
+    points: np.ndarray | None = None,
+) -> np.ndarray:
+    """Read a map at the voxels of the output grid, linear between voxels that are known.
+
+    Parameters
+    ----------
+    volume : (x, y, z) array
+        NaN where nothing is known, as in the reference dataset's maps.
+    affine, shape, grid, points
+        See `place`.
+
+    Returns
+    -------
+    (x, y, z) float32 array
+        NaN where less than half of what is read is known, and outside of the image.
+    """
+    if points is None and affines.same_grid(volume.shape, affine, shape, grid):
+        return np.asarray(volume, np.float32)
+    at = affines.grid_points(shape, grid) if points is None else points
+    known = np.isfinite(volume).astype(np.float32)
+    share = interpolation.resample_volume(known, affine, at, order=1)
+    total = interpolation.resample_volume(np.nan_to_num(volume), affine, at, order=1)
+    enough = share > 0.5
+    return np.where(enough, total / np.where(enough, share, 1), np.nan).reshape(shape)
+
+
 def check_place(placed: Placed, *, region: str, name: str, least_inside: float) -> None:
     """Refuse a region that is not in this brain.
 
