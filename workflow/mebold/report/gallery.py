@@ -146,12 +146,6 @@ SECTIONS: dict[str, tuple[str, tuple[Kind, ...]]] = {
                  "noise ceiling in percent on the anatomy, all sessions"),
             Kind("ceiling", "Of a session", _GLM, r"desc-Noiseceiling_statmap\.png",
                  "noiseceiling", "noise ceiling in percent on the anatomy, one session"),
-<<<<<<< HEAD
-            Kind("region-bars", "In regions", "rois", r"desc-Noiseceiling_rois\.png", "rois",
-                 "bars of noise ceilings in regions of interest"),
-            Kind("region-places", "Where the regions are", "rois", r"desc-regions_rois\.png",
-                 "rois_mosaic", "regions of interest outlined on noise ceiling and anatomy"),
-=======
             Kind("regions", "In regions", "rois", r"desc-Noiseceiling_rois\.png", "rois",
                  "bars of the median noise ceiling of every region, with intervals"),
             Kind("outlines", "Where the regions are", "rois", r"desc-regions_rois\.png",
@@ -159,7 +153,6 @@ SECTIONS: dict[str, tuple[str, tuple[Kind, ...]]] = {
             Kind("surface", "On the cortex", _GLM,
                  r"space-fsaverage5_desc-NoiseceilingAllrep_statmap\.png", "surface",
                  "noise ceiling on inflated hemispheres, from the outside and from the middle"),
->>>>>>> hC
         ),
     ),
     "comparison": (
