@@ -9,7 +9,7 @@ SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake
 export OMP_NUM_THREADS = 1
 export OPENBLAS_NUM_THREADS = 1
 
-.PHONY: demo group plan report status test lint docs env lock runner clean
+.PHONY: demo group plan report status test lint docs tutorial env lock runner clean
 .DELETE_ON_ERROR:
 
 env: .venv/.ready
@@ -85,6 +85,17 @@ lint: env
 
 docs: env
 	$(BIN)/python config/make_readme.py
+
+demo/faults/raw/dataset_description.json: | env
+	mkdir -p demo/faults
+	PYTHONPATH=workflow $(BIN)/python docs/faults.py demo/faults/raw
+
+# docs/tutorial.md with its pictures, from the demo and from a dataset with faults.
+tutorial: demo demo/faults/raw/dataset_description.json
+	$(SNAKEMAKE) --configfile config/demo.yaml --cores $(CORES) \
+	  --config bids_dir=demo/faults/raw output_dir=demo/faults/derivatives compare_sessions=none \
+	  2>&1 | tee demo/faults/console.txt
+	PYTHONPATH=workflow $(BIN)/python docs/make_tutorial.py
 
 lock: .uv/bin/uv
 	$(PYTHON) envs/generate.py --uv .uv/bin/uv --upgrade

@@ -182,10 +182,21 @@ def memory(series=3, base=1000):
     return mem_mb
 
 
-def minutes(count):
-    """Run time of a job in minutes, more at each attempt."""
+def anatomy_memory(base, per_megavoxel):
+    """Memory of a job in MB that grows with the matrix of a T1w, more at each attempt."""
+
+    def mem_mb(wildcards, attempt):
+        size = parameters.t1w_megavoxels(wildcards.sub)
+        return int(attempt * (base + per_megavoxel * size))
+
+    return mem_mb
+
+
+def minutes(count, anatomy=0):
+    """Run time of a job in minutes, more at each attempt; `anatomy` per million voxels of a T1w."""
 
     def runtime(wildcards, attempt):
-        return attempt * count
+        size = parameters.t1w_megavoxels(wildcards.sub) if anatomy else 0
+        return int(attempt * (count + anatomy * size))
 
     return runtime

@@ -3,6 +3,7 @@
 import pytest
 from bids_trees import BOLD, SHAPE, Tree
 from pybids_peer import read_metadata
+from snakemake_runner import job_counts, snakemake
 
 from mebold.errors import MetadataError
 from mebold.inventory import checks, index
@@ -241,3 +242,39 @@ def test_metadata_is_that_of_pybids(tree):
         assert ours == metadata
     rows = {row["path"]: row for row in records(index.index(tree.root))}
     assert {row["flip_angle"] for row in rows.values() if row["suffix"] == "bold"} == {60}
+
+
+def aomic(root):
+    """A tree as AOMIC's: 3T, one echo, no phase; sub-0002 without BOLD, sub-0003 without T1w."""
+    tree = Tree(root)
+    for subject in ("0001", "0002", "0004"):
+        stem = f"sub-{subject}/anat/sub-{subject}_T1w.nii.gz"
+        tree.image(stem, {"MagneticFieldStrength": 3}, shape=SHAPE[:3])
+    for subject in ("0001", "0003", "0004"):
+        stem, folder = f"sub-{subject}_task-workingmemory_acq-seq", f"sub-{subject}/func"
+        tree.run(stem, folder, shape=SHAPE, RepetitionTime=2.0, **SINGLE)
+    return tree
+
+
+def test_anatomy_of_all_who_have_it_whatever_else_is_missing(tmp_path):
+    table = index.index(aomic(tmp_path).root)
+    checks.check(table)
+    plan = make_plan(table, config=CONFIG | {"variants": ["standardSingle"]})
+    rows = {(row["subject"], row["stage"]): row for row in plan.to_dict("records")}
+    anat = {subject: row["planned"] for (subject, stage), row in rows.items() if stage == "anat"}
+    assert anat == {"0001": True, "0002": True, "0003": False, "0004": True}
+    assert rows["0003", "anat"]["reason"] == "no T1w or UNIT1 image"
+    assert "output.without_T1w: boldref" in rows["0003", "resample"]["reason"]
+    assert rows["0003", "hmc"]["planned"]
+    assert {subject for subject, stage in rows if stage == "resample"} == {"0001", "0003", "0004"}
+
+
+@pytest.mark.workflow
+def test_anatomy_alone_of_a_data_set_with_gaps(tmp_path):
+    raw = aomic(tmp_path / "raw").root
+    paths = {"bids_dir": raw, "output_dir": tmp_path / "out"}
+    done = snakemake("anat_only", "-n", cwd=tmp_path, **paths)
+    assert done.returncode == 0, done.stdout
+    assert job_counts(done.stdout)["anat"] == 3
+    assert "sub-0003" in done.stdout
+    assert "no T1w or UNIT1 image" in done.stdout

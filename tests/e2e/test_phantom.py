@@ -4,6 +4,7 @@ ICA is asked of more volumes than a run has, so that its variant shows what a fa
 """
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -349,6 +350,9 @@ def test_report_is_made(finished):
     page = (finished / "report.html").read_text()
     assert "Noise ceilings" in page
     assert "Comparison" in page
+    # What there is of every run stands on our own pages: this one must not grow with the runs.
+    assert not re.search(r"run-01_desc-(motion|coreg|sdc)", page)
+    assert len(page) < 9e6
 
 
 def test_given_masks_are_resampled_written_and_summarised(finished):

@@ -29,8 +29,8 @@ rule anat:
     conda:
         "../../envs/ants.yaml"
     resources:
-        mem_mb=memory(0, 4000),
-        runtime=minutes(30),
+        mem_mb=anatomy_memory(2500, 250),
+        runtime=minutes(15, anatomy=2),
     params:
         settings=chosen("anat", "priors", "prior_weight", "registration_mm"),
         limits=chosen("template", "least_correlation", "least_dice"),

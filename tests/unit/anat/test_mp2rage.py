@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mebold.anat import brain_mask, mp2rage
+from mebold.anat import bias, brain_mask, mp2rage, priors, tissue
 from mebold.errors import DataError, GridMismatchError
 from mebold.geometry import affines, masks
 from mebold.phantom import anatomy
@@ -58,6 +58,22 @@ def test_the_head_and_the_brain_are_found(scan):
     assert dice(found.head, made.truth["head"] > 0.5) > 0.97
     brain = tissue["brain"] > 0.5
     assert dice(brain_mask.brain_mask(found.weighted, affine), brain) > 0.96
+
+
+def test_the_cleaned_image_gets_its_classes_with_the_priors_of_the_template(scan):
+    _, parts, affine = scan
+    brain = parts["brain"] > 0.5
+    image = bias.bias_correct(clean(scan).image, affine, brain)
+    settings = {"priors": True, "registration_mm": 6.0}
+    limits = {"least_correlation": 0.7, "least_dice": 0.93}
+    expected = priors.expected(image, affine, brain, settings, limits=limits, seed=1)
+    assert expected.refused == ""
+    found = tissue.classify(image, affine, brain, priors=expected.maps, prior_weight=0.25)
+    assert found.method == "priors"
+    assert found.pure
+    true = np.argmax(np.stack([parts["gm"], parts["wm"], parts["csf"]]), axis=0) + 1
+    for label in (1, 2):
+        assert dice(brain & (found.dseg == label), brain & (true == label)) > 0.88
 
 
 def test_a_combined_image_alone_is_cleaned_too(scan):

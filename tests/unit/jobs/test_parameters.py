@@ -108,3 +108,12 @@ def test_slice_times_count_only_where_the_plan_corrects(tree):
     off = {"slice_timing": None, "acquired_slice_timing": times}
     assert of({"slice_timing": {"method": "none"}}) == off
     assert of({}, {"acquisition_type": "3D"}) == off
+
+
+def test_a_job_on_the_anatomy_knows_its_matrix(tmp_path):
+    tree = Tree(tmp_path / "raw")
+    tree.image("sub-01/anat/sub-01_T1w.nii.gz", {}, shape=(20, 30, 40))
+    tree.image("sub-02/anat/sub-02_T1w.nii.gz", {})  # not fetched: as large as usual
+    found = Parameters(indexed(tree))
+    assert found.t1w_megavoxels("sub-01") == pytest.approx(0.024)
+    assert found.t1w_megavoxels("sub-02") == pytest.approx(176 * 256 * 256 / 1e6)

@@ -116,6 +116,21 @@ def test_noise_ceilings_can_be_looked_through(tmp_path):
     ]
 
 
+def test_what_became_of_the_ica_of_a_run_is_told(tmp_path):
+    out = finished(tmp_path, n_sessions=1)
+    for run, about in (
+        ("01", {"status": "ok", "n_accepted": 21, "n_rejected": 4}),
+        ("02", {"status": "fallback", "reason": "too short"}),
+    ):
+        stem = f"sub-01_ses-01_task-images_run-{run}"
+        for dataset in ("preproc-nordicIca", "tedana"):  # a copy for other readers
+            out.write(f"{dataset}/sub-01/ses-01/func/{stem}_desc-ICA_outcome.json", about)
+    section = written(tmp_path)["sub-01.html"].text.partition('<section id="multiecho">')[2]
+    assert "run-01, nordicIca: 21 components kept, 4 removed" in section
+    assert "run-02, nordicIca: fallback: too short" in section
+    assert section.count("<li data-ica>") == 2
+
+
 def test_all_is_well_is_said_too(tmp_path):
     finished(tmp_path)
     answers = written(tmp_path)["sub-01.html"].answers

@@ -89,9 +89,11 @@ def noise_ceiling(
     note = f"Coloured above {threshold:.3g} %{by_chance}; median in brain "
     note += f"{np.nanmedian(percent[mask]):.1f} %"
     if significant is not None:
-        share = 100 * np.mean(np.asarray(significant)[mask] > 0)
+        some = np.any(np.asarray(significant)[mask])
         note += (
-            f"\nGreen outline: above chance, false discoveries controlled ({share:.1f} % of brain)"
+            "\nGreen outline: above chance, false discoveries controlled"
+            if some
+            else ("\nNothing is above chance with false discoveries controlled")
         )
     if roi is not None:
         inside = percent[np.asarray(roi) > 0]

@@ -264,6 +264,11 @@ class Index:
         """Other T1w images of a subject, which are averaged with the one that is used."""
         return [self.path(file) for file in self._averaged(sub)]
 
+    def t1w_shape(self, sub: str) -> list[int] | None:
+        """Matrix of the T1w (or UNIT1) that is used; None where there is none or it is unread."""
+        row = self._used_row(sub, "T1w")
+        return row["shape"] if row else None
+
     def mp2rage(self, sub: str) -> list[dict]:
         """Table rows of the MP2RAGE that stands in for a T1w: UNIT1, and the two inversions.
 

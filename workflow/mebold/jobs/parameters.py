@@ -20,6 +20,7 @@ _GFACTOR_OPTIONS = (
     *("gfactor_patch_overlap", "phase_range", "compat"),
 )
 # Columns of a run's row that are handed on as they are.
+_USUAL_T1W = (176, 256, 256)
 _LABELS = ("subject", "session", "task", "acquisition", "run", "fieldmaps")
 # Columns of a fieldmap's row that its field in Hz depends on.
 _FIELDMAP_COLUMNS = (
@@ -189,6 +190,10 @@ class Parameters:
         shapes = [self._index.row(stem)["shape"] for stem in stems]
         sizes = [math.prod(shape) * 4 / 1e6 for shape in shapes if shape]
         return max(sizes, default=1000.0) * len(stems)
+
+    def t1w_megavoxels(self, sub: str) -> float:
+        """Millions of voxels of a subject's T1w; of a usual one of 1 mm where it is not known."""
+        return math.prod(self._index.t1w_shape(sub) or _USUAL_T1W) / 1e6
 
 
 def _centre(row: dict) -> float | None:

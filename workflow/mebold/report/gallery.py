@@ -247,10 +247,9 @@ def caption(name: str, config: Mapping) -> str:
     path = next((f / f"{name}.rst" for f in _CAPTIONS if (f / f"{name}.rst").is_file()), None)
     if path is None:
         return ""
-    # Snakemake fills in its job; the pages have links of their own.
-    known = dict(config) | {"ica": {"report": False}}
+    # Snakemake fills in its job.
     words = jinja2.Environment(undefined=jinja2.ChainableUndefined)
-    return _html(words.from_string(path.read_text()).render(snakemake={"config": known}))
+    return _html(words.from_string(path.read_text()).render(snakemake={"config": config}))
 
 
 @functools.cache

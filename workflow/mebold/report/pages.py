@@ -143,6 +143,7 @@ def _subject(study: Study, subject: Subject, source: Callable) -> str:
         n_all=len(everyone),
         failures=subject.failures,
         lacking=lacking,
+        left_out=subject.left_out,
         stages=stages,
         states=states,
         variants=variant_table.of(study, subject.name),
@@ -258,7 +259,9 @@ def _facts(runs: Sequence[RunRecord], whose: str) -> str:
         return f"No run of {whose}."
     sessions = {run.planned.folder for run in runs}
     tasks = sorted({run.planned.labels.get("task", "") for run in runs} - {""})
-    said = [f"{len(runs)} runs in {len(sessions)} sessions", f"task {', '.join(tasks)}"]
+    counts = [f"{n} {what}{'s' * (n != 1)}"
+              for n, what in ((len(runs), "run"), (len(sessions), "session"))]  # fmt: skip
+    said = [" in ".join(counts), f"task {', '.join(tasks)}"]
     known = [run.acquired for run in runs if run.acquired]
 
     def each(key: str, words: Callable) -> str:
@@ -335,17 +338,26 @@ def _designs(study: Study, subject: Subject) -> list[design.Design]:
 
 
 def _tedana(study: Study, owners: Sequence[str]) -> Markup:
-    """Return links to the reports of tedana."""
+    """Return what became of the ICA of each run, and links to the reports of tedana."""
     items = []
     for owner in owners:
+        # The primary variant's dataset holds a copy for other readers.
+        for file in study.folder.find(owner, r"desc-ICA_outcome\.json", r"preproc-\w+Ica"):
+            found = study.folder.read_json(file.path)
+            counts = (found.get(key, "–") for key in ("n_accepted", "n_rejected"))
+            told = "{} components kept, {} removed".format(*counts)
+            if found.get("status") == "fallback":
+                told = f"fallback: {found.get('reason')}"
+            words = f"{owner}, {file.dataset.removeprefix('preproc-')}: {told}"
+            items.append(Markup("<li data-ica>{}</li>").format(words))
         for file in study.folder.find(owner, r"tedana_report\.html"):
-            words = f"{owner}, {file.dataset.removeprefix('preproc-')}"
+            words = f"{owner}, {file.dataset.removeprefix('preproc-')}: report of tedana"
             items.append(Markup('<li><a href="../{}">{}</a></li>').format(file.path, words))
     if not items:
         return Markup("")
-    return Markup("<details><summary>Reports of tedana ({})</summary><ul>{}</ul></details>").format(
-        len(items), Markup("").join(items)
-    )
+    about = Markup(gallery.caption("ica", study.config))
+    found = Markup("<details><summary>ICA of the runs ({})</summary><ul>{}</ul>{}</details>")
+    return found.format(len(items), Markup("").join(items), about)
 
 
 def _viewers(study: Study, owners: Sequence[str]) -> Markup:
