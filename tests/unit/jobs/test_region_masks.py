@@ -4,11 +4,14 @@ import re
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 
 from mebold.errors import ConfigError, DataError
-from mebold.files import tables
+from mebold.files import model, series, tables
 from mebold.jobs import region_data, region_masks, region_table
+from mebold.noiseceiling import ceilings
+from mebold.noiseceiling.sums import Selection
 
 SHAPE = (8, 9, 10)
 GRID = np.diag([-1.8, 1.8, 1.8, 1.0])
@@ -214,6 +217,70 @@ def test_names_that_are_taken():
     given = {"visual": region_masks.Region(box((0, 4)) > 0, "x", sources=["v.nii"])}
     with pytest.raises(ConfigError, match=r"region visual of sub-01 is given by \['v.nii'\]"):
         of_data(given)
+
+
+@pytest.fixture
+def study(tmp_path, rng):
+    """A fit of 40 images shown twice, with its maps, in the folders of an output."""
+    mask = np.ones(SHAPE, bool)
+    mask[0] = False  # voxels of regions without any series
+    n = mask.sum()
+    labels = np.tile(np.arange(40), 2)
+    betas = 2 * rng.standard_normal((n, 40))[:, labels] + rng.standard_normal((n, 80))
+    trials = pd.DataFrame({"label": [f"im{i}" for i in labels], "run": np.repeat(["01", "02"], 40)})
+    (ceiling,) = ceilings.of_trials(
+        [betas], [trials], selections={"": Selection()}, zscore="run"
+    ).values()
+    folder = tmp_path / "out/glmsingle-tedana/sub-01/ses-01/func"
+    stem = "sub-01_ses-01_task-images"
+    known = np.arange(n) % 10 > 0
+    grid = {"mask": mask, "affine": GRID}
+    name = f"{stem}_desc-coverage_mask.nii.gz"
+    folder.mkdir(parents=True)
+    series.save_map(folder / name, known, **grid, dtype=np.uint8, metadata={})
+    about = {"CoverageMask": name}
+    path = folder / f"{stem}_space-T1w_desc-Noiseceiling_statmap.nii.gz"
+    series.save_map(path, np.where(known, ceiling.nc, 0), **grid, metadata=about)
+    above = folder / f"{stem}_space-T1w_desc-NoiseceilingFDR_mask.nii.gz"
+    series.save_map(above, ceiling.nc > 70, **grid, dtype=np.uint8, metadata=about)
+    fit, listed = folder / f"{stem}_space-T1w_desc-GLMsingle_model.h5", folder / "trials.tsv"
+    r2 = np.where(known, 50.0, np.nan)
+    model.write(fit, {"betas": betas, "r2": r2}, mask=mask, affine=GRID)
+    tables.write_tsv(listed, trials)
+    return path, {str(fit): str(listed)}, mask, known, ceiling.nc
+
+
+def test_the_table_equals_a_direct_computation(tmp_path, study):
+    path, models, mask, known, nc = study
+    regions = {
+        "V1": region_masks.Region(box((0, 4)) > 0, "x"),
+        "V2": region_masks.Region(~mask, "x"),
+    }
+    settings = {"thresholds": [60, 75], "n_bootstrap": 50}
+    summary = region_table.Summary(regions, mask, settings=settings, seed=0)
+    output = str(tmp_path / "out")
+    summary.add(str(path), output=output)
+    zscores = {"session": "run", "subject": "session"}
+    summary.add_intervals(models, output=output, zscores=zscores, groups={"4rep": 4})
+    metrics = {"session": ["01"], "variant": ["nordicOptcom"], "metric": ["predictivity"]}
+    summary.add_predictivity(pd.DataFrame(metrics | {"value": [0.3]}))
+    table = summary.table(subject="01").set_index("roi")
+    row = table.loc["V1"]
+    assert (row["subject"], row["session"], row["variant"]) == ("01", "01", "nordicOptcom")
+    inside = (box((0, 4)) > 0)[mask] & known
+    values = nc[inside].astype(np.float32)
+    assert row["n_voxels"] == 4 * 9 * 10
+    assert row["n_data"] == inside.sum()
+    assert row["median"] == pytest.approx(np.median(values), rel=1e-5)
+    assert row["mean"] == pytest.approx(values.mean(), rel=1e-5)
+    assert row["p90"] == pytest.approx(np.percentile(values, 90), rel=1e-5)
+    assert row["share_above_75"] == pytest.approx((values > 75).mean())
+    assert row["share_significant"] == pytest.approx((values > 70).mean())
+    assert row["ci_low"] < row["median"] < row["ci_high"]
+    assert 1 < row["ci_high"] - row["ci_low"] < 30
+    assert tuple(table.loc["V2", ["n_voxels", "n_data"]]) == (90, 0)
+    assert np.isnan(table.loc["V2", "median"])
+    assert table["predictivity"].isna().all()  # of the region `visual` alone
 
 
 def test_figures_show_the_primary_variant_over_all_sessions():
