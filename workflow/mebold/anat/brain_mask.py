@@ -29,7 +29,6 @@ _PEELS_MM = (9.0, 17.0, 0.0)
 _SEAL_MM = 15.0
 _CORE_MM = 5.0
 _RIM_MM = 4.0
-_ROUNDS = 2
 _LEAST_CORRELATION = 0.2
 _PITCHES_DEG = (-30.0, -15.0, 0.0, 15.0, 30.0)
 # The template is larger than most brains; larger ones would match the outline of the scalp.
@@ -84,16 +83,12 @@ def brain_mask(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
         mask[box] = _outline(inside, head_affine)
         return mask
     inner = _template_brain(head.shape, head_affine, to_head, grow_mm=-_RIM_MM) & inside
-    # The first mask gives the second round a bias field that reaches to the edge of this brain.
-    for _ in range(_ROUNDS):
-        even = bias_correct(head, head_affine, inner, working_mm=6.0, iterations=(50, 30))
-        even = np.minimum(even, 1.3 * np.median(even[inner]))
-        peeled = np.where(_within_skull(even, head_affine, to_head, skin), even, 0.0)
-        to_head, _ = _affine_to_head(peeled, head_affine, to_head, widths_mm=(6.0,))
-        warped = _warped_template(peeled, head_affine, to_head)
-        found = refine_mask(even, head_affine, warped, scalp=skin < _SCALP_MM)
-        inner = masks.dilated(found, head_affine, -_RIM_MM)
-    mask[box] = found
+    even = bias_correct(head, head_affine, inner, working_mm=6.0, iterations=(50, 30))
+    even = np.minimum(even, 1.3 * np.median(even[inner]))
+    peeled = np.where(_within_skull(even, head_affine, to_head, skin), even, 0.0)
+    to_head, _ = _affine_to_head(peeled, head_affine, to_head, widths_mm=(6.0,))
+    warped = _warped_template(peeled, head_affine, to_head)
+    mask[box] = refine_mask(even, head_affine, warped, scalp=skin < _SCALP_MM)
     return mask
 
 
