@@ -166,3 +166,13 @@ def test_edges_are_found_at_the_border():
     radius = np.hypot(x - 29.5, y - 39.5)
     assert 60 < edge.sum() < 200
     assert np.abs(radius - 15).max() < 2.5
+
+
+def test_long_lines_at_the_top_are_broken():
+    row = Row(2, np.array([0.0]), [Layer(np.ones((9, 9, 9)), np.eye(4), "gray", 0, 1)])
+    text = "WARNING: " + "Dice overlap of the brain masks is low; " * 8
+    figure, _ = row_figure([row], box=np.array([[0, 8.0]] * 3), title="of a run", subtitle=text)
+    (lines,) = (t for t in figure.texts if t.get_text().startswith("WARNING"))
+    figure.canvas.draw()
+    assert lines.get_window_extent().x1 <= figure.bbox.x1
+    assert " ".join(lines.get_text().split()) == text.strip()

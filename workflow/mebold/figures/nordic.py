@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,8 +12,6 @@ from mebold.figures.slices import Layer, Row, bounding_box, spread, straight
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-_LINE = 100  # characters of a subtitle
 
 
 def nordic_qc(
@@ -109,12 +106,11 @@ def nordic_qc(
         f"Median tSNR ratio in the head {np.median(tsnr_ratio[mask]):.2f}. Anatomy in the two "
         "removed rows would be lost signal."
     )
-    lines = [part for line in [*subtitle.splitlines(), note] for part in wrap(line, _LINE)]
     figure, _ = row_figure(
         rows,
         box=bounding_box(mask, grid, margin_mm=8),
         title=title,
-        subtitle="\n".join(lines),
+        subtitle=f"{subtitle}\n{note}" if subtitle else note,
     )
     return figure
 
@@ -158,9 +154,8 @@ def weakest_response(
         shown = np.where(mask, volume, np.nan)
         layer = Layer(shown, grid, "viridis", 0.0, top)
         rows.append(Row(axis, where, [layer], label=label, bar=(layer, unit)))
-    lines = [part for line in subtitle.splitlines() for part in wrap(line, _LINE)]
     box = bounding_box(mask, grid, margin_mm=8)
-    figure, _ = row_figure(rows, box=box, title=title, subtitle="\n".join(lines))
+    figure, _ = row_figure(rows, box=box, title=title, subtitle=subtitle)
     return figure
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap, ListedColormap
     from matplotlib.figure import Figure
 
+_LINE = 100  # characters of a subtitle
 # Inches: row labels, colour bar with its label, space between slices, line of coordinates.
 _MARGIN_LEFT, _COLUMN_BAR, _GAP, _TITLE_ROW = 0.32, 0.8, 0.04, 0.18
 
@@ -123,7 +125,7 @@ def row_figure(
     box : (3, 2) array
         World limits that all rows show, mm.
     title, subtitle : str
-        Bold line and plain line at the top.
+        Bold line and plain lines at the top; long ones are broken.
     shared_bar : (Layer, label), optional
         One colour bar for all rows; otherwise each row may have its own.
     extra_inches : float
@@ -142,6 +144,8 @@ def row_figure(
     has_bar = shared_bar is not None or any(r.bar for r in rows)
     left = _MARGIN_LEFT if any(r.label for r in rows) else 0.08
     right = _COLUMN_BAR if has_bar else 0.08
+    lines = [part for line in subtitle.splitlines() for part in wrap(line, _LINE)]
+    subtitle = "\n".join(lines)
     head = 0.34 + 0.16 * bool(subtitle) + 0.14 * subtitle.count("\n")
     ratios = [np.ptp(box[VIEWS[r.axis][1]]) / np.ptp(box[VIEWS[r.axis][0]]) for r in rows]
     cell = [(width - left - right) / len(r.positions) for r in rows]
