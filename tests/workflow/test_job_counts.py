@@ -159,9 +159,9 @@ def test_later_sessions_cost_only_the_primary_variant(tmp_path):
     per_run["nordic"] = 6
     once = dict.fromkeys(("fmap", "coreg_session", "decay", "singletrial"), 1)
     once |= dict.fromkeys(("noiseceiling_session", "noiseceiling_session_part"), 1)
-    once["singletrial_subject"] = 1
+    once |= dict.fromkeys(("singletrial_subject", "report_viewer"), 1)
     assert added == {**per_run, **once, "series": 4, "optcom": 2}
-    assert total == 35
+    assert total == 36
 
 
 def test_variants_that_every_session_has_are_brought_together(tmp_path):
