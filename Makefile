@@ -9,7 +9,7 @@ SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake
 export OMP_NUM_THREADS = 1
 export OPENBLAS_NUM_THREADS = 1
 
-.PHONY: demo group plan report status test lint docs env lock runner clean
+.PHONY: demo group plan report status test lint docs tutorial env lock runner clean
 .DELETE_ON_ERROR:
 
 env: .venv/.ready
@@ -34,7 +34,7 @@ demo/raw/dataset_description.json: | env
 	PYTHONPATH=workflow $(BIN)/python -m mebold.phantom demo/raw --size demo --truth demo/truth
 
 demo: env demo/raw/dataset_description.json
-	$(SNAKEMAKE) --configfile config/demo.yaml --cores $(CORES) --quiet rules
+	$(SNAKEMAKE) --configfile config/demo.yaml --cores $(CORES)
 	$(SNAKEMAKE) --configfile config/demo.yaml --report demo/report.html --quiet all
 	PYTHONPATH=workflow $(BIN)/python -m mebold.phantom.check demo/derivatives demo/truth
 	@printf '%s\n' '' 'Results of the demo:' \
@@ -51,7 +51,7 @@ group/raw/dataset_description.json: | env
 
 # Five small simulated subjects through the comparison, to its test across subjects.
 group: env group/raw/dataset_description.json
-	$(SNAKEMAKE) comparison --configfile config/demo.yaml --cores $(CORES) --quiet rules \
+	$(SNAKEMAKE) comparison --configfile config/demo.yaml --cores $(CORES) \
 	  --config bids_dir=group/raw output_dir=group/derivatives compare='{n_bootstrap: 200}' \
 	  variants='["standardSingle","standardOptcom","nordicSingle","nordicOptcom"]'
 	PYTHONPATH=workflow $(BIN)/python -m mebold.phantom.check group/derivatives group/truth
@@ -85,6 +85,17 @@ lint: env
 
 docs: env
 	$(BIN)/python config/make_readme.py
+
+demo/faults/raw/dataset_description.json: | env
+	mkdir -p demo/faults
+	PYTHONPATH=workflow $(BIN)/python docs/faults.py demo/faults/raw
+
+# docs/tutorial.md with its pictures, from the demo and from a dataset with faults.
+tutorial: demo demo/faults/raw/dataset_description.json
+	$(SNAKEMAKE) --configfile config/demo.yaml --cores $(CORES) \
+	  --config bids_dir=demo/faults/raw output_dir=demo/faults/derivatives compare_sessions=none \
+	  2>&1 | tee demo/faults/console.txt
+	PYTHONPATH=workflow $(BIN)/python docs/make_tutorial.py
 
 lock: .uv/bin/uv
 	$(PYTHON) envs/generate.py --uv .uv/bin/uv --upgrade

@@ -34,6 +34,7 @@ pathvars:
 include: "workflow/inputs/raw.smk"
 include: "workflow/inputs/geometry.smk"
 include: "workflow/inputs/series.smk"
+include: "workflow/inputs/regions.smk"
 include: "workflow/inputs/targets.smk"
 include: "workflow/rules/inventory.smk"
 include: "workflow/rules/mp2rage.smk"
@@ -61,14 +62,19 @@ include: "workflow/rules/resample.smk"
 include: "workflow/rules/multiecho.smk"
 include: "workflow/rules/bold.smk"
 include: "workflow/rules/confounds.smk"
-include: "workflow/rules/report.smk"
 include: "workflow/rules/singletrial.smk"
 include: "workflow/rules/noiseceiling.smk"
+include: "workflow/rules/report.smk"
 
 
 if config["output"]["maps_space"]:
 
     include: "workflow/rules/template_maps.smk"
+
+
+if config["rois"]["surface"]["spaces"]:
+
+    include: "workflow/rules/surface_maps.smk"
 
 
 include: "workflow/rules/compare.smk"
@@ -105,6 +111,7 @@ rule all:
         anatomy_targets,
         preprocessing_targets,
         single_trial_targets,
+        region_targets,
         comparison_targets,
 
 

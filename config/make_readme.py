@@ -25,7 +25,9 @@ def rows(schema: dict, definitions: dict, prefix: str = "") -> list[str]:
         if rule.get("type") == "object" and "properties" in rule:
             lines += rows(rule, definitions, f"{prefix}{key}.")
             continue
-        default = rule.get("default", "required")
+        default = rule.get(
+            "default", "required" if key in schema.get("required", [key]) else "none"
+        )
         text = (
             default
             if isinstance(default, str)
@@ -35,8 +37,10 @@ def rows(schema: dict, definitions: dict, prefix: str = "") -> list[str]:
         meaning = rule.get("description") or definitions.get(
             rule.get("$ref", "").rpartition("/")[2], {}
         ).get("description", "")
-        what = " ".join(f"{meaning} {accepted(rule, definitions)}".split())
+        what = " ".join(f"{meaning} {accepted(rule, definitions)}".split()).replace("|", "\\|")
         lines.append(f"| `{prefix}{key}` | `{text}` | {what} |")
+        if "properties" in rule.get("items", {}):
+            lines += rows(rule["items"], definitions, f"{prefix}{key}[].")
     return lines
 
 

@@ -7,12 +7,20 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
-from mebold.errors import MeboldError
+from mebold.errors import ConfigError, MeboldError
 from mebold.files import metadata
 from mebold.files.tables import read_tsv
 from mebold.inventory.index import refresh
 from mebold.inventory.table import read_table
-from mebold.jobs import calls, code_hash, configuration, failures, templates
+from mebold.jobs import (
+    calls,
+    code_hash,
+    configuration,
+    console,
+    failures,
+    regions,
+    templates,
+)
 from mebold.jobs.index import Index
 from mebold.jobs.parameters import Parameters
 from mebold.jobs.products import Products
@@ -71,7 +79,8 @@ try:
     products = Products(runs)
     parameters = Parameters(runs)
     products.require_runs()
-    listed_rois = read_tsv(config["rois"]) if config["rois"] else None
+    listed = config["rois"]["table"]
+    listed_rois = read_tsv(listed) if listed else None
     if listed_rois is not None:
         check_list(listed_rois)
     if workflow.is_main_process:
@@ -80,6 +89,13 @@ try:
             from mebold.files import transforms
 
             transforms.check_displacement(config["gradient_nonlinearity"]["warp"])
+        if lost := regions.absent(config["rois"], runs.subjects):
+            raise ConfigError(lost)
+        for sub in runs.subjects:
+            named = {"space": runs.space, "template": runs.template_of(sub)}
+            regions.find(config["rois"], listed_rois, sub=sub, **named)
+            regions.find_localizers(config["rois"], sub)
+            regions.spaces(config["rois"], sub, runs)
         for notice in found.notices():
             logger.warning(notice)
     spatial_reference = metadata.spatial_reference_of(
@@ -114,6 +130,9 @@ onstart:
         except MeboldError as error:
             raise WorkflowError(str(error)) from None
         failures.leave_cancelled(logger, workflow)
+        console.take_over(
+            logger, (job.rule.name for job in workflow.dag.needrun_jobs())
+        )
         if keep_table:
             keep_table()
         configured.write(WORK, config)

@@ -4,12 +4,14 @@ ICA is asked of more volumes than a run has, so that its variant shows what a fa
 """
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 import warnings
 from pathlib import Path
 
+import icospheres
 import nibabel as nib
 import numpy as np
 import pytest
@@ -20,7 +22,8 @@ from snakemake_runner import job_counts, snakemake
 
 from mebold.anat import mni
 from mebold.files import images, tables
-from mebold.geometry import grids
+from mebold.geometry import affines, grids, interpolation
+from mebold.jobs import coverage
 from mebold.phantom import check, dataset
 from mebold.phantom.spec import make_spec
 
@@ -35,6 +38,7 @@ CONFIG = {
     "template": "{registration_mm: 4}",
 }
 OTHER_TR = CONFIG["output"].replace("1.0", "1.5")
+SESSION = "sub-01/ses-01/func/sub-01_ses-01_task-images"
 FIT = "glmsingle-tedana/sub-01/ses-01/func/sub-01_ses-01_task-images"
 
 
@@ -346,17 +350,89 @@ def test_report_is_made(finished):
     page = (finished / "report.html").read_text()
     assert "Noise ceilings" in page
     assert "Comparison" in page
+    # What there is of every run stands on our own pages: this one must not grow with the runs.
+    assert not re.search(r"run-01_desc-(motion|coreg|sdc)", page)
+    assert len(page) < 9e6
 
 
-@pytest.mark.parametrize("use", ["rois", "visual_roi"])
-def test_mask_on_another_grid_is_refused(finished, use):
-    """Last in this file: the jobs that refuse take their tables along."""
+def test_given_masks_are_resampled_written_and_summarised(finished):
+    """A mask on a grid of its own, an expression, and the tables of both."""
+    visual = nib.load(finished / f"out/comparison/{SESSION}_space-T1w_label-visual_mask.nii.gz")
+    size = np.diag([-2.0, 2.0, 2.0, 1.0])
+    size[:3, 3] = (100, -120, -90)
+    fine = grids.onto(visual.get_fdata(), visual.affine, (100, 100, 90), size, order=0)
+    (finished / "given").mkdir()
+    nib.save(nib.Nifti1Image(fine.astype(np.uint8), size), finished / "given/V1.nii.gz")
+    rois = "{given: [{path: given, category: test}], expressions: {both: V1 & visual}}"
+    done = start(finished, "--cores", "2", rois=rois)
+    assert done.returncode == 0, done.stdout[-3000:]
+    (path,) = (finished / "out/rois/sub-01/test").glob("*_label-V1_mask.nii.gz")
+    mask, wanted = (nib.load(p).get_fdata() > 0 for p in (path, visual.get_filename()))
+    assert 2 * (mask & wanted).sum() / (mask.sum() + wanted.sum()) > 0.9
+    assert "nearest voxel" in tables.read_json(tables.sidecar(path))["Notes"][0]
+    table = tables.read_tsv(
+        finished / "out/rois/sub-01/sub-01_task-images_desc-Noiseceiling_rois.tsv"
+    )
+    row = table[(table["roi"] == "V1") & (table["map"] == "NoiseceilingAllrep")].iloc[0]
+    name = "sub-01_task-images_space-T1w_desc-NoiseceilingAllrep_statmap.nii.gz"
+    values = coverage.read_known(finished / f"out/glmsingle-tedana/sub-01/{name}", mask)
+    values = values[np.isfinite(values)]
+    assert row["n_data"] == values.size
+    assert row["n_voxels"] == mask.sum()
+    assert row["median"] == pytest.approx(np.median(values), abs=1e-4)
+    assert row["p90"] == pytest.approx(np.percentile(values, 90), abs=1e-4)
+    assert row["ci_low"] < row["median"] < row["ci_high"]
+    sizes = table.drop_duplicates("roi").set_index("roi")["n_voxels"]
+    assert sizes["both"] == (mask & wanted).sum()
+    assert sizes["brain"] > sizes["greyMatter"] > sizes["visual"] == wanted.sum()
+    above = name.replace("_statmap", "FDR_mask")
+    above = images.load_mask(finished / f"out/glmsingle-tedana/sub-01/{above}")[0]
+    (brain,) = (finished / "out/anatomical/sub-01/anat").glob("*_res-bold_desc-brain_mask.nii.gz")
+    assert sizes["reliable"] == (above & images.load_mask(brain)[0]).sum()
+
+
+def test_surfaces_of_the_subject(finished):
+    """Two shells inside the brain: a region of theirs, and a map on them and on the average."""
+    (brain,) = (finished / "out/anatomical/sub-01/anat").glob("*_res-bold_desc-brain_mask.nii.gz")
+    mask, affine = images.load_mask(brain)
+    middle = affines.apply(affine, np.argwhere(mask).mean(axis=0))
+    centres = {"lh": middle - [30, 0, 0], "rh": middle + np.array([30, 5, 0])}
+    folder = icospheres.subject_folder(finished / "fs/sub-01", level=3, centres=centres)
+    unit, _ = icospheres.icosphere(3)
+    chosen = np.flatnonzero(unit[:, 1] < -0.5)
+    for hemi in ("lh", "rh"):
+        rows = "".join(f"{i} 0 0 0 1\n" for i in chosen)
+        (folder / f"label/{hemi}.V1.label").write_text(f"#!ascii label\n{chosen.size}\n{rows}")
+    name = f"{FIT}_hemi-L_space-{{}}_stat-rsquare_desc-R2_statmap.func.gii"
+    paths = [finished / "out" / name.format(space) for space in ("fsnative", "fsaverage5")]
+    regions = "regions: [{path: 'fs/sub-{subject}/label'}]"
+    rois = (
+        f"{{surface: {{folder: 'fs/sub-{{subject}}', spaces: [fsnative, fsaverage5], {regions}}}}}"
+    )
+    targets = [*(str(path.relative_to(finished)) for path in paths), "--cores", "1"]
+    listed = "out/rois/sub-01/sub-01_space-T1w_desc-regions_rois.tsv"
+    done = start(finished, listed, *targets, rois=rois)
+    assert done.returncode == 0, done.stdout[-3000:]
+    row = tables.read_tsv(finished / listed).iloc[0]
+    assert (row["roi"], row["inside"]) == ("V1", pytest.approx(1, abs=0.01))
+    volume = images.load(finished / f"out/{FIT}_space-T1w_stat-rsquare_desc-R2_statmap.nii.gz")[0]
+    places = [centres["lh"] + (26 + 3 * depth) * unit for depth in (0.2, 0.4, 0.6, 0.8)]
+    wanted = np.mean(
+        [interpolation.resample_volume(volume, affine, place, order=1) for place in places], axis=0
+    )
+    on_native, on_average = (nib.load(path).agg_data() for path in paths)
+    inside = np.isfinite(on_native) & (wanted > 0)
+    assert inside.mean() > 0.9
+    np.testing.assert_allclose(on_native[inside], wanted[inside], rtol=0.02, atol=0.1)
+    assert on_average.shape == (10242,)
+    assert np.nanmean(on_average) == pytest.approx(np.nanmean(on_native), rel=0.1)
+
+
+def test_mask_on_another_grid_is_refused(finished):
+    """Last in this file: the job that refuses takes its tables along."""
     image = nib.Nifti1Image(np.ones((5, 6, 7), np.uint8), np.diag([2.0, 2, 2, 1]))
     nib.save(image, finished / "V1.nii.gz")
-    rows = "name\tcategory\tsource\tpath\nV1\tretinotopy\tmask\tV1.nii.gz\n"
-    (finished / "rois.tsv").write_text(rows)
-    changes = {"rois": "rois.tsv"} if use == "rois" else {"visual_roi": "{source: V1.nii.gz}"}
-    done = start(finished, "--cores", "1", **changes)
+    done = start(finished, "--cores", "1", visual_roi="{source: V1.nii.gz}")
     assert done.returncode != 0
     assert "ROI mask V1.nii.gz is on another grid than the output grid" in done.stdout
     assert "5 x 6 x 7 voxels of 2 x 2 x 2 mm" in done.stdout

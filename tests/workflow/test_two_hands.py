@@ -1,6 +1,7 @@
 """Two calls on one output folder, restricted calls, and what a call says when jobs failed."""
 
 import json
+import re
 import socket
 
 import pandas as pd
@@ -140,6 +141,9 @@ def test_the_last_lines_name_each_failed_job_and_its_log(tree, tmp_path):
     for subject in ("01", "02"):
         log = f"out/work/logs/anat/sub-{subject}.log"
         assert f"- anat: see {log}" in end
+        assert f"begins: anat of sub-{subject}\n" in done.stdout
+        assert f"FAILED: anat of sub-{subject}; log: {log}\n" in done.stdout
         assert (tmp_path / log).read_text()
     assert "The same call again goes on from here" in end
+    assert not re.search(r"jobid|^ +input:", done.stdout, re.M)  # names, and not numbers
     assert not (tmp_path / "out/work/.lock.json").exists()

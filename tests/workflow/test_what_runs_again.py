@@ -22,7 +22,7 @@ RUN = "sub-01/ses-01/func/sub-01_ses-01_task-images_run-01"
 FITS = {
     *("singletrial", "singletrial_subject", "quality", "noiseceiling_session"),
     *("noiseceiling_session_part", "noiseceiling_subject", "noiseceiling_subject_part", "rois"),
-    *("compare", "compare_group", "compare_task"),
+    *("compare", "compare_group", "compare_task", "report_viewer", "report_viewer_subject"),
 }
 #: What runs where the stores of series have to be made again.
 STORES = {
@@ -197,20 +197,23 @@ def test_a_sidecar_of_events_reruns_the_fits_that_copy_it(study):
     assert not {"nordic_survival", "nordic", "hmc"} & set(jobs)
 
 
-def test_regions_rerun_their_table(study):
+def test_regions_rerun_their_masks_and_table(study):
     mask, listed = study.place / "V1.nii", study.place / "rois.tsv"
     mask.write_text("one")
     listed.write_text("name\tcategory\tsubject\tpath\nV1\tx\t01\tV1.nii\nV1\tx\t02\tother.nii\n")
-    assert study.jobs(rois="rois.tsv") == {"rois": 1}
+    both = {"roi_masks": 1, "rois": 1}
+    assert study.jobs(rois="rois.tsv") == both
     study.call("--cores", "1", rois="rois.tsv")
     assert study.jobs(rois="rois.tsv") == {}
     listed.write_text(listed.read_text().replace("other.nii", "another.nii"))
     assert study.jobs(rois="rois.tsv") == {}  # a row of another subject
     replace(mask, b"two")
-    assert study.jobs(rois="rois.tsv") == {"rois": 1}
+    assert study.jobs(rois="rois.tsv") == both
     replace(mask, b"one")
+    assert study.jobs(rois="{table: rois.tsv, thresholds: [5]}") == {"rois": 1}
+    assert study.jobs(rois="{table: rois.tsv, least_inside: 0.4}") == both
     listed.write_text(listed.read_text().replace("V1\tx\t01", "V1\ty\t01"))
-    assert study.jobs(rois="rois.tsv") == {"rois": 1}
+    assert study.jobs(rois="rois.tsv") == both
 
 
 def test_a_session_or_subject_that_is_added_runs_alone(study):

@@ -1,4 +1,4 @@
-"""Input functions: series of a variant, groups of runs for the fits, comparison and regions."""
+"""Input functions: series of a variant, groups of runs for the fits and the comparison."""
 
 # Stores go when their last reader has run, unless they are to be kept.
 kept_series = str if config["keep_series"] else temp
@@ -157,41 +157,6 @@ def of_subject_task(output):
         return of_groups(output, groups, glm=wildcards.glm)
 
     return function
-
-
-def roi_maps(wildcards):
-    """Noise-ceiling maps that the ROI table of a subject summarises."""
-    groups = runs.subject_tasks()[wildcards.subtask]
-    maps = []
-    for group in [g for g in groups if g in runs.planned["noiseceiling"]]:
-        names = [datasets(variant)[1] for variant in products.variants(group)]
-        folder = runs.group_folder(group)
-        maps += expand(
-            rules.noiseceiling_session.output.nc, glm=names, group=group, folder=folder
-        )
-    fits = [datasets(variant)[1] for variant in products.across_sessions(groups)]
-    names = {"glm": fits, "sub": wildcards.sub, "subtask": wildcards.subtask}
-    exact = [name for name in products.ceilings(groups) if name != "DifferentRuns"]
-    maps += expand(rules.noiseceiling_subject_part.output.nc, part=exact, **names)
-    return maps + expand(rules.noiseceiling_subject.output.nc, **names)
-
-
-def roi_masks(wildcards):
-    """Derived region of the compared sessions; masks of the user come from the ROI list."""
-    own = runs.subject_tasks()[wildcards.subtask]
-    groups = [group for group in products.compared() if group in own]
-    return of_groups(rules.compare.output.roi, groups)
-
-
-def regions_of(sub):
-    """Rows of the list of regions that hold for a subject: those of others rerun nothing."""
-    return entries(listed_rois, subject=sub)
-
-
-def roi_files(wildcards):
-    """Masks and atlases of the list of regions; the job tells of one that is not there."""
-    paths = {entry["path"] for entry in regions_of(wildcards.sub)}
-    return not_made(sorted(path for path in paths if Path(path).is_file()))
 
 
 def visual_roi_file(wildcards):

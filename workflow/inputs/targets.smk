@@ -118,6 +118,9 @@ def single_trial_targets(wildcards):
             last = rules.noiseceiling_session.output.nc
             made, part = rules.noiseceiling_session, rules.noiseceiling_session_part
             maps += collect([made.output[m] for m in CEILING_MAPS], **of_group)
+            own = datasets(products.primary(runs.glm_stems(group)[0]))[1]
+            page = rules.report_viewer.output.page
+            targets += expand(page, **of_group | {"glm": [own] if own in names else []})
             if "DifferentRuns" in products.ceilings([group]):
                 parts = expand(part.output.nc, part="DifferentRuns", **of_group)
                 targets += parts
@@ -133,6 +136,8 @@ def single_trial_targets(wildcards):
             continue
         made = rules.noiseceiling_subject.output
         targets += expand(made.summary, glm=fits, **names)
+        page = rules.report_viewer_subject.output.page
+        targets += expand(page, glm=fits[:1], **names)  # the primary one
         maps += collect([made.nc, made.ncsnr, made.r2mean], glm=fits, **names)
         chosen_parts = products.ceilings(groups)
         part = rules.noiseceiling_subject_part.output.nc
@@ -140,7 +145,19 @@ def single_trial_targets(wildcards):
         targets += parts
         maps += parts
         targets += expand(rules.rois.output.table, **names)
-    return targets + in_template(maps)
+        if "fsaverage5" in regions.spaces(config["rois"], names["sub"], runs):
+            targets += expand(rules.surface_figure.output, glm=fits, **names)
+    return targets + in_template(maps) + on_surfaces(maps)
+
+
+def region_targets(wildcards):
+    """Masks of the given regions of every subject whose runs reach the output grid."""
+    subjects = [sub for sub in runs.subjects if runs.stems(sub=sub)]
+    return (
+        collect(rules.roi_masks.output.table, sub=subjects)
+        if has_given_regions()
+        else []
+    )
 
 
 def in_template(maps):

@@ -45,3 +45,10 @@ def reporter() -> Callable[[str, float], None]:
         sys.stderr.flush()
 
     return report
+
+
+def duration(seconds: float) -> str:
+    """Write a duration for people: ``42 s``, ``12 min``, ``3.4 h``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -19,13 +19,7 @@ rule bold_single:
         series_mask="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-dilated_mask.nii.gz",
         coverage="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-coverage_boldmap.nii.gz",
         boldref="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-preproc_boldref.nii.gz",
-        figure=report(
-            "<out>/{dataset}/{folder}/figures/{stem}_space-<space>_desc-tsnr_bold.png",
-            caption="../report/tsnr.rst",
-            category="Preprocessing",
-            subcategory="{folder}",
-            labels={"run": "{stem}", "figure": "temporal SNR ({dataset})"},
-        ),
+        figure="<out>/{dataset}/{folder}/figures/{stem}_space-<space>_desc-tsnr_bold.png",
     log:
         "<logs>/bold/{dataset}/{folder}/{stem}.log",
     wildcard_constraints:
@@ -53,13 +47,7 @@ use rule bold_single as bold_optcom with:
         series_mask="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-dilated_mask.nii.gz",
         coverage="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-coverage_boldmap.nii.gz",
         boldref="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-preproc_boldref.nii.gz",
-        figure=report(
-            "<out>/{dataset}/{folder}/figures/{stem}_space-<space>_desc-tsnr_bold.png",
-            caption="../report/tsnr.rst",
-            category="Preprocessing",
-            subcategory="{folder}",
-            labels={"run": "{stem}", "figure": "temporal SNR ({dataset})"},
-        ),
+        figure="<out>/{dataset}/{folder}/figures/{stem}_space-<space>_desc-tsnr_bold.png",
     wildcard_constraints:
         dataset="tedana|preproc-standardOptcom",
 
@@ -81,13 +69,7 @@ use rule bold_single as bold_ica with:
         series_mask="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-dilated_mask.nii.gz",
         coverage="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-coverage_boldmap.nii.gz",
         boldref="<out>/{dataset}/{folder}/func/{stem}_space-<space>_desc-preproc_boldref.nii.gz",
-        figure=report(
-            "<out>/{dataset}/{folder}/figures/{stem}_space-<space>_desc-tsnr_bold.png",
-            caption="../report/tsnr.rst",
-            category="Preprocessing",
-            subcategory="{folder}",
-            labels={"run": "{stem}", "figure": "temporal SNR ({dataset})"},
-        ),
+        figure="<out>/{dataset}/{folder}/figures/{stem}_space-<space>_desc-tsnr_bold.png",
     wildcard_constraints:
         dataset="preproc-(standard|nordic)Ica",
 

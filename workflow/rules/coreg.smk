@@ -86,13 +86,7 @@ use rule coreg_session as coreg_run with:
     output:
         xfm="<out>/preproc/{folder}/func/{stem}_from-boldref_to-<anchor>_mode-image_desc-coreg_xfm.txt",
         info="<out>/preproc/{folder}/func/{stem}_from-boldref_to-<anchor>_mode-image_desc-coreg_xfm.json",
-        figure=report(
-            "<out>/preproc/{folder}/figures/{stem}_desc-coreg_boldref.png",
-            caption="../report/coreg.rst",
-            category="Preprocessing",
-            subcategory="{folder}",
-            labels={"run": "{stem}", "figure": "BOLD edges on the anatomy"},
-        ),
+        figure="<out>/preproc/{folder}/figures/{stem}_desc-coreg_boldref.png",
     log:
         "<logs>/coreg_run/{folder}/{stem}.log",
     params:

@@ -10,13 +10,7 @@ rule gradunwarp:
     output:
         boldref="<out>/preproc/{folder}/func/{stem}_desc-unwarped_boldref.nii.gz",
         mask="<out>/preproc/{folder}/func/{stem}_desc-unwarpedBrain_mask.nii.gz",
-        figure=report(
-            "<out>/preproc/{folder}/figures/{stem}_desc-unwarped_boldref.png",
-            caption="../report/gradunwarp.rst",
-            category="Preprocessing",
-            subcategory="{folder}",
-            labels={"run": "{stem}", "figure": "gradient nonlinearity"},
-        ),
+        figure="<out>/preproc/{folder}/figures/{stem}_desc-unwarped_boldref.png",
     log:
         "<logs>/gradunwarp/{folder}/{stem}.log",
     conda:

@@ -17,13 +17,7 @@ rule hmc:
         motion="<out>/preproc/{folder}/func/{stem}_from-orig_to-boldref_mode-image_desc-hmc_xfm.txt",
         table="<out>/preproc/{folder}/func/{stem}_desc-native_motion.tsv",
         volumes="<out>/preproc/{folder}/func/{stem}_desc-native_motion.json",
-        figure=report(
-            "<out>/preproc/{folder}/figures/{stem}_desc-motion_bold.png",
-            caption="../report/motion.rst",
-            category="Preprocessing",
-            subcategory="{folder}",
-            labels={"run": "{stem}", "figure": "head motion"},
-        ),
+        figure="<out>/preproc/{folder}/figures/{stem}_desc-motion_bold.png",
     log:
         "<logs>/hmc/{folder}/{stem}.log",
     benchmark:

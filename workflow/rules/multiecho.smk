@@ -71,13 +71,7 @@ rule ica:
     output:
         store=kept_series("<work>/series/{folder}/{stem}_desc-{thermal}Ica_series.npy"),
         report=directory("<out>/preproc-{thermal}Ica/{folder}/tedana/{stem}"),
-        info=report(
-            "<out>/preproc-{thermal}Ica/{folder}/func/{stem}_desc-ICA_outcome.json",
-            caption="../report/ica.rst",
-            category="Preprocessing",
-            subcategory="{folder}",
-            labels={"run": "{stem}", "figure": "outcome of ICA ({thermal})"},
-        ),
+        info="<out>/preproc-{thermal}Ica/{folder}/func/{stem}_desc-ICA_outcome.json",
     log:
         "<logs>/ica/{folder}/{stem}_{thermal}.log",
     benchmark:

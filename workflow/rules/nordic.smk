@@ -87,13 +87,7 @@ rule nordic_survival:
     output:
         shared="<out>/nordic/{folder}/func/{stem}{echo}_desc-weakestResponse_boldmap.nii.gz",
         images="<out>/nordic/{folder}/func/{stem}{echo}_desc-weakestDifference_boldmap.nii.gz",
-        figure=report(
-            "<out>/nordic/{folder}/figures/{stem}{echo}_desc-weakestResponse_boldmap.png",
-            caption="../report/nordic_survival.rst",
-            category="NORDIC",
-            subcategory="{folder}",
-            labels={"run": "{stem}{echo}", "figure": "what can survive"},
-        ),
+        figure="<out>/nordic/{folder}/figures/{stem}{echo}_desc-weakestResponse_boldmap.png",
     log:
         "<logs>/nordic_survival/{folder}/{stem}{echo}.log",
     conda:

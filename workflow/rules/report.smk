@@ -1,4 +1,7 @@
-"""Carpet, confounds and quality of a run, for the pages; jobs of their own, so that a figure reruns no fit."""
+"""For the pages: carpet, confounds and quality of a run, noise ceilings to look through.
+
+Jobs of their own, so that a figure reruns no fit.
+"""
 
 
 rule report_run:
@@ -36,3 +39,34 @@ rule report_run:
         code=code("report_run"),
     script:
         "../scripts/report_run.py"
+
+
+rule report_viewer:
+    input:
+        nc=rules.noiseceiling_session.output.nc,
+        mask=of_subject(rules.grid.output.mask),
+        underlay=of_subject(rules.grid.output.underlay),
+    output:
+        page="<out>/{glm}/{folder}/figures/{group}_desc-Noiseceiling_viewer.html",
+    log:
+        "<logs>/report_viewer/session/{glm}/{folder}/{group}.log",
+    conda:
+        "../../envs/ants.yaml"
+    resources:
+        mem_mb=memory(0, 2000),
+        runtime=minutes(10),
+    params:
+        code=code("report_viewer"),
+    script:
+        "../scripts/report_viewer.py"
+
+
+use rule report_viewer as report_viewer_subject with:
+    input:
+        nc=rules.noiseceiling_subject.output.nc,
+        mask=of_subject(rules.grid.output.mask),
+        underlay=of_subject(rules.grid.output.underlay),
+    output:
+        page="<out>/{glm}/{sub}/figures/{subtask}_desc-NoiseceilingAllrep_viewer.html",
+    log:
+        "<logs>/report_viewer/subject/{glm}/{sub}/{subtask}.log",

@@ -18,13 +18,7 @@ rule sdc_dynamic:
     output:
         change="<out>/preproc/{folder}/fmap/{stem}_desc-change_fieldmap.nii.gz",
         motion="<out>/preproc/{folder}/func/{stem}_from-orig_to-boldref_mode-image_desc-dynamic_xfm.txt",
-        figure=report(
-            "<out>/preproc/{folder}/figures/{stem}_desc-change_fieldmap.png",
-            caption="../report/sdc_dynamic.rst",
-            category="Preprocessing",
-            subcategory="{folder}",
-            labels={"run": "{stem}", "figure": "change of the field"},
-        ),
+        figure="<out>/preproc/{folder}/figures/{stem}_desc-change_fieldmap.png",
     log:
         "<logs>/sdc_dynamic/{folder}/{stem}.log",
     benchmark:

@@ -13,13 +13,7 @@ rule sdc:
     output:
         boldref="<out>/preproc/{folder}/func/{stem}_desc-sdc_boldref.nii.gz",
         field="<out>/preproc/{folder}/fmap/{stem}_desc-boldref_fieldmap.nii.gz",
-        figure=report(
-            "<out>/preproc/{folder}/figures/{stem}_desc-sdc_boldref.png",
-            caption="../report/sdc.rst",
-            category="Preprocessing",
-            subcategory="{folder}",
-            labels={"run": "{stem}", "figure": "distortion correction"},
-        ),
+        figure="<out>/preproc/{folder}/figures/{stem}_desc-sdc_boldref.png",
     log:
         "<logs>/sdc/{folder}/{stem}.log",
     conda:

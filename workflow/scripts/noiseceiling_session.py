@@ -33,4 +33,5 @@ with job(snakemake):
     drawn = dict(zip(("t1w", "t1w_affine"), images.load(files.underlay), strict=True))
     drawn |= {"title": f"Noise ceiling, {owner(snakemake)}", "threshold": chance["all"].threshold}
     ceiling = series.unmask(np.nan_to_num(every.nc), mask)
+    drawn["significant"] = series.unmask(np.asarray(above, np.uint8), mask)
     save(noise_ceiling(ceiling, affine, mask=mask, **drawn), out.figure)

@@ -39,4 +39,5 @@ with job(snakemake):
     drawn |= {"title": f"Noise ceiling, {owner(snakemake)}", "threshold": null.threshold}
     drawn["subtitle"] = f"{len(trials)} sessions, all repeats"
     shown = series.unmask(np.nan_to_num(every.nc), mask)
+    drawn["significant"] = series.unmask(np.asarray(null.significant, np.uint8), mask)
     save(noise_ceiling(shown, affine, mask=mask, **drawn), out.figure)

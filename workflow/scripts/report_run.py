@@ -12,6 +12,7 @@ from mebold.jobs import sidecar
 from mebold.jobs.script import job
 
 TISSUES = {"grey matter": labels.GM, "white matter": labels.WM, "CSF": labels.CSF}
+FRAME_DPI = 110  # three pictures of 150 would be a quarter of all that a run adds to the pages
 
 with job(snakemake):
     files, out, run = snakemake.input, snakemake.output, snakemake.params.run
@@ -62,4 +63,4 @@ with job(snakemake):
     outlines["dseg"] = images.load(files.tissue)[0] if files.tissue else None
     frames = flicker.frames(shown, **outlines, title=run["stem"])
     for figure, path in zip(frames.values(), (out.before, out.after, out.anatomy), strict=True):
-        save(figure, path)
+        save(figure, path, dpi=FRAME_DPI)

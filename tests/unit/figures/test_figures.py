@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from PIL import Image
 
 from mebold.compare import subjects
@@ -25,7 +26,7 @@ from mebold.figures.rois import visual_roi
 from mebold.figures.rows import round_up
 from mebold.figures.sdc import changing_field, distortion, unwarping
 from mebold.figures.singletrial import beta_carpet, component_curve, model_maps
-from mebold.figures.style import ORANGE, RED, figure_bytes, new_figure, save, style
+from mebold.figures.style import GREEN, ORANGE, RED, figure_bytes, new_figure, save, style
 from mebold.geometry import affines
 
 SHAPE = (12, 14, 10)
@@ -418,6 +419,28 @@ def test_colours_of_noise_ceilings_start_where_chance_ends(threshold, said, top)
     low, high = figure.axes[-1].get_ylim()
     assert low == (threshold if threshold and np.isfinite(threshold) else 5)
     assert high == pytest.approx(top)
+
+
+def test_what_is_above_chance_is_outlined_on_the_noise_ceilings():
+    percent = np.where(MASK, 3.0, 0)
+    above = np.zeros(MASK.shape, bool)
+    centre = [size // 2 for size in MASK.shape]
+    above[tuple(slice(c - 2, c + 2) for c in centre)] = True
+    known = {"mask": MASK, "threshold": 2.0, "n_slices": 3, **T1W}
+    without = noise_ceiling(percent, AFFINE, **known)
+    figure = noise_ceiling(percent, AFFINE, significant=above, **known)
+    assert "Green outline: above chance, false discoveries controlled" in words(figure)
+    nothing = noise_ceiling(percent, AFFINE, significant=np.zeros(MASK.shape, bool), **known)
+    assert "Nothing is above chance" in words(nothing)
+    assert "Green" not in words(without)
+
+    def lines(drawn):
+        found = [np.ravel(c.get_edgecolor())[:3] for a in drawn.axes for c in a.collections]
+        return sum(np.allclose(rgb, to_rgb(GREEN), atol=0.01) for rgb in found if rgb.size == 3)
+
+    assert (lines(without), lines(figure) >= 3) == (0, True)
+    with pytest.raises(GridMismatchError, match="voxels above chance"):
+        noise_ceiling(percent, AFFINE, significant=above[1:], **known)
 
 
 def test_a_png_has_a_palette_and_looks_as_before(rng):

@@ -113,3 +113,11 @@ def test_what_tools_leave_in_the_temporary_folder_goes_with_the_job(tmp_path, mo
         _ = 1 / 0
     assert list(tmp_path.iterdir()) == [other]
     assert tempfile.gettempdir() == os.environ["TMPDIR"] == str(tmp_path)
+
+
+def test_a_log_is_never_empty(tmp_path):
+    with job(of_rule(tmp_path, "hmc", stem="sub-01_task-x_run-3", folder="sub-01")):
+        pass
+    first, last = (tmp_path / "job.log").read_text().splitlines()
+    assert first.endswith("mebold.job INFO rule hmc of sub-01_task-x_run-3")
+    assert "mebold.job INFO done in 0.0 s" in last

@@ -12,7 +12,8 @@ from mebold.jobs import code_hash, sidecar
 from mebold.singletrial import fit
 
 SCRIPTS = sorted((Path(code_hash.__file__).parents[2] / "scripts").glob("*.py"))
-BY_NAME = {"warpkit"}  # an extra, imported by its name where it is installed
+# An extra, imported by its name where it is installed; a package whose data alone are read.
+BY_NAME = {"warpkit", "nilearn"}
 IMPORTED_AS = {"antspyx": "ants", "scikit-image": "skimage", "scikit-learn": "sklearn"}
 RUN = {"echo_times": [0.011, 0.029, 0.047], "single_echo": 1, "task": "images", "tr_out": 1.0}
 

@@ -3,6 +3,8 @@
 Without a browser on the machine these tests are skipped, by name: `MEBOLD_BROWSER` names one.
 """
 
+import json
+
 import pytest
 from browser import PHONE, WIDE, Browser, found
 from report_folder import Output, finished, png
@@ -67,6 +69,65 @@ def test_the_table_of_runs_sorts_filters_and_shows_a_run_in_the_distributions(ou
             "(document.querySelector('input[type=search]'))"
         )
         assert page.value("document.getElementById('table-runs-count').innerText") == "2 of 13 runs"
+        assert page.complaints == []
+
+
+@pytest.fixture(scope="module")
+def bad_input(tmp_path_factory):
+    """Return the pages of an excluded run, a failed one, one without events, and no T1w."""
+    out = Output(tmp_path_factory.mktemp("bad") / "out")
+    out.subject("01")
+    out.run("01", "01", "01")
+    failed = out.run("01", "01", "02", until="coreg")
+    out.log(f"coreg_run/sub-01/ses-01/{failed}.log", error="no overlap with the T1w")
+    out.run("01", "01", "03", skipped={"singletrial": "no events"})
+    names = ("01", "01", "images", "04", "sub-01_ses-01_task-images_run-04", "", "left_out")
+    out.plan(*names, planned=False, reason="excluded by `exclude: sub-01_ses-01_run-04`")
+    out.session("01", "01")
+    out.subject("02", anatomy=False, reason="no T1w")
+    out.run("02", "01", "01", skipped={"coreg": "no T1w to align with"})
+    pages.write(Study(Folder(out.root)))
+    return out.root / "report"
+
+
+@pytest.mark.parametrize(
+    ("name", "selector", "words"),
+    [
+        ("sub-01", '#runs [data-left-out$="run-04"]', "excluded by exclude: sub-01_ses-01_run-04"),
+        ("sub-01", '#skipped [data-told="left out"]', "run-04"),
+        ("sub-01", '#skipped [data-failure="coreg_run"]', "no overlap with the T1w"),
+        ("sub-01", '#runs [id$="run-02"] .badge.bad', "bad"),
+        ("sub-01", "#skipped .state-failed", "failed"),
+        ("sub-01", '[data-answer="usable"]', "2 good, 1 bad (ses-01 run-02)"),
+        ("sub-01", '#skipped [data-told="skipped"]', "singletrial: no events (ses-01 run-03)"),
+        ("sub-01", '#runs [id$="run-03"] .badge.good', "good"),
+        ("sub-02", '[data-answer="skipped"]', "skipped: anatomy, alignment"),
+        ("sub-02", '#skipped [data-told="skipped"]', "anat: no T1w (sub-02)"),
+        ("sub-02", '#runs [id$="run-01"] .badge', "good"),
+        ("index", '#subjects a[href="sub-01.html"]', "sub-01"),
+        ("index", '#subjects a[href="sub-02.html"]', "sub-02"),
+        ("index", '#skipped [data-told="left out"]', "exclude: sub-01_ses-01_run-04"),
+        ("index", "#skipped [data-failure]", "coreg_run of sub-01_ses-01_task-images_run-02"),
+        ("index", "#subjects .state-failed", "1 failed"),
+    ],
+)
+def test_bad_input_is_seen(bad_input, seen, name, selector, words):
+    assert words in seen(bad_input / f"{name}.html", selector)
+
+
+@pytest.fixture(scope="module")
+def seen():
+    """Return a function of a page and a selector to the words of what is found there."""
+    with Browser(WIDE) as page:
+
+        def words(path, selector):
+            if path.as_uri() != page.value("location.href"):
+                page.open(path)
+            found = f"[...document.querySelectorAll({json.dumps(selector)})]"
+            # What is folded away has text, too.
+            return page.value(f"{found}.map(e => e.textContent).join(' | ')")
+
+        yield words
         assert page.complaints == []
 
 

@@ -2,12 +2,25 @@
 
 import re
 
+import numpy as np
 import pytest
 from report_folder import Output, finished
+from snakemake_runner import REPOSITORY
 
-from mebold.report import answers, costs, design, distribution, methods, quality, variant_table
+from mebold import progress
+from mebold.report import (
+    answers,
+    costs,
+    design,
+    distribution,
+    gallery,
+    methods,
+    quality,
+    variant_table,
+)
 from mebold.report.folder import Folder, entities, split
 from mebold.report.study import Study
+from mebold.singletrial import hrf
 
 GROUP = "sub-01_ses-01_task-images"
 
@@ -133,7 +146,7 @@ def test_costs_are_summed_per_rule_and_subject(tmp_path):
     assert (both.rule, both.jobs, both.wall_s, both.cpu_s, both.peak_mb) == ("hmc", 2, 80, 40, 350)
     (one,) = costs.of(Folder(tmp_path), "sub-02")
     assert (one.jobs, one.cpu_s) == (1, 25)
-    assert [costs.duration(s) for s in (42, 600, 7200)] == ["42 s", "10 min", "2.0 h"]
+    assert [progress.duration(s) for s in (42, 600, 7200)] == ["42 s", "10 min", "2.0 h"]
 
 
 def test_histograms_hold_every_run_and_draw_limits_within():
@@ -162,3 +175,56 @@ def test_measures_have_units_and_leave_unsteady_volumes_out(tmp_path):
     assert (run.numbers["dummy_trs"], run.numbers["size_t"]) == (1, 4)
     assert set(run.numbers) == set(quality.MEASURES)
     assert all(unit and text.endswith(".") for unit, text in quality.MEASURES.values())
+
+
+def test_the_efficiency_of_a_design_is_that_of_its_matrices(tmp_path):
+    out = Output(tmp_path)
+    out.subject("01")
+    stem = out.run("01", "01", "01")
+    header = ["run", "label", "onset", "volume", "duration", "stem"]
+    onsets = [12.04, 15.1, 18.02, 27.0]
+    rows = [("01", name, onset, round(onset), 2.5, stem)
+            for name, onset in zip("abac", onsets, strict=True)]  # fmt: skip
+    lines = [header, *([str(cell) for cell in row] for row in rows)]
+    glm = f"glmsingle-tedana/sub-01/ses-01/func/{GROUP}"
+    path = f"{glm}_desc-SingletrialBetas_trials.tsv"
+    out.write(path, "\n".join("\t".join(line) for line in lines) + "\n")
+    about = {"Parameters": {"runs": [{"stem": stem, "tr_out": 1.0}]}, "SamplesLeftOut": {stem: 2}}
+    out.write(f"{glm}_desc-GLMsingle_summary.json", about)
+    assert design.of(Folder(tmp_path), GROUP, "glmsingle-tedana").efficiency == ""
+    moved = {"Volumes": 40, "Parameters": {"run": {"tr": 1.9}}}
+    out.write(f"preproc/sub-01/ses-01/func/{stem}_desc-native_motion.json", moved)
+    found = design.of(Folder(tmp_path), GROUP, "glmsingle-tedana")
+    # 40 volumes of 1.9 s are 76 samples of 1 s, of which the first two are left out.
+    columns = hrf.assumed(0.1, 2.5)
+    time = np.arange(2, 76)[:, None] - np.round(onsets)
+    trials = np.interp(time, np.arange(len(columns)) * 0.1, columns, left=0, right=0)
+    drift = np.polynomial.polynomial.polyvander(np.arange(74), 1)  # 74 s: a constant and a slope
+    every = np.linalg.inv(np.c_[trials, drift].T @ np.c_[trials, drift])
+    shared = np.c_[trials.sum(axis=1), drift]
+    detection = 1 / np.linalg.inv(shared.T @ shared)[0, 0]
+    single = 1 / np.diag(every)[:4].mean()
+    assert f"detection {detection:.3g}, single trials {single:.2g} of" in found.efficiency
+    assert f"a single trial to {single**-0.5:.2g}" in found.efficiency
+
+
+def test_every_figure_of_the_rules_has_a_place_on_the_pages():
+    labels = {"stem": "sub-01_ses-01_task-x_run-1", "group": "sub-01_ses-01_task-x",
+              "subtask": "sub-01_task-x", "sub": "sub-01", "ses": "sub-01_ses-01",
+              "pooled": "sub-01_ses-01_task-x", "megre": "sub-01", "task": "task-x",
+              "echo": "_echo-2", "folder": "sub-01/ses-01", "dataset": "tedana",
+              "glm": "glmsingle-tedana", "thermal": "nordic", "template": "MNI"}  # fmt: skip
+    kinds = [kind for _, found in gallery.SECTIONS.values() for kind in found]
+    drawn = set()
+    for path in sorted((REPOSITORY / "workflow/rules").glob("*.smk")):
+        drawn |= set(re.findall(r'"<out>/([^"]*/figures/[^"]+\.png)"', path.read_text()))
+    assert len(drawn) > 25
+    for pattern in drawn:
+        path = re.sub(r"\{(\w+)\}", lambda found: labels[found[1]], pattern)
+        path = re.sub(r"<(space|anchor)>", "T1w", path).replace("<template>", "MNI")
+        dataset, name = path.partition("/")[0], path.rpartition("/")[2]
+        _, rest = split(name)
+        shown = rest in gallery.FRAMES.values() or any(
+            re.fullmatch(kind.rest, rest) and re.fullmatch(kind.dataset, dataset) for kind in kinds
+        )
+        assert shown, pattern

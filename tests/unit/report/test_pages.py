@@ -8,7 +8,7 @@ import pytest
 from page_reader import Page, broken
 from report_folder import Output, finished
 
-from mebold.report import pages
+from mebold.report import answers, pages
 from mebold.report.folder import Folder
 from mebold.report.study import Study
 
@@ -87,6 +87,48 @@ def test_a_subject_without_any_run_has_a_page_that_says_so(troubled):
     found = written(troubled.root)
     assert "There is no run." in found["sub-02.html"].answers["usable"]
     assert "the image is damaged" in found["sub-03.html"].answers["skipped"]
+
+
+def test_regions_have_the_share_of_their_voxels_above_chance(tmp_path):
+    out = finished(tmp_path)
+    page = written(tmp_path)["sub-01.html"]
+    section = page.text.partition('<section id="noiseceiling">')[2].partition("</section>")[0]
+    assert 'data-above-chance="42.0">42<' in section
+    assert "above chance (%)" in section
+    assert (
+        "42 % of them above chance"
+        in answers.ceiling(
+            Study(Folder(tmp_path)), Study(Folder(tmp_path)).subjects["sub-01"]
+        ).details[0]
+    )
+    table = out.root / "rois/sub-01/sub-01_task-images_desc-Noiseceiling_rois.tsv"
+    lines = [line.rpartition("\t")[0] for line in table.read_text().splitlines()]
+    table.write_text("\n".join(lines) + "\n")  # as earlier versions wrote it
+    assert "above chance (%)" not in written(tmp_path)["sub-01.html"].text
+
+
+def test_noise_ceilings_can_be_looked_through(tmp_path):
+    finished(tmp_path)
+    links = [a for a in written(tmp_path)["sub-01.html"].all("a") if "data-viewer" in a]
+    group = "glmsingle-tedana/sub-01/ses-0{0}/figures/sub-01_ses-0{0}_task-images"
+    assert [a["href"] for a in links] == [
+        f"../{group.format(n)}_desc-Noiseceiling_viewer.html" for n in (1, 2)
+    ]
+
+
+def test_what_became_of_the_ica_of_a_run_is_told(tmp_path):
+    out = finished(tmp_path, n_sessions=1)
+    for run, about in (
+        ("01", {"status": "ok", "n_accepted": 21, "n_rejected": 4}),
+        ("02", {"status": "fallback", "reason": "too short"}),
+    ):
+        stem = f"sub-01_ses-01_task-images_run-{run}"
+        for dataset in ("preproc-nordicIca", "tedana"):  # a copy for other readers
+            out.write(f"{dataset}/sub-01/ses-01/func/{stem}_desc-ICA_outcome.json", about)
+    section = written(tmp_path)["sub-01.html"].text.partition('<section id="multiecho">')[2]
+    assert "run-01, nordicIca: 21 components kept, 4 removed" in section
+    assert "run-02, nordicIca: fallback: too short" in section
+    assert section.count("<li data-ica>") == 2
 
 
 def test_all_is_well_is_said_too(tmp_path):

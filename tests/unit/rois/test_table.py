@@ -88,18 +88,33 @@ def test_table_values(rng):
     assert len(table) == 4
     row = table.iloc[0]
     assert (row["roi"], row["category"], row["n_voxels"]) == ("V1", "retinotopy", 100)
+    assert row["n_data"] == 100
+    assert np.isnan(row["share_significant"])
     assert row["median"] == pytest.approx(np.median(values[:100]))
     assert row["mean"] == pytest.approx(values[:100].mean())
     assert row["p90"] == pytest.approx(np.percentile(values[:100], 90))
-    assert table.iloc[1]["n_voxels"] == 99
+    assert tuple(table.loc[1, ["n_voxels", "n_data"]]) == (100, 99)
     assert table.iloc[2]["category"] == "n/a"
     assert set(table["variant"]) == {"nordicOptcom"}
+
+
+def test_shares_are_of_voxels_with_data():
+    values = np.array([5.0, 15, 25, np.nan, 40])
+    above = {"Noiseceiling": np.array([0, 1, 1, 1, 0], bool)}
+    table = roi_table(
+        values, {"V1": np.ones(5, bool)}, thresholds=[10, 20.5], significant=above,
+        n_voxels={"V1": 9},
+    )  # fmt: skip
+    row = table.iloc[0]
+    assert (row["n_voxels"], row["n_data"]) == (9, 4)
+    assert (row["share_above_10"], row["share_above_20.5"]) == (0.75, 0.5)
+    assert row["share_significant"] == 0.5
 
 
 def test_one_map_and_empty_rois():
     table = roi_table(np.full(5, np.nan), {"V1": np.ones(5, bool)})
     assert table.loc[0, "map"] == "Noiseceiling"
-    assert table.loc[0, "n_voxels"] == 0
+    assert tuple(table.loc[0, ["n_voxels", "n_data"]]) == (5, 0)
     assert np.isnan(table.loc[0, "median"])
     with pytest.raises(DataError, match=r"ROI V1 has \(4,\) entries, map Noiseceiling \(5,\)"):
         roi_table(np.ones(5), {"V1": np.ones(4, bool)})

@@ -16,7 +16,7 @@ from mebold.figures.rows import (
     warm_map,
 )
 from mebold.figures.slices import Contour, Layer, bounding_box
-from mebold.figures.style import SKY
+from mebold.figures.style import GREEN, SKY
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,6 +35,7 @@ def noise_ceiling(
     roi: np.ndarray | None = None,
     vmax: float | None = None,
     threshold: float | None = None,
+    significant: np.ndarray | None = None,
     n_slices: int = 6,
     title: str = "Noise ceiling",
     subtitle: str = "",
@@ -58,6 +59,8 @@ def noise_ceiling(
     threshold : float, optional
         Percent at or below which the anatomy shows through: the ceiling that 5 % of the voxels
         pass by chance. Where it is not known (None, NaN) it is 5 %.
+    significant : (x, y, z) array, optional
+        Voxels above chance with false discoveries controlled; outlined, on the grid of the map.
     n_slices : int
         Slices per view.
     title, subtitle : str
@@ -79,9 +82,19 @@ def noise_ceiling(
     )
     layers = [anatomy_layer(t1w, t1w_affine), shown]
     outlines = [Contour(roi, affine, SKY, 0.6)] if roi is not None else []
+    if significant is not None:
+        same_grid("the mask of voxels above chance", significant, mask)
+        outlines.append(Contour(significant, affine, GREEN, 0.9))
     by_chance = ", which 5 % of voxels pass by chance" if known else ""
     note = f"Coloured above {threshold:.3g} %{by_chance}; median in brain "
     note += f"{np.nanmedian(percent[mask]):.1f} %"
+    if significant is not None:
+        some = np.any(np.asarray(significant)[mask])
+        note += (
+            "\nGreen outline: above chance, false discoveries controlled"
+            if some
+            else ("\nNothing is above chance with false discoveries controlled")
+        )
     if roi is not None:
         inside = percent[np.asarray(roi) > 0]
         note += f"; blue outline: ROI, median {np.nanmedian(inside):.1f} %"

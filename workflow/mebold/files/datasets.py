@@ -105,7 +105,10 @@ _IGNORED = (
     ("*_differences.tsv", "paired differences between variants", ("comparison",)),
     ("*_group.tsv", "comparison over subjects", ("comparison",)),
     ("*_advice.json", "which variant the data support, at what price", ("comparison",)),
-    ("*_rois.tsv", "noise ceilings of regions", ("rois",)),
+    ("*_rois.*", "noise ceilings of regions, and what each region is made of", ("rois",)),
+    ("sub-*/*", "masks of regions, in a folder per category", ("rois",)),
+    ("*_statmap.*", "noise ceiling in the regions", ("rois",)),
+    ("rois", "masks of regions, named after them alone", ("atlases",)),
 )
 
 _ABOUT = {
@@ -113,7 +116,8 @@ _ABOUT = {
     "preproc": "Fits that all variants share: field, reference images, transforms, T2*",
     "nordic": "Thermal noise removal: denoised echoes as acquired, noise level, what was removed",
     "comparison": "Comparison of the variants: metrics, paired differences, figure",
-    "rois": "Noise ceilings of regions of interest",
+    "rois": "Regions of interest: masks, and their noise ceilings",
+    "atlases": "Masks of regions of interest, for the older client of the reference dataset",
 }
 
 

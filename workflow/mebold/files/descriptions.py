@@ -72,6 +72,7 @@ _LABELS = (
     ("visual", "region that responds to images", ("comparison",)),
     ("visualScore", "response to images in left-out runs", ("comparison",)),
     ("Noiseceiling", "noise ceilings of regions", ("rois",)),
+    ("regions", "what each region is made of", ("rois",)),
 )
 
 

@@ -9,7 +9,7 @@ one receive bias, with the reference brought to the contrast of the mean (`regis
 
 import numpy as np
 
-from mebold.geometry import affines, grids
+from mebold.geometry import affines, grids, masks
 from mebold.geometry.interpolation import resample_volume
 from mebold.registration import contrast
 from mebold.registration.gauss_newton import Fit
@@ -17,6 +17,11 @@ from mebold.registration.rigid import register
 
 #: Replacing the intensities needs an alignment, and improves it: a third pass changes nothing.
 _PASSES = 2
+#: A mean of many volumes holds little noise, and what the regression leaves of contrast is wide:
+#: the final fit smooths by this share of what a volume needs, and sees the dark rim of the brain.
+#: Offset left in eight runs of simulated heads that these were not chosen on, median and worst:
+#: 0.098 and 0.210 mm with a share of 1 and the brain alone, 0.068 and 0.143 mm with these.
+_SHARE, _RIM_MM = 0.6, 4.0
 
 
 def to_reference(
@@ -47,7 +52,7 @@ def to_reference(
     mask : (x', y', z') bool array
         Brain on the reference.
     fwhm_mm, coarse_mm : float
-        Smoothing of the final and of the first fit, mm.
+        Smoothing of the final and of the first fit of a single volume, mm.
 
     Returns
     -------
@@ -57,8 +62,9 @@ def to_reference(
     even = np.asarray(reference, dtype=np.float32) / bias
     logs = grids.onto(np.log(bias), reference_affine, mean.shape, mean_affine, mode="nearest")
     flat = np.asarray(mean, dtype=np.float32) / np.exp(logs)
-    options = {"moving_affine": mean_affine, "reference_affine": reference_affine, "mask": mask}
-    options |= {"fwhm_mm": fwhm_mm, "coarse_mm": coarse_mm}
+    options = {"moving_affine": mean_affine, "reference_affine": reference_affine}
+    options |= {"mask": masks.dilated(mask, reference_affine, _RIM_MM)}
+    options |= {"fwhm_mm": _SHARE * fwhm_mm, "coarse_mm": coarse_mm}
     fit = register(flat, even, **options)
     points = affines.grid_points(even.shape, reference_affine)
     for _ in range(_PASSES):

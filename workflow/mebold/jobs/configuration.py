@@ -13,6 +13,7 @@ import yaml
 
 from mebold.errors import ConfigError
 from mebold.files import templateflow
+from mebold.jobs import regions
 from mebold.plan.ages import BY_AGE
 from mebold.variants import VARIANTS
 
@@ -53,6 +54,8 @@ def complete(config: dict, schema: dict) -> dict:
     """
     from jsonschema import Draft202012Validator
 
+    if "rois" in config:
+        config = {**config, "rois": regions.normalised(config["rois"])}
     config = _typed(config, schema)
     errors = sorted(Draft202012Validator(schema).iter_errors(config), key=lambda e: list(e.path))
     if errors:
@@ -109,6 +112,10 @@ def _typed(config: dict, schema: dict) -> dict:
         value = typed.get(key)
         if isinstance(value, dict):
             typed[key] = _typed(value, rule)
+        elif isinstance(value, list) and "items" in rule:
+            # Each entry as the value of one key.
+            items = {"properties": {"entry": rule["items"]}}
+            typed[key] = [_typed({"entry": entry}, items)["entry"] for entry in value]
         elif isinstance(value, str) and _accepts_number(rule):
             with contextlib.suppress(yaml.YAMLError):
                 read = yaml.safe_load(value)
@@ -127,6 +134,8 @@ def _fill(config: dict, schema: dict) -> dict:
             config[key] = copy.deepcopy(rule["default"])
         if rule.get("type") == "object" and isinstance(config.get(key), dict):
             _fill(config[key], rule)
+        for item in config[key] if rule.get("items", {}).get("type") == "object" else ():
+            _fill(item, rule["items"])
     return config
 
 
@@ -161,7 +170,8 @@ def _cross_check(config: dict) -> None:
     _check_noise_map(config["nordic"]["noise_map"])
     _check_template("output.space", config["output"]["space"], config["template"])
     _check_maps_space(config)
-    _check_file("rois", config["rois"])
+    _check_file("rois.table", config["rois"]["table"])
+    regions.check(config["rois"], config["output_dir"])
     _check_template_space(config)
     _check_file("gradient_nonlinearity.warp", config["gradient_nonlinearity"]["warp"])
     baseline = config["compare"]["baseline"]

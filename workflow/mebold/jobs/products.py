@@ -119,6 +119,10 @@ class Products:
             names |= {"preproc"} | {datasets(v)[0] for v in self.written_bold(stem)}
             if stem in index.planned["nordic"]:
                 names.add("nordic")
+        rois = self._config["rois"]
+        given = any(rois[key] for key in ("table", "given", "atlas", "localizer"))
+        if index.stems() and (given or rois["surface"]["regions"]):
+            names |= {"rois", "atlases"} if rois["older_layout"] else {"rois"}
         if index.stems_without_anatomy():
             names.add("preproc")
         for group in index.groups():

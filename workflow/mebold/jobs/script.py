@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +27,8 @@ _LEVELS = ("echo", "thermal", "variant", "dataset", "glm")
 def job(snakemake: object) -> Iterator[logging.Logger]:
     """Run the body of a Snakemake script.
 
-    Messages and warnings go to the job's log. An error that the library raised on purpose and a
+    Messages and warnings go to the job's log, whose first line says what the job is and whose last
+    one how long it took. An error that the library raised on purpose and a
     full disk end the job with a message alone, on the terminal and in the log; any other error
     keeps its traceback. What a job wrote before it failed or was terminated is removed, sidecars
     too.
@@ -55,10 +57,12 @@ def job(snakemake: object) -> Iterator[logging.Logger]:
     if "output_dir" in config:
         work = Path(config["output_dir"], "work")
         place = calls.working(work, whose(snakemake), outputs=snakemake.output)
-    before = len(atomic.written)
+    before, began = len(atomic.written), time.monotonic()
+    logger.info("%s", whose(snakemake))
     try:
         with place, scratch(), record.kept(snakemake):
             yield logger
+        logger.info("done in %.1f s", time.monotonic() - began)
     except BaseException as error:
         for path in atomic.written[before:]:
             with contextlib.suppress(OSError):

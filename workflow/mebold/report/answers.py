@@ -176,7 +176,15 @@ def regions(study: Study, subject: str) -> list[dict]:
         last = max((row["session"] for row in single), default="")
         chosen = [row for row in single if row["session"] == last]
     chosen = [row for row in chosen if number(row["median"]) is not None]
+    # Voxels that were chosen by their ceiling have a high one, whatever they are.
+    chosen = [row for row in chosen if row.get("category") != "data"]
     return sorted(chosen, key=lambda row: -(number(row["median"]) or 0))
+
+
+def share_above_chance(row: Mapping[str, str]) -> float | None:
+    """Return the percent of a region's voxels above chance; None where the table has none."""
+    share = number(row.get("share_significant"))
+    return None if share is None else 100 * share
 
 
 def ceiling(study: Study, subject: Subject) -> Answer:
@@ -199,7 +207,7 @@ def ceiling(study: Study, subject: Subject) -> Answer:
         said.append(f"{top['roi']}: median {float(top['median']):.0f} %")
         details += [
             f"{row['roi']}: median {float(row['median']):.1f} %, 90th percentile "
-            f"{number(row['p90']) or 0:.1f} %, {row['n_voxels']} voxels "
+            f"{number(row['p90']) or 0:.1f} %, {row['n_voxels']} voxels{_above(row)} "
             f"({row['map']}, {'all sessions' if row['session'] == 'all' else row['session']})"
             for row in best
         ]
@@ -320,6 +328,11 @@ def _ceilings(study: Study, subjects: Sequence[Subject]) -> Answer:
     short = "; ".join([*said, words]) + "."
     details = [f"{name}: {made[name].short}" for name in (high or made)]
     return Answer(question, short, details, verdict.GOOD if above else verdict.LOOK, "subjects")
+
+
+def _above(row: Mapping[str, str]) -> str:
+    share = share_above_chance(row)
+    return "" if share is None else f", {share:.0f} % of them above chance"
 
 
 def _short(name: str, without: Collection[str]) -> str:

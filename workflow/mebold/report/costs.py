@@ -61,10 +61,3 @@ def total(costs: Iterable[Cost]) -> Cost:
         whole.cpu_s += cost.cpu_s
         whole.peak_mb = max(whole.peak_mb, cost.peak_mb)
     return whole
-
-
-def duration(seconds: float) -> str:
-    """Write a duration for people: ``42 s``, ``12 min``, ``3.4 h``."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

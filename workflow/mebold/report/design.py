@@ -1,12 +1,18 @@
-"""The design of a session as it was fitted: trials over time, repeats of images, gaps."""
+"""The design of a session as it was fitted: trials over time, repeats, gaps and efficiency."""
 
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+import numpy as np
+
+from mebold.errors import MeboldError
 from mebold.report.folder import Folder, number
+from mebold.resample import samples
+from mebold.singletrial import as_acquired, efficiency
+from mebold.singletrial.design import usual_duration
 
 # Drawing area, in the units of its picture.
 _LEFT, _WIDTH, _ROW = 92.0, 500.0, 16.0
@@ -27,6 +33,8 @@ class Design:
         Of the drawing.
     end_s : float
         Seconds at its right end.
+    efficiency : str
+        What the design can tell, in a sentence; empty where the lengths of the runs are unknown.
     """
 
     session: str
@@ -34,6 +42,7 @@ class Design:
     runs: list[tuple[str, list[dict]]]
     height: float
     end_s: float
+    efficiency: str = ""
 
 
 def of(folder: Folder, group: str, dataset: str) -> Design | None:
@@ -70,7 +79,66 @@ def of(folder: Folder, group: str, dataset: str) -> Design | None:
         ]
         drawn.append((f"run-{name}", marks))
     words = _words(shown, list(runs.values()))
-    return Design(group, words, drawn, _ROW * len(drawn) + 18, end)
+    about = folder.json(group, r"desc-GLMsingle_summary\.json", dataset)
+    found = efficiency_of(folder, runs, about)
+    return Design(group, words, drawn, _ROW * len(drawn) + 18, end, _told(found) if found else "")
+
+
+def efficiency_of(
+    folder: Folder, runs: Mapping[str, Sequence[Mapping]], about: Mapping
+) -> efficiency.Efficiency | None:
+    """Return the efficiency of a design; None where the lengths of the runs are not known.
+
+    Parameters
+    ----------
+    folder : Folder
+    runs : mapping
+        Run to its rows of the trial table.
+    about : mapping
+        Summary of the fit.
+    """
+    parameters = about.get("Parameters") or {}
+    rates = {one["stem"]: number(one.get("tr_out")) for one in parameters.get("runs") or ()}
+    rows = [row for trials in runs.values() for row in trials]
+    known = [value for row in rows if (value := number(row.get("duration"))) is not None]
+    asked = number((parameters.get("design") or {}).get("stimulus_duration_s"))
+    if asked is None and not known:
+        return None
+    lasts = usual_duration(known) if asked is None else asked
+    regressors, labels = [], []
+    for trials in runs.values():
+        stem = trials[0].get("stem", "")
+        moved = folder.json(stem, r"desc-native_motion\.json")
+        tr = number(((moved.get("Parameters") or {}).get("run") or {}).get("tr"))
+        acquired, tr_out = number(moved.get("Volumes")), rates.get(stem)
+        if not (tr and acquired and tr_out):
+            return None
+        n = samples.n_output_volumes(int(acquired), tr=tr, tr_out=tr_out)
+        early = int(number((about.get("SamplesLeftOut") or {}).get(stem)) or 0)
+        onsets = np.array([float(trial["volume"]) for trial in trials]) * tr_out
+        columns = as_acquired.of_onsets(onsets, tr=tr_out, n_volumes=n, stimulus_s=lasts)
+        regressors.append(columns[:, early:])
+        labels.append([trial["label"] for trial in trials])
+    try:
+        return efficiency.of_session(regressors, labels, tr=tr_out)
+    except MeboldError:  # a run of a few samples
+        return None
+
+
+def _told(found: efficiency.Efficiency) -> str:
+    """Say what a design can tell."""
+    said = (
+        f"Efficiency (1 / noise variance, response of peak 1): detection {found.detection:.3g}, "
+        f"single trials {found.trial:.2g} of {found.trial_alone:.2g} without overlap "
+        f"({found.overlap_share:.2g} %), images {found.image:.2g}."
+    )
+    errors = [value**-0.5 if value else None for value in (found.detection, found.trial)]
+    if errors[1] is None:
+        return f"{said} Two trials of a run cannot be told apart."
+    return (
+        f"{said} In units of the noise's standard deviation the mean response is known to "
+        f"{errors[0]:.2g} and a single trial to {errors[1]:.2g}, before the ridge."
+    )
 
 
 def _words(shown: Counter, runs: Sequence[list[dict]]) -> str:

@@ -146,6 +146,13 @@ SECTIONS: dict[str, tuple[str, tuple[Kind, ...]]] = {
                  "noise ceiling in percent on the anatomy, all sessions"),
             Kind("ceiling", "Of a session", _GLM, r"desc-Noiseceiling_statmap\.png",
                  "noiseceiling", "noise ceiling in percent on the anatomy, one session"),
+            Kind("regions", "In regions", "rois", r"desc-Noiseceiling_rois\.png", "rois",
+                 "bars of the median noise ceiling of every region, with intervals"),
+            Kind("outlines", "Where the regions are", "rois", r"desc-regions_rois\.png",
+                 "rois_mosaic", "noise ceiling inside the regions on the T1w, with outlines"),
+            Kind("surface", "On the cortex", _GLM,
+                 r"space-fsaverage5_desc-NoiseceilingAllrep_statmap\.png", "surface",
+                 "noise ceiling on inflated hemispheres, from the outside and from the middle"),
         ),
     ),
     "comparison": (
@@ -240,10 +247,9 @@ def caption(name: str, config: Mapping) -> str:
     path = next((f / f"{name}.rst" for f in _CAPTIONS if (f / f"{name}.rst").is_file()), None)
     if path is None:
         return ""
-    # Snakemake fills in its job; the pages have links of their own.
-    known = dict(config) | {"ica": {"report": False}}
+    # Snakemake fills in its job.
     words = jinja2.Environment(undefined=jinja2.ChainableUndefined)
-    return _html(words.from_string(path.read_text()).render(snakemake={"config": known}))
+    return _html(words.from_string(path.read_text()).render(snakemake={"config": config}))
 
 
 @functools.cache

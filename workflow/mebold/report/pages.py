@@ -10,6 +10,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from mebold import progress
 from mebold.files import atomic, provenance
 from mebold.report import (
     answers,
@@ -24,6 +25,7 @@ from mebold.report import (
     variant_table,
     verdict,
 )
+from mebold.report.folder import number
 from mebold.report.study import RunRecord, Study, Subject
 from mebold.variants import datasets
 
@@ -102,7 +104,7 @@ def _render(name: str, **context: Any) -> str:
         answer.link = answer.link if answer.link in there else ""
     common = {
         "version": provenance.version(),
-        "duration": costs.duration,
+        "duration": progress.duration,
         "levels": verdict.LEVELS,
         "shown": distribution.short,
         "plain": _plain,
@@ -141,6 +143,7 @@ def _subject(study: Study, subject: Subject, source: Callable) -> str:
         n_all=len(everyone),
         failures=subject.failures,
         lacking=lacking,
+        left_out=subject.left_out,
         stages=stages,
         states=states,
         variants=variant_table.of(study, subject.name),
@@ -256,7 +259,9 @@ def _facts(runs: Sequence[RunRecord], whose: str) -> str:
         return f"No run of {whose}."
     sessions = {run.planned.folder for run in runs}
     tasks = sorted({run.planned.labels.get("task", "") for run in runs} - {""})
-    said = [f"{len(runs)} runs in {len(sessions)} sessions", f"task {', '.join(tasks)}"]
+    counts = [f"{n} {what}{'s' * (n != 1)}"
+              for n, what in ((len(runs), "run"), (len(sessions), "session"))]  # fmt: skip
+    said = [" in ".join(counts), f"task {', '.join(tasks)}"]
     known = [run.acquired for run in runs if run.acquired]
 
     def each(key: str, words: Callable) -> str:
@@ -305,7 +310,8 @@ def _stages_shown(study: Study, subject: Subject) -> list[tuple]:
             whose = [*owners, *(o for o in folder.owners if o.startswith("task-")), ""]
         figures = _kinds(study, kinds, whose, subject.name)
         extra = _tedana(study, owners) if id_ == "multiecho" else ""
-        extra = _regions(study, subject) if id_ == "noiseceiling" else extra
+        if id_ == "noiseceiling":
+            extra = _viewers(study, owners) + _regions(study, subject)
         if figures or of_section or extra:
             shown.append((id_, title, of_section, figures, extra))
     return shown
@@ -332,39 +338,80 @@ def _designs(study: Study, subject: Subject) -> list[design.Design]:
 
 
 def _tedana(study: Study, owners: Sequence[str]) -> Markup:
-    """Return links to the reports of tedana."""
+    """Return what became of the ICA of each run, and links to the reports of tedana."""
     items = []
     for owner in owners:
+        # The primary variant's dataset holds a copy for other readers.
+        for file in study.folder.find(owner, r"desc-ICA_outcome\.json", r"preproc-\w+Ica"):
+            found = study.folder.read_json(file.path)
+            counts = (found.get(key, "–") for key in ("n_accepted", "n_rejected"))
+            told = "{} components kept, {} removed".format(*counts)
+            if found.get("status") == "fallback":
+                told = f"fallback: {found.get('reason')}"
+            words = f"{owner}, {file.dataset.removeprefix('preproc-')}: {told}"
+            items.append(Markup("<li data-ica>{}</li>").format(words))
         for file in study.folder.find(owner, r"tedana_report\.html"):
-            words = f"{owner}, {file.dataset.removeprefix('preproc-')}"
+            words = f"{owner}, {file.dataset.removeprefix('preproc-')}: report of tedana"
             items.append(Markup('<li><a href="../{}">{}</a></li>').format(file.path, words))
     if not items:
         return Markup("")
-    return Markup("<details><summary>Reports of tedana ({})</summary><ul>{}</ul></details>").format(
-        len(items), Markup("").join(items)
+    about = Markup(gallery.caption("ica", study.config))
+    found = Markup("<details><summary>ICA of the runs ({})</summary><ul>{}</ul>{}</details>")
+    return found.format(len(items), Markup("").join(items), about)
+
+
+def _viewers(study: Study, owners: Sequence[str]) -> Markup:
+    """Return links to the noise ceilings that can be looked through."""
+    items = []
+    for owner in owners:
+        for file in study.folder.find(owner, r"desc-Noiseceiling\w*_viewer\.html"):
+            words = owner.replace("_", " ") + (", all sessions" if "Allrep" in file.rest else "")
+            link = Markup('<a href="../{}" data-viewer>{}</a>').format(file.path, words)
+            items.append(Markup("<li>{}</li>").format(link))
+    if not items:
+        return Markup("")
+    return Markup("<p>To look through, slice by slice:</p><ul>{}</ul>").format(
+        Markup("").join(items)
     )
 
 
 def _regions(study: Study, subject: Subject) -> Markup:
-    """Return the noise ceilings of the regions as bars."""
+    """Return the noise ceilings of the regions as bars, with the share that is above chance."""
     rows = answers.regions(study, subject.name)
     if not rows:
         return Markup("")
-    top = max(float(row["p90"]) if row["p90"] != "n/a" else 0.0 for row in rows) or 1.0
+    top = max(number(row["p90"]) or 0.0 for row in rows) or 1.0
+    shares = [answers.share_above_chance(row) for row in rows]
+    told = any(share is not None for share in shares)
     lines = [
         Markup(
-            '<tr><td>{}</td><td class="n">{}</td><td class="n">{:.1f}</td><td class="n">{}</td>'
-            '<td aria-hidden="true" style="width:40%"><div style="background:#0072b2;height:.7rem;'
+            '<tr><td>{}</td><td class="n">{}</td><td class="n">{:.1f}</td><td class="n">{}</td>{}'
+            '<td aria-hidden="true" style="width:34%"><div style="background:#0072b2;height:.7rem;'
             'width:{:.1f}%"></div></td></tr>'
         ).format(
             row["roi"], row["n_voxels"], float(row["median"]), row["p90"][:5],
-            100 * max(0.0, float(row["median"])) / top,
+            _share_cell(share) if told else "", 100 * max(0.0, float(row["median"])) / top,
         )
-        for row in rows
+        for row, share in zip(rows, shares, strict=True)
     ]  # fmt: skip
+    share_head = Markup('<th scope="col" class="n">above chance (%)</th>') if told else ""
+    about = Markup(
+        '<p class="facts">Above chance: share of the region\'s voxels whose noise ceiling passes '
+        "the false discovery rate, inside the green outline of the figures.</p>"
+    )
     return Markup(
         '<h3>Regions</h3><div class="scroll" tabindex="0" role="group" aria-label="Regions"><table>'
         '<thead><tr><th scope="col">region</th><th scope="col" class="n">voxels</th>'
         '<th scope="col" class="n">median (%)</th><th scope="col" class="n">90th percentile</th>'
-        '<th scope="col">median</th></tr></thead><tbody>{}</tbody></table></div>'
-    ).format(Markup("").join(lines))
+        '{}<th scope="col">median</th></tr></thead><tbody>{}</tbody></table></div>{}'
+    ).format(share_head, Markup("").join(lines), about if told else "")
+
+
+def _share_cell(share: float | None) -> Markup:
+    """Return a share in percent with its bar."""
+    if share is None:
+        return Markup('<td class="n">–</td>')
+    return Markup(
+        '<td class="n" data-above-chance="{0:.1f}">{0:.0f}<div aria-hidden="true" style="'
+        'background:#009e73;height:.25rem;margin-left:auto;width:{0:.0f}%"></div></td>'
+    ).format(share)

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from mebold.report import costs
+from mebold.progress import duration
 from mebold.report.status import DONE, FAILED, RUNNING, SKIPPED, WAITING, State
 from mebold.report.study import Study
 
@@ -72,7 +72,7 @@ def summary(study: Study) -> str:
     others = [f"{counts[state]} {state}" for state in (RUNNING, FAILED, WAITING) if counts[state]]
     line = ", ".join([said, *others])
     left = remaining_s(study, whole - counts[DONE])
-    return f"{line}; about {costs.duration(left)} left at this pace" if left else line
+    return f"{line}; about {duration(left)} left at this pace" if left else line
 
 
 def remaining_s(study: Study, n_left: int) -> float | None:

@@ -36,7 +36,7 @@ MARKS = {
     ),
     "across_sessions": (("noiseceiling/subject",), r"desc-GLMsingle_summary\.json"),
     "compare": (("compare",), r"desc-variants_metrics\.tsv"),
-    "rois": (("rois",), r"desc-Noiseceiling_rois\.tsv"),
+    "rois": (("rois", "roi_masks"), r"desc-Noiseceiling_rois\.tsv"),
 }  # fmt: skip
 #: Stage -> jobs of a session or subject that a run needs for it.
 SHARED = {

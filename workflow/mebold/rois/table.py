@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from mebold.errors import ConfigError, DataError
 
+#: Columns of `roi_table` before those of the thresholds (``share_above_<percent>``).
 TABLE_COLUMNS = [
-    "roi", "category", "map", "variant", "n_voxels", "median", "mean", "p90", "unit",
+    "roi", "category", "map", "variant", "n_voxels", "n_data", "median", "mean", "p90",
+    "share_significant", "unit",
 ]  # fmt: skip
 
 
@@ -77,6 +79,9 @@ def roi_table(
     categories: Mapping[str, str] | None = None,
     variant: str = "n/a",
     unit: str = "percent",
+    n_voxels: Mapping[str, int] | None = None,
+    thresholds: Sequence[float] = (),
+    significant: Mapping[str, np.ndarray] | None = None,
 ) -> pd.DataFrame:
     """Summarise maps in ROIs.
 
@@ -92,12 +97,19 @@ def roi_table(
         Variant whose maps these are.
     unit : str
         Unit of the maps.
+    n_voxels : mapping of str to int, optional
+        ROI name -> its voxels on the whole grid; those of `rois` unless given.
+    thresholds : sequence of float
+        In the unit of the maps.
+    significant : mapping of str to ndarray (V,), bool, optional
+        Map name -> voxels above chance.
 
     Returns
     -------
     DataFrame
-        Columns ``roi category map variant n_voxels median mean p90 unit``. Voxels that are not
-        finite in a map are left out of it and of ``n_voxels``.
+        Columns `TABLE_COLUMNS` and one ``share_above_<threshold>`` for each threshold. Of
+        `n_voxels` those count as `n_data` that are finite in the map; all other columns are of
+        these, shares from 0 to 1, and not known where there are none.
 
     Raises
     ------
@@ -109,21 +121,35 @@ def roi_table(
     rows = []
     for roi, member in rois.items():
         member = np.asarray(member, bool)
-        category = (categories or {}).get(roi, "n/a")
+        whole = (n_voxels or {}).get(roi, np.count_nonzero(member))
+        row = {"roi": roi, "category": (categories or {}).get(roi, "n/a")}
         for name, values in maps.items():
             if np.shape(values) != member.shape:
                 raise DataError(
                     f"ROI {roi} has {member.shape} entries, map {name} {np.shape(values)}"
                 )
-            inside = np.asarray(values, float)[member]
-            inside = inside[np.isfinite(inside)]
-            row = [roi, category, name, variant, inside.size]
-            if inside.size:
-                row += [np.median(inside), inside.mean(), np.percentile(inside, 90)]
-            else:
-                row += [np.nan] * 3
-            rows.append([*row, unit])
-    return pd.DataFrame(rows, columns=TABLE_COLUMNS)
+            inside = member & np.isfinite(values)
+            known = np.asarray(values, float)[inside]
+            row |= {"map": name, "variant": variant, "unit": unit}
+            row |= {"n_voxels": int(whole), "n_data": known.size}
+            above = (significant or {}).get(name)
+            measures = {"median": np.median, "mean": np.mean, "p90": _percentile90}
+            found = {key: measure(known) for key, measure in measures.items() if known.size}
+            if above is not None and known.size:
+                found["share_significant"] = np.mean(np.asarray(above)[inside] > 0)
+            if known.size:
+                found |= {share_above(limit): np.mean(known > limit) for limit in thresholds}
+            rows.append({**row, **found})
+    return pd.DataFrame(rows, columns=[*TABLE_COLUMNS, *map(share_above, thresholds)])
+
+
+def share_above(threshold: float) -> str:
+    """Return the name of the column with the share of voxels above a threshold."""
+    return f"share_above_{threshold:g}"
+
+
+def _percentile90(values: np.ndarray) -> float:
+    return np.percentile(values, 90)
 
 
 def entries(table: pd.DataFrame | None, *, subject: str) -> list[dict]:
@@ -132,12 +158,12 @@ def entries(table: pd.DataFrame | None, *, subject: str) -> list[dict]:
     Parameters
     ----------
     table : DataFrame or None
-        The ROI list; None stands for the derived visual region alone.
+        The ROI list; none without.
     subject : str
         With the ``sub-`` prefix; it replaces ``{subject}`` in paths.
     """
     if table is None:
-        return [{"name": "visual", "category": "derived", "source": "visual", "path": "n/a"}]
+        return []
     check_list(table)
     label = subject.removeprefix("sub-")
     found = []
