@@ -61,7 +61,7 @@ def start(folder, *arguments, **changes):
 def test_truth_is_recovered(finished):
     rows = check.check(finished / "out", finished / "truth")
     failed = [str(row) for row in rows if not row.ok]
-    assert len(rows) == 20
+    assert len(rows) == 21
     assert not failed, "\n".join(failed)
 
 
