@@ -93,7 +93,11 @@ def test_variants_are_compared_where_nothing_responds(finished):
     rois = tables.read_tsv(
         finished / "out/rois/sub-01/sub-01_task-images_desc-Noiseceiling_rois.tsv"
     )
-    assert (rois["n_voxels"] > 0).all()
+    reliable = rois["roi"] == "reliable"
+    assert (rois["n_voxels"][~reliable] > 0).all()
+    # What nothing passes is a region of no voxels, and a row all the same.
+    assert reliable.any()
+    assert rois["n_voxels"][reliable].max() < 0.01 * rois["n_voxels"][rois["roi"] == "brain"].min()
 
 
 def test_maps_say_where_they_are_known_and_empty_ones_are_not_written(finished):
