@@ -335,3 +335,16 @@ def test_quiet_restores_levels():
         assert logger.level == logging.INFO
     finally:
         logger.setLevel(logging.NOTSET)
+
+
+def test_the_terminal_stays_silent(capfd, tmp_path):
+    from tedana import utils
+
+    log = tmp_path / "log.tsv"
+    with tedana_log.recorded() as record:
+        utils.setup_loggers(log, tmp_path / "report.txt")
+        logging.getLogger("GENERAL").info("Computing EPI mask")
+        print("42 %", file=sys.stderr)
+    assert capfd.readouterr().err == ""
+    assert record.messages == ["Computing EPI mask"]
+    assert "Computing EPI mask" in log.read_text()

@@ -6,9 +6,11 @@ for a methods section), and its workflows leave their handlers behind when they 
 
 import contextlib
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 _GENERAL = "GENERAL"
 _REPORT = "REPORT"
@@ -65,6 +67,8 @@ def quiet() -> Iterator[None]:
 def recorded() -> Iterator[Record]:
     """Collect log messages and Python warnings of a tedana workflow; clean up after it.
 
+    The terminal stays silent: tedana has a log file, but no switch that spares it alone.
+
     Yields
     ------
     Record
@@ -78,8 +82,11 @@ def recorded() -> Iterator[Record]:
     loggers[0].addHandler(collector)
     loggers[0].propagate = False
     try:
-        with warnings.catch_warnings(record=True) as caught:
+        with contextlib.ExitStack() as stack:
+            caught = stack.enter_context(warnings.catch_warnings(record=True))
             warnings.simplefilter("default")
+            nowhere = stack.enter_context(Path(os.devnull).open("w"))
+            stack.enter_context(contextlib.redirect_stderr(nowhere))
             yield record
     finally:
         for logger, (level, propagate, handlers) in zip(loggers, states, strict=True):
