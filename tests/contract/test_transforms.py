@@ -1,7 +1,4 @@
-"""Transforms as antspyx and nitransforms read them: both directions, linear and nonlinear.
-
-nitransforms is not in the lock: its tests are skipped by name where it is not installed.
-"""
+"""Transforms as antspyx and nitransforms read them: both directions, linear and nonlinear."""
 
 import numpy as np
 import pandas as pd
@@ -59,7 +56,6 @@ def by_ants(path):
 
 
 def by_nitransforms(path):
-    pytest.importorskip("nitransforms", reason="nitransforms is not in the lock")
     from nitransforms.linear import Affine
     from nitransforms.nonlinear import DenseFieldTransform
 

@@ -12,8 +12,7 @@ from mebold.jobs import code_hash, sidecar
 from mebold.singletrial import fit
 
 SCRIPTS = sorted((Path(code_hash.__file__).parents[2] / "scripts").glob("*.py"))
-# An extra, imported by its name where it is installed; a package whose data alone are read.
-BY_NAME = {"warpkit", "nilearn"}
+BY_NAME = {"warpkit"}  # an extra, imported by its name where it is installed
 IMPORTED_AS = {"antspyx": "ants", "scikit-image": "skimage", "scikit-learn": "sklearn"}
 RUN = {"echo_times": [0.011, 0.029, 0.047], "single_echo": 1, "task": "images", "tr_out": 1.0}
 
@@ -105,7 +104,7 @@ def named(script):
 
 
 def imported(script):
-    """Return the top-level packages that a script or the library modules it uses import."""
+    """Return the top-level packages that a script or the library modules it uses import or find."""
     files = [script, *(f for f in code_hash.modules_of(script) if f.suffix == ".py")]
     for file in files:
         for node in ast.walk(ast.parse(file.read_text())):
@@ -114,6 +113,8 @@ def imported(script):
                 names = [node.module or ""]
             if isinstance(node, ast.Import | ast.ImportFrom):
                 yield from (name.partition(".")[0] for name in names)
+            elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "find_spec":
+                yield node.args[0].value
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)

@@ -14,6 +14,26 @@ from mebold.geometry import grids, masks
 _FILE = "mni_icbm152_{}_tal_nlin_sym_09a_converted.nii.gz"
 
 
+def bundled(what: str) -> Path:
+    """Return the folder of the data that come inside the nilearn package.
+
+    Parameters
+    ----------
+    what : str
+        For the message: what is looked for.
+
+    Raises
+    ------
+    DataError
+        When nilearn is not installed.
+    """
+    spec = find_spec("nilearn")
+    if spec is None or spec.origin is None:
+        message = f"{what} is read from the nilearn package, which is not installed."
+        raise DataError(message)
+    return Path(spec.origin).parent / "datasets" / "data"
+
+
 @lru_cache(maxsize=4)
 def load_template(voxel_mm: float) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Read the template at a voxel size.
@@ -40,11 +60,7 @@ def load_template(voxel_mm: float) -> tuple[dict[str, np.ndarray], np.ndarray]:
     ----------
     ICBM 2009a nonlinear symmetric; Fonov et al. 2011, NeuroImage 54:313. Licence beside the files.
     """
-    spec = find_spec("nilearn")
-    if spec is None or spec.origin is None:
-        message = "the MNI152 template is read from the nilearn package, which is not installed."
-        raise DataError(message)
-    folder = Path(spec.origin).parent / "datasets" / "data"
+    folder = bundled("the MNI152 template")
     maps = {}
     for name in ("t1", "gm", "wm"):
         data, affine = images.load(folder / _FILE.format(name))

@@ -93,7 +93,7 @@ def noise_ceiling(
         note += (
             "\nGreen outline: above chance, false discoveries controlled"
             if some
-            else ("\nNothing is above chance with false discoveries controlled")
+            else "\nNothing is above chance with false discoveries controlled"
         )
     if roi is not None:
         inside = percent[np.asarray(roi) > 0]

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
+from mebold.anat import mni
 from mebold.errors import DataError
 from mebold.files import surfaces
 from mebold.geometry import affines
@@ -125,10 +125,7 @@ def fsaverage5(hemi: str, name: str) -> tuple[np.ndarray, np.ndarray]:
     ----------
     Fischl et al. 1999, Human Brain Mapping 8:272.
     """
-    spec = find_spec("nilearn")
-    if spec is None or spec.origin is None:
-        raise DataError("the surface fsaverage5 is read from nilearn, which is not installed")
     side = {"L": "left", "R": "right"}[hemi]
-    folder = Path(spec.origin).parent / "datasets" / "data" / "fsaverage5"
+    folder = mni.bundled("the surface fsaverage5") / "fsaverage5"
     vertices, faces, _ = surfaces.read_surface(folder / f"{name}_{side}.gii.gz")
     return vertices, faces

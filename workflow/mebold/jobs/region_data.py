@@ -6,6 +6,7 @@ import numpy as np
 
 from mebold.anat import labels
 from mebold.errors import ConfigError
+from mebold.files import series
 from mebold.jobs.region_masks import Region, combined
 from mebold.rois import data_driven, expressions
 
@@ -98,7 +99,7 @@ def make(
         )  # fmt: skip
         category = DATA if item["by"] == "noiseceiling" else "derived"
         about = [f"{item['voxels']} voxels of {item['of']} with the highest {item['by']}"]
-        made[name] = Region(_whole(chosen, mask), category, sources=about)
+        made[name] = Region(series.unmask(chosen, mask), category, sources=about)
     late = {name: text for name, text in wanted.items() if name not in early}
     there, without = combined(late, {**given, **made}, **how)
     return made | there, left_out | without
@@ -117,11 +118,12 @@ def _derived(
         above = np.nan_to_num(data["nc"]) > (np.inf if limit is None else limit)
         said = f"noise ceiling above {limit} percent, which 5 % of voxels pass by chance"
     chosen = data_driven.reliable(above, data["r2"], least_r2=reliable["least_r2"])
+    reliable_there = series.unmask(chosen, mask)
     said += f", R2 of {reliable['least_r2']:g} percent or more"
     found = {
         "brain": Region(brain & mask, "derived", sources=["brain mask"]),
         "greyMatter": Region(grey & mask, "derived", sources=["tissue classes of the T1w"]),
-        "reliable": Region(_whole(chosen, mask) & brain, DATA, sources=[said]),
+        "reliable": Region(reliable_there & brain, DATA, sources=[said]),
     }
     # Without tissue classes there is no grey matter; without reliable voxels the row says so.
     return {
@@ -136,9 +138,3 @@ def _needs(name: str, wanted: Mapping[str, str]) -> set[str]:
     found = expressions.names_in(expressions.parse(name, wanted[name]))
     parts = [_needs(part, wanted) for part in found & set(wanted)]
     return found.union(*parts)
-
-
-def _whole(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    volume = np.zeros(mask.shape, bool)
-    volume[mask] = values
-    return volume
