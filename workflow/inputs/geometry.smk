@@ -1,6 +1,12 @@
 """Input functions: references, fields, motion and alignments. File names come from the rules."""
 
 
+def subject(wildcards):
+    """Subject of a session, run, group or subject."""
+    names = dict(wildcards.items())
+    return (names.get("sub") or names["folder"]).split("/")[0]
+
+
 def of_run(rule_output, stem, **wildcards):
     """Name of a rule's output for one run."""
     return expand(rule_output, stem=stem, folder=runs.folder(stem), **wildcards)[0]
@@ -37,7 +43,7 @@ def session_boldref(wildcards):
 
 
 def subject_boldref(wildcards):
-    return corrected_boldref(runs.subject_reference(wildcards.folder.split("/")[0]))
+    return corrected_boldref(runs.subject_reference(subject(wildcards)))
 
 
 def session_boldref_mask(wildcards):
@@ -45,7 +51,7 @@ def session_boldref_mask(wildcards):
 
 
 def subject_boldref_mask(wildcards):
-    return boldref_mask(runs.subject_reference(wildcards.folder.split("/")[0]))
+    return boldref_mask(runs.subject_reference(subject(wildcards)))
 
 
 def t1w_boldref(wildcards):
@@ -101,10 +107,9 @@ def anchor(wildcards):
             "anchor": subject_boldref(wildcards),
             "anchor_mask": subject_boldref_mask(wildcards),
         }
-    sub = wildcards.folder.split("/")[0]
     return {
-        "anchor": expand(rules.anat.output.t1w, sub=sub)[0],
-        "anchor_mask": expand(rules.anat.output.mask, sub=sub)[0],
+        "anchor": of_subject(rules.anat.output.t1w)(wildcards),
+        "anchor_mask": of_subject(rules.anat.output.mask)(wildcards),
     }
 
 
@@ -112,7 +117,7 @@ def tissue_of_anchor(wildcards):
     """Tissue classes of the T1w where alignments lead to it."""
     if runs.anchor != "T1w":
         return []
-    return expand(rules.anat.output.dseg, sub=wildcards.folder.split("/")[0])[0]
+    return of_subject(rules.anat.output.dseg)(wildcards)
 
 
 def subject_to_anchor(wildcards):
@@ -157,9 +162,7 @@ def of_subject(output):
     """Input function: a rule's output for the subject of a session, run or group."""
 
     def function(wildcards):
-        names = dict(wildcards.items())
-        name = names.get("sub") or names["folder"]
-        sub = name.split("/")[0]
+        sub = subject(wildcards)
         return expand(output, sub=sub, template=runs.template_of(sub))[0]
 
     return function

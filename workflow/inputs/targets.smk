@@ -90,6 +90,8 @@ def preprocessing_targets(wildcards):
             targets.append(of_run(written_bold(echoes).output.bold, stem, dataset=name))
             targets.append(of_run(rules.confounds.output.table, stem, dataset=name))
             targets.append(of_run(rules.report_run.output.info, stem, dataset=name))
+            sub = stem.split("_")[0]
+            targets += expand(rules.report_anatomy.output.figure, sub=sub)
         targets += [
             of_run(rules.ica_tables.output.outcome, stem, dataset=name)
             for name in products.decomposed(stem)
