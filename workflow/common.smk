@@ -44,13 +44,21 @@ LABELS = (
 )
 # While this file is read, `workflow.dryrun` does not know yet.
 DRY = bool(workflow.output_settings and workflow.output_settings.dryrun)
-SCHEMA = f"{workflow.basedir}/workflow/schemas/config.schema.yaml"
+# In a module of another workflow, `workflow.basedir` is the folder of that one.
+HERE = Path(calls.__file__).parents[2]
+SCHEMA = HERE / "schemas" / "config.schema.yaml"
+MODULE = not workflow.modifier.is_main_snakefile()
 
 try:
     config.update(configuration.complete(config, configuration.load_schema(SCHEMA)))
     # Inputs have one name, wherever a call is made and however it spells the folder: what is done
     # is not done again for that. Outputs keep theirs, because targets are named by it.
     config["bids_dir"] = os.path.abspath(config["bids_dir"])
+    # Rules name the folder as it is configured; the prefix of a module comes before it, for all
+    # that is not a path of a rule.
+    OUT = config["output_dir"]
+    moved = Path(workflow.modifier.modify_path(str(Path(OUT, "plan.tsv")))).parent
+    config = {**config, "output_dir": OUT if moved == Path(OUT) else str(moved)}
     WORK = Path(config["output_dir"], "work")
     if workflow.is_main_process and not DRY:
         calls.clear(WORK)
@@ -66,6 +74,8 @@ try:
             table, keep_table = refresh(config["bids_dir"], TABLE, **look)
         else:
             table = read_table(TABLE)
+    if keep_table and MODULE and not DRY:
+        keep_table()  # nobody may call the handlers of a module, and its jobs read the table
     kept = references.read(config["output_dir"])
     found = study.decide(table, config, contents=not DRY, kept=kept)
     run_plan = found.plan
@@ -151,8 +161,7 @@ def report_pages(failed=()):
 
 def code(script):
     """Name of a script and a hash of it with what it uses of the library."""
-    place = f"{workflow.basedir}/workflow/scripts/{script}.py"
-    return f"{script}:{code_hash.code_hash(place)}"
+    return f"{script}:{code_hash.code_hash(HERE / 'scripts' / f'{script}.py')}"
 
 
 def chosen(section, *keys):
