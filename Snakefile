@@ -81,6 +81,7 @@ if config["rois"]["surface"]["spaces"]:
 include: "workflow/rules/compare.smk"
 include: "workflow/rules/rois.smk"
 include: "workflow/inputs/records.smk"
+include: "workflow/inputs/signatures.smk"
 
 
 # What a defect left out is said last, and makes the exit status 1; `exclude` accepts it.

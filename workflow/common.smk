@@ -26,7 +26,7 @@ from mebold.jobs.parameters import Parameters
 from mebold.jobs.products import Products
 from mebold.plan import references, study
 from mebold.plan.others import with_others
-from mebold.report import call, configured
+from mebold.report import configured
 from mebold.rois.table import check_list, entries
 from mebold.variants import VARIANTS, datasets, variant_of
 
@@ -154,6 +154,8 @@ onstart:
 def report_pages(failed=()):
     """Write the pages on what is there, at the end of a call that did something."""
     if workflow.is_main_process:
+        from mebold.report import call  # every job of a cluster reads this file
+
         said = call.ended(config, [one.log for one in failed])
         if said:
             logger.warning(said)

@@ -1,5 +1,7 @@
 """Input functions: references, fields, motion and alignments. File names come from the rules."""
 
+import functools
+
 
 def subject(wildcards):
     """Subject of a session, run, group or subject."""
@@ -7,9 +9,15 @@ def subject(wildcards):
     return (names.get("sub") or names["folder"]).split("/")[0]
 
 
-def of_run(rule_output, stem, **wildcards):
+@functools.cache
+def filled(output, **wildcards):
+    """Name of a rule's output; the jobs of a run ask for the same ones again and again."""
+    return expand(output, **wildcards)[0]
+
+
+def of_run(output, stem, **wildcards):
     """Name of a rule's output for one run."""
-    return expand(rule_output, stem=stem, folder=runs.folder(stem), **wildcards)[0]
+    return filled(output, stem=stem, folder=runs.folder(stem), **wildcards)
 
 
 def corrected_boldref(stem):
@@ -163,7 +171,7 @@ def of_subject(output):
 
     def function(wildcards):
         sub = subject(wildcards)
-        return expand(output, sub=sub, template=runs.template_of(sub))[0]
+        return filled(output, sub=sub, template=runs.template_of(sub))
 
     return function
 
@@ -173,7 +181,7 @@ def of_session(output):
 
     def function(wildcards):
         ses = "_".join(Path(wildcards.folder).parts)
-        return expand(output, folder=wildcards.folder, ses=ses)[0]
+        return filled(output, folder=wildcards.folder, ses=ses)
 
     return function
 
@@ -183,6 +191,6 @@ def of_field(output):
 
     def function(wildcards):
         folder = runs.row(wildcards.stem)["fieldmap_folder"]
-        return expand(output, folder=folder, ses="_".join(Path(folder).parts))[0]
+        return filled(output, folder=folder, ses="_".join(Path(folder).parts))
 
     return function
