@@ -22,14 +22,56 @@ def region_files(wildcards):
     return not_made(regions.files(given_regions(wildcards.sub)))
 
 
-def localizers(sub):
-    """Regions that are found in maps of contrasts, with the map of the subject."""
-    return regions.find_localizers(config["rois"], sub)
+def found_in_contrasts(sub):
+    """Regions that are found in maps of contrasts, with the map or the fit of the subject."""
+    maps = rules.localizer_maps.output.maps
+    fits = localizers.fits(sub)
+    made = {expand(maps, sub=sub, subtask=name)[0]: fit for name, fit in fits.items()}
+    return regions.find_localizers(config["rois"], sub, made)
 
 
-def localizer_files(wildcards):
-    """Maps of contrasts; the same one may serve several regions."""
-    return not_made(sorted({item["path"] for item in localizers(wildcards.sub)}))
+def contrast_files(wildcards):
+    """Maps of contrasts of other programs, and those that are fitted here, each once."""
+    found = found_in_contrasts(wildcards.sub)
+    given = sorted({item["path"] for item in found if not item["fitted"]})
+    return [*not_made(given), *sorted({i["path"] for i in found if i["fitted"]})]
+
+
+def of_localizer_runs(kind):
+    """Input function: an output of the rule that wrote the BOLD of each run, or its confounds."""
+
+    def function(wildcards):
+        found = []
+        for stem in localizers.stems(wildcards.group):
+            variant = products.primary(stem)
+            made_by = written_bold(VARIANTS[variant][1])
+            made_by = rules.confounds if kind == "table" else made_by
+            output = getattr(made_by.output, kind)
+            found.append(of_run(output, stem, dataset=datasets(variant)[0]))
+        return found
+
+    return function
+
+
+def localizer_events(wildcards):
+    """Events of the runs of a localizer."""
+    stems = localizers.stems(wildcards.group)
+    return not_made([runs.path(runs.row(stem)["events"]) for stem in stems])
+
+
+def localizer_runs(group):
+    """What the fit of a localizer has to know of its runs."""
+    keys = "stem", "tr_out", "slice_timing", "acquired_slice_timing"
+    return [parameters.of_run(stem, *keys) for stem in localizers.stems(group)]
+
+
+def of_localizer_sessions(output):
+    """Input function: a per-session output of a subject's localizer task."""
+
+    def function(wildcards):
+        return of_groups(output, localizers.tasks()[wildcards.subtask])
+
+    return function
 
 
 def visual_names(sub):
@@ -59,7 +101,8 @@ def has_given_regions():
     return bool(
         listed
         or asked["surface"]["regions"]
-        or any(asked[key] for key in ("given", "atlas", "localizer"))
+        or asked["localizer"]["regions"]
+        or any(asked[key] for key in ("given", "atlas"))
     )
 
 

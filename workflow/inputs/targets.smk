@@ -151,13 +151,14 @@ def single_trial_targets(wildcards):
 
 
 def region_targets(wildcards):
-    """Masks of the given regions of every subject whose runs reach the output grid."""
+    """Maps of localizers, and masks of regions of every subject whose runs reach the grid."""
     subjects = [sub for sub in runs.subjects if runs.stems(sub=sub)]
-    return (
-        collect(rules.roi_masks.output.table, sub=subjects)
-        if has_given_regions()
-        else []
-    )
+    fitted = [(subtask.split("_")[0], subtask) for subtask in localizers.tasks()]
+    maps = rules.localizer_maps.output.table
+    targets = [expand(maps, sub=sub, subtask=name)[0] for sub, name in fitted]
+    if has_given_regions():
+        targets += collect(rules.roi_masks.output.table, sub=subjects)
+    return targets
 
 
 def in_template(maps):

@@ -2,7 +2,7 @@
 
 from mebold.files import arrays, images, tables, transforms
 from mebold.geometry import affines, displacement
-from mebold.jobs import cortex, region_masks, sidecar
+from mebold.jobs import cortex, localized_regions, region_masks, sidecar
 from mebold.jobs.script import job
 from mebold.rois import expressions
 
@@ -26,7 +26,8 @@ with job(snakemake) as log:
     settings, sub = params.settings, snakemake.wildcards.sub
     regions = region_masks.gather(params.regions, grid, least_inside=settings["least_inside"])
     leave_out = settings["missing"] == "leave_out"
-    found, absent = region_masks.localized(params.localizers, grid, regions, leave_out=leave_out)
+    fitted = {"mask": images.load_mask(files.mask)[0], "leave_out": leave_out}
+    found, absent = localized_regions.localized(params.localizers, grid, regions, **fitted)
     regions |= found
     # Expressions that need the data are made where these are.
     later = expressions.unknown(settings["expressions"], regions)

@@ -9,7 +9,7 @@ import pytest
 
 from mebold.errors import ConfigError, DataError
 from mebold.files import model, series, tables
-from mebold.jobs import region_data, region_masks, region_table
+from mebold.jobs import localized_regions, region_data, region_masks, region_table
 from mebold.noiseceiling import ceilings
 from mebold.noiseceiling.sums import Selection
 
@@ -127,7 +127,7 @@ def test_masks_of_an_earlier_list_go_and_those_of_others_stay(tmp_path):
 
 def contrast(path, name, **more):
     rest = {"parcel": None, "threshold": 3.1, "least_voxels": 5, "largest_cluster": True}
-    return rest | {"name": name, "path": path, "category": "face"} | more
+    return rest | {"name": name, "path": path, "category": "face", "fitted": False} | more
 
 
 def test_localizers_find_regions_in_their_parcels(tmp_path):
@@ -140,7 +140,7 @@ def test_localizers_find_regions_in_their_parcels(tmp_path):
         contrast(path, "OFA", set="faces"),
         contrast(path, "FFA2", threshold=9.0),
     ]
-    found, left_out = region_masks.localized(items, grid(), regions, leave_out=False)
+    found, left_out = localized_regions.localized(items, grid(), regions, leave_out=False)
     np.testing.assert_array_equal(found["FFA1"].mask, box((1, 4), (0, 3)) > 0)
     np.testing.assert_array_equal(found["OFA"].mask, box((4, 6), (0, 3)) > 0)  # ties: the first
     assert found["FFA1"].sources == [path]
@@ -151,11 +151,11 @@ def test_localizers_find_regions_in_their_parcels(tmp_path):
     assert table.loc["FFA2", "note"] == left_out["FFA2"]
     lost = [contrast(path, "PPA", parcel="parahipp")]
     with pytest.raises(ConfigError, match="PPA: its parcel parahipp is no given region; there are"):
-        region_masks.localized(lost, grid(), regions, leave_out=False)
-    found, left_out = region_masks.localized(lost, grid(), regions, leave_out=True)
+        localized_regions.localized(lost, grid(), regions, leave_out=False)
+    found, left_out = localized_regions.localized(lost, grid(), regions, leave_out=True)
     assert (found, left_out) == ({}, {"PPA": "there is no parcel parahipp"})
     with pytest.raises(ConfigError, match="region fusiform is given twice"):
-        region_masks.localized([contrast(path, "fusiform")], grid(), regions, leave_out=True)
+        localized_regions.localized([contrast(path, "fusiform")], grid(), regions, leave_out=True)
 
 
 def test_packing_keeps_regions(rng):

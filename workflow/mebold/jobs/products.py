@@ -4,6 +4,7 @@ from mebold.compare import tasks
 from mebold.errors import ConfigError, MetadataError
 from mebold.jobs.index import Index
 from mebold.plan import trials
+from mebold.plan.stages import LOCALIZER
 from mebold.variants import VARIANTS, datasets, nearest, possible
 
 
@@ -120,8 +121,11 @@ class Products:
             if stem in index.planned["nordic"]:
                 names.add("nordic")
         rois = self._config["rois"]
-        given = any(rois[key] for key in ("table", "given", "atlas", "localizer"))
-        if index.stems() and (given or rois["surface"]["regions"]):
+        given = any(rois[key] for key in ("table", "given", "atlas"))
+        given |= bool(rois["localizer"]["regions"] or rois["surface"]["regions"])
+        if index.planned[LOCALIZER]:
+            names.add("localizers")
+        if index.stems() and given:
             names |= {"rois", "atlases"} if rois["older_layout"] else {"rois"}
         if index.stems_without_anatomy():
             names.add("preproc")
