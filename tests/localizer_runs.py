@@ -14,7 +14,7 @@ TR, SAMPLES, BLOCK_S = 1.9, 130, 12.0
 #: Where each category is preferred; faces lie beside bodies, scenes at the edge of their parcel.
 CENTRES = {"faces": (5, 5, 6), "bodies": (10, 5, 6), "scenes": (5, 13, 6)}
 RADIUS = 2.6
-PREFERRED, OTHERS = 2.0, 1.0  # percent: every category drives every visual voxel
+PREFERRED, OTHERS = 3.5, 1.2  # percent: every category drives every visual voxel
 _AR, _HRF = 0.4, 6
 
 

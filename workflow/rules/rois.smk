@@ -52,7 +52,7 @@ rule localizer_maps:
     log:
         "<logs>/localizer_maps/{sub}/{subtask}.log",
     conda:
-        "../../envs/confounds.yaml"
+        "../../envs/ants.yaml"
     resources:
         mem_mb=memory(0, 3000),
         runtime=minutes(20),

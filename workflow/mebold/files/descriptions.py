@@ -73,6 +73,7 @@ _LABELS = (
     ("visualScore", "response to images in left-out runs", ("comparison",)),
     ("Noiseceiling", "noise ceilings of regions", ("rois",)),
     ("regions", "what each region is made of", ("rois",)),
+    ("localizer", "contrasts between the conditions of a localizer", ("localizers",)),
 )
 
 

@@ -20,7 +20,8 @@ MEANINGS = {
 }
 _UNITS = {"effect": "percent", "z": "1"}
 _WHAT = {
-    "effect": "Percent of the mean signal, the mean over runs; 0 where a run has no data.",
+    "effect": "Percent of the mean signal at the plateau of a long block, the mean over runs; 0 "
+    "where a run has no data.",
     "z": "z of the effect by fixed effects over runs; 0 where a run has no data.",
 }
 

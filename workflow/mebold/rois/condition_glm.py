@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-import nibabel as nib
 import numpy as np
 import pandas as pd
-from nilearn.glm import compute_contrast, compute_fixed_effects
+from nilearn.glm import Contrast, compute_contrast
 from nilearn.glm.first_level import make_first_level_design_matrix, mean_scaling, run_glm
 
 from mebold.confounds import drifts
@@ -16,6 +16,7 @@ from mebold.errors import DataError, GridMismatchError, MetadataError
 from mebold.rois import contrasts
 
 _VOXELS_AT_ONCE = 20_000
+_SINGULAR = 1e-10  # of the largest singular value
 _NOT_ESTIMABLE = 1e-6  # share of a contrast that lies outside of what the design spans
 
 
@@ -26,7 +27,7 @@ class Estimate:
     Attributes
     ----------
     effect : (V,) float32 array
-        Percent of the mean signal.
+        Percent of the mean signal, where a long block has a response of 1 (nilearn's regressors).
     variance : (V,) float32 array
         Its variance, percent squared.
     dof : float
@@ -143,15 +144,18 @@ def design(
     if confounds is not None and confounds.shape[1]:
         names = [f"nuisance{index:02d}" for index in range(confounds.shape[1])]
         extra = {"add_regs": confounds, "add_reg_names": names}
-    matrix = make_first_level_design_matrix(
-        first_s + tr * np.arange(n_samples),
-        named,
-        hrf_model=response,
-        drift_model=None if drift == "none" else drift,
-        high_pass=1 / cut_off_s,
-        drift_order=max(drifts.degree(n_samples, tr=tr), 1),
-        **extra,
-    )
+    with warnings.catch_warnings():
+        # Confounds may be alike; whether a contrast can be estimated is looked at in `fit`.
+        warnings.filterwarnings("ignore", message="Matrix is singular")
+        matrix = make_first_level_design_matrix(
+            first_s + tr * np.arange(n_samples),
+            named,
+            hrf_model=response,
+            drift_model=None if drift == "none" else drift,
+            high_pass=1 / cut_off_s,
+            drift_order=max(drifts.degree(n_samples, tr=tr), 1),
+            **extra,
+        )
     if n_samples <= matrix.shape[1]:
         raise DataError(
             f"the run has {n_samples} samples for {matrix.shape[1]} regressors "
@@ -215,7 +219,7 @@ def _vector(name: str, weights: Mapping[str, float], matrix: pd.DataFrame) -> np
     """Return a contrast over the columns of a design, checked to be estimable in it."""
     vector = np.array([weights.get(column, 0.0) for column in matrix.columns])
     values = matrix.to_numpy()
-    spanned = vector @ np.linalg.pinv(values) @ values
+    spanned = vector @ np.linalg.pinv(values, rcond=_SINGULAR) @ values
     if np.abs(spanned - vector).max() > _NOT_ESTIMABLE * np.abs(vector).max():
         raise DataError(
             f"contrast {name} cannot be estimated: {', '.join(weights)} have responses that other "
@@ -244,23 +248,14 @@ def combined(estimates: Sequence[Estimate]) -> tuple[np.ndarray, np.ndarray, flo
     dofs = [one.dof for one in estimates]
     if not known.any():
         return effect, z, sum(dofs)
-    # nilearn takes images: the known voxels as a cuboid, as an axis of NIfTI has 32,767 at most.
-    count = int(known.sum())
-    shape = (-(-count // 10_000), 10_000, 1)
-    inside = np.arange(shape[0] * shape[1]).reshape(shape) < count
-    mask = nib.Nifti1Image(inside.astype(np.uint8), np.eye(4))
-
-    def image(values: np.ndarray) -> nib.Nifti1Image:
-        volume = np.zeros(shape, np.float32)
-        volume[inside] = values[known]
-        return nib.Nifti1Image(volume, np.eye(4))
-
-    effects, _, _, scores = compute_fixed_effects(
-        [image(one.effect) for one in estimates],
-        [image(one.variance) for one in estimates],
-        mask,
-        dofs=dofs,
+    # As nilearn's `compute_fixed_effects` on images.
+    count = len(estimates)
+    found = Contrast(
+        effect=np.mean([one.effect[known] for one in estimates], axis=0, dtype=np.float64),
+        variance=np.sum([one.variance[known] for one in estimates], axis=0) / count**2,
+        dim=1,
+        dof=sum(dofs),
+        stat_type="t",
     )
-    effect[known] = effects.get_fdata(dtype=np.float32)[inside]
-    z[known] = scores.get_fdata(dtype=np.float32)[inside]
+    effect[known], z[known] = found.effect, found.z_score()
     return effect, z, sum(dofs)
