@@ -320,6 +320,20 @@ def test_each_task_is_compared_by_itself(tmp_path):
     assert (counts["compare"], counts["compare_group"], counts["compare_task"]) == (2, 1, 2)
 
 
+def test_maps_on_surfaces_cost_a_job_each(tmp_path):
+    """Betas, R2, ridge fractions, ceilings of six fits, those of the subject, and T2*."""
+    space = "MNI152NLin2009aSym"
+    plain = dry_run(tmp_path, template=f"{{space: {space}}}")
+    asked = dry_run(
+        tmp_path, template=f"{{space: {space}}}", rois="{surface: {spaces: [fsaverage5]}}"
+    )
+    added = {k: asked[k] - plain.get(k, 0) for k in asked if asked[k] != plain.get(k, 0)}
+    assert added == {
+        "surface_maps": 36, "surface_betas": 6, "surface_t2star": 1, "surface_figure": 1,
+        "total": 44,
+    }  # fmt: skip
+
+
 FLOC = {"onset": ["0", "12", "24"], "duration": ["12"] * 3}
 FLOC_ROIS = "{localizer: {tasks: [{task: floc}], regions: [{name: FFA1, contrast: faces}]}}"
 

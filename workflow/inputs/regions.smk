@@ -101,6 +101,7 @@ def has_given_regions():
     return bool(
         listed
         or asked["surface"]["regions"]
+        or asked["surface"]["benson"]["use"]
         or asked["localizer"]["regions"]
         or any(asked[key] for key in ("given", "atlas"))
     )
@@ -115,7 +116,8 @@ def surfaces_of_regions(name):
     """Input function: a surface of both hemispheres, where regions lie on it."""
 
     def function(wildcards):
-        if not config["rois"]["surface"]["regions"]:
+        asked = config["rois"]["surface"]
+        if not (asked["regions"] or asked["benson"]["use"]):
             return []
         return surfaces_of(name, wildcards.sub)
 

@@ -98,6 +98,10 @@ def preprocessing_targets(wildcards):
             targets.append(
                 of_run(rules.bold_echo.output.bold, stem, dataset=name, echo=echo)
             )
+    pooled = {(runs.pooled_with(s), runs.folder(s)) for s in products.combined()}
+    for name, folder in sorted(pooled):
+        decay = expand(rules.decay.output.t2star, pooled=name, folder=folder)
+        targets += on_surfaces(decay)
     # What NORDIC lets through is said of the echo that the variants of one echo rest on.
     for stem in products.denoised():
         run = runs.runs[stem]
@@ -108,11 +112,14 @@ def preprocessing_targets(wildcards):
 
 def single_trial_targets(wildcards):
     """Noise ceilings and ROI tables where images repeat, betas where they do not."""
-    targets, maps = [], []
+    targets, maps, betas = [], [], []
     for group in runs.groups():
         names = [datasets(variant)[1] for variant in products.variants(group)]
         of_group = {"glm": names, "group": group, "folder": runs.group_folder(group)}
         last = rules.singletrial.output.betas
+        # On surfaces only the mean over trials.
+        mean = last.replace("desc-SingletrialBetas", "desc-MeanBetas")
+        betas += expand(mean, **of_group)
         maps += collect([rules.singletrial.output[m] for m in FIT_MAPS], **of_group)
         if group in runs.planned["noiseceiling"]:
             last = rules.noiseceiling_session.output.nc
@@ -147,7 +154,7 @@ def single_trial_targets(wildcards):
         targets += expand(rules.rois.output.table, **names)
         if "fsaverage5" in regions.spaces(config["rois"], names["sub"], runs):
             targets += expand(rules.surface_figure.output, glm=fits, **names)
-    return targets + in_template(maps) + on_surfaces(maps)
+    return targets + in_template(maps) + on_surfaces(maps + betas)
 
 
 def region_targets(wildcards):

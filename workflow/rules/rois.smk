@@ -89,7 +89,7 @@ rule roi_masks:
         settings=chosen("rois", "expressions", "missing", "least_inside"),
         surface={
             key: config["rois"]["surface"][key]
-            for key in ("least_fill", "least_inside")
+            for key in ("least_fill", "least_inside", "benson")
         },
         space=runs.space,
         older=by(older_masks),

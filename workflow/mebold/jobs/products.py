@@ -51,6 +51,11 @@ class Products:
         stems = self._index.stems()
         return [s for s in stems if any(VARIANTS[v][0] == "nordic" for v in self._made(s))]
 
+    def combined(self) -> list[str]:
+        """Return the runs whose echoes are combined, for whichever variant is made of them."""
+        stems = self._index.stems()
+        return [s for s in stems if any(VARIANTS[v][1] != "single" for v in self._made(s))]
+
     def _made(self, stem: str) -> list[str]:
         """Variants that are made of a run, for its BOLD image or for a fit."""
         group = self._index.runs[stem].group
@@ -123,6 +128,7 @@ class Products:
         rois = self._config["rois"]
         given = any(rois[key] for key in ("table", "given", "atlas"))
         given |= bool(rois["localizer"]["regions"] or rois["surface"]["regions"])
+        given |= rois["surface"]["benson"]["use"]
         if index.planned[LOCALIZER]:
             names.add("localizers")
         if index.stems() and given:

@@ -119,22 +119,50 @@ def _of_surface(entry: Mapping, grid: Grid) -> dict[str, Region]:
     members = surfaces.read_regions(
         path, vertices=len(cortex.white), name=entry["name"], threshold=entry["threshold"]
     )
-    found = {}
-    for name, member in members.items():
-        share = fill(
-            member, cortex.faces, cortex.white, cortex.pial,
-            shape=grid.brain.shape, affine=grid.affine,
-        )  # fmt: skip
-        mask = share >= grid.least_fill
-        if not mask.any():
-            raise DataError(
-                f"region {name}: {path} fills no voxel to {100 * grid.least_fill:.0f} % (at most "
-                f"{100 * share.max():.0f} %); lower `rois.surface.least_fill`"
-            )
-        inside = float(share[grid.brain].sum() / share.sum())
-        note = f"between white and pial, voxels filled to {100 * grid.least_fill:.0f} % or more"
-        found[name] = Region(mask, entry["category"], inside, [note], [path], hemi)
-    return found
+    where = {"path": path, "category": entry["category"]}
+    return {name: of_vertices(name, one, hemi, grid, **where) for name, one in members.items()}
+
+
+def of_vertices(
+    name: str,
+    members: np.ndarray,
+    hemi: str,
+    grid: Grid,
+    *,
+    path: str | Path,
+    category: str,
+) -> Region:
+    """Return the voxels between white and pial that some vertices of a hemisphere fill.
+
+    Parameters
+    ----------
+    name : str
+    members : (N,) bool array
+    hemi : {"L", "R"}
+    grid : Grid
+    path : path-like
+        Where the region comes from.
+    category : str
+
+    Raises
+    ------
+    DataError
+        When no voxel is filled enough.
+    """
+    cortex = grid.cortex[hemi]
+    share = fill(
+        members, cortex.faces, cortex.white, cortex.pial,
+        shape=grid.brain.shape, affine=grid.affine,
+    )  # fmt: skip
+    mask = share >= grid.least_fill
+    if not mask.any():
+        raise DataError(
+            f"region {name}: {path} fills no voxel to {100 * grid.least_fill:.0f} % (at most "
+            f"{100 * share.max():.0f} %); lower `rois.surface.least_fill`"
+        )
+    inside = float(share[grid.brain].sum() / share.sum())
+    note = f"between white and pial, voxels filled to {100 * grid.least_fill:.0f} % or more"
+    return Region(mask, category, inside, [note], [str(path)], hemi)
 
 
 def gather(entries: Iterable[Mapping], grid: Grid, *, least_inside: float) -> dict[str, Region]:
@@ -164,6 +192,16 @@ def gather(entries: Iterable[Mapping], grid: Grid, *, least_inside: float) -> di
                     "leave one of them out of `rois`, or rename it"
                 )
     return found
+
+
+def require_new(found: Iterable[str], regions: Mapping[str, Region], key: str) -> None:
+    """Refuse regions whose names are taken by others, naming the key that they come from."""
+    for name in found:
+        if name in regions:
+            raise ConfigError(
+                f"region {name} is given twice, by {regions[name].sources[0]} and by `{key}`: "
+                "rename one of them, or leave it out"
+            )
 
 
 def combined(

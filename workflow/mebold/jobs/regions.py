@@ -65,9 +65,10 @@ def check(rois: Mapping, output_dir: str) -> None:
                 )
     localizers.check(rois["localizer"])
     surface = rois["surface"]
-    if surface["regions"] and not surface["folder"]:
+    asked = "regions" if surface["regions"] else "benson" if surface["benson"]["use"] else ""
+    if asked and not surface["folder"]:
         raise ConfigError(
-            "Configuration key `rois.surface.regions` is given without `rois.surface.folder`: the "
+            f"Configuration key `rois.surface.{asked}` is given without `rois.surface.folder`: the "
             "surfaces of the subject are needed to find the voxels of a region."
         )
     if not surface["folder"] and set(surface["spaces"]) - {"fsaverage5"}:
@@ -244,7 +245,9 @@ def spaces(rois: Mapping, sub: str, index: Index) -> list[str]:
 
 def _on_surface(surface: Mapping, *, sub: str, space: str) -> list[dict]:
     """Return the entries of regions on the surfaces of a subject."""
-    if not surface["regions"] or not surface_folder({"surface": surface}, sub):
+    if not (surface["regions"] or surface["benson"]["use"]) or not surface_folder(
+        {"surface": surface}, sub
+    ):
         return []
     if space != "T1w":
         raise ConfigError(
