@@ -98,7 +98,7 @@ def test_effects_are_right_in_spite_of_drift_motion_and_other_responses(session)
     assert effect[own].mean() == pytest.approx(size, rel=0.1)
     assert abs(effect[other].mean()) < 0.1 * size
     quiet = ~simulated.responds().ravel()
-    # Regressors (20 for 130 samples) hide a part of the memory of the noise from its estimate.
+    # Regressors (15 for 130 samples) hide a part of the memory of the noise from its estimate.
     assert 0.95 < np.std(z[quiet]) < 1.25
     assert 300 < dof < 3 * simulated.SAMPLES
 
