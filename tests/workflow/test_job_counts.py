@@ -358,6 +358,8 @@ def test_a_localizer_costs_a_fit_a_session_and_no_single_trials(tmp_path):
     for rule in ("localizer_glm", "localizer_maps", "roi_masks", "noiseceiling_subject"):
         assert counts[rule] == 1, rule
     assert (counts["bold_optcom"], counts["singletrial"]) == (2, 6)
+    alone = dry_run(tmp_path, rois="{localizer: {tasks: [{task: floc}]}}")
+    assert (alone["localizer_maps"], "roi_masks" in alone) == (1, False)
     both = FLOC_ROIS.replace("task: floc", "task: floc, single_trials: true")
     both = dry_run(tmp_path, rois=both)
     assert (both["localizer_glm"], both["singletrial"]) == (1, 12)

@@ -156,6 +156,15 @@ def test_regions_are_found_again_and_share_no_voxel(session):
         assert dice >= 0.8, (name, dice)
         assert parcels[name] is None or not (mask & ~parcels[name]).any()
     assert np.sum(list(found.values()), axis=0).max() == 1
+    # A region that would take the voxels of the others shares none with them.
+    people = contrasts.Contrast(("faces", "bodies"), ("scenes", "characters", "objects"))
+    own = [estimates(run, {"people": people}) for run in session]
+    score = condition_glm.combined([run["people"] for run in own if run])[1]
+    z["people"] = score.reshape(simulated.SHAPE)
+    assert (z["people"][found["faces"]] > 5).any()
+    more = functional | {"people": localizer.Functional(5.0, exclusive="high")}
+    together = np.sum(list(localizer.regions(z, more)[0].values()), axis=0)
+    assert together.max() == 1
     size = (simulated.PREFERRED - simulated.OTHERS) / design(session[0])["faces"].max()
     for name, (value, note) in localizer.selectivity(halves, functional).items():
         assert value == pytest.approx(size, rel=0.15), name
@@ -188,11 +197,12 @@ def test_voxels_without_data_have_no_estimate(session):
     data = session[0].data[:300].copy()
     data[3] = 0
     data[4, 7] = np.nan
+    data[5] = 1000.0
     short = simulated.Run(data, session[0].events, session[0].motion)
     found = estimates(short, {"faces": FACES})["faces"]
-    assert np.flatnonzero(~np.isfinite(found.effect)).tolist() == [3, 4]
+    assert np.flatnonzero(~np.isfinite(found.effect)).tolist() == [3, 4, 5]
     _effect, z, _ = condition_glm.combined([found, found])
-    assert np.flatnonzero(~np.isfinite(z)).tolist() == [3, 4]
+    assert np.flatnonzero(~np.isfinite(z)).tolist() == [3, 4, 5]
     nothing = condition_glm.Estimate(np.full(3, np.nan), np.full(3, np.nan), 5.0)
     assert not np.isfinite(condition_glm.combined([nothing])[1]).any()
 
@@ -226,6 +236,8 @@ def test_events_that_are_none():
         DataError, match="1 of 2 events have no usable duration, such as 'n/a' of b"
     ):
         events(table | {"duration": [4, 4, "n/a"]})
+    with pytest.raises(DataError, match="no usable duration, such as '-1' of a"):
+        events(table | {"duration": [-1, 4, 4]})
     with pytest.raises(DataError, match="1 of 2 events have no usable onset"):
         events(table | {"onset": ["x", 5, 200]})
     with pytest.raises(DataError, match=r"no event of a condition begins before the run ends \(0"):

@@ -85,7 +85,7 @@ def events_of(
             row = int(np.flatnonzero(bad)[0])
             raise DataError(
                 f"{name}: {int(bad.sum())} of {len(found)} events have no usable {one}, such as "
-                f"{kept[one].iloc[row]!r} of {found['trial_type'].iloc[row]}; seconds are needed"
+                f"{str(kept[one].iloc[row])!r} of {found['trial_type'].iloc[row]}; seconds are needed"
             )
     found = found[found["onset"] < end_s].reset_index(drop=True)
     if found.empty:
