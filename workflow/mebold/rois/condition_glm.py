@@ -83,9 +83,10 @@ def events_of(
         bad = ~np.isfinite(found[one]) | (found[one] < 0 if one == "duration" else False)
         if bad.any():
             row = int(np.flatnonzero(bad)[0])
+            cell = str(kept[one].iloc[row])
             raise DataError(
                 f"{name}: {int(bad.sum())} of {len(found)} events have no usable {one}, such as "
-                f"{str(kept[one].iloc[row])!r} of {found['trial_type'].iloc[row]}; seconds are needed"
+                f"{cell!r} of {found['trial_type'].iloc[row]}; seconds are needed"
             )
     found = found[found["onset"] < end_s].reset_index(drop=True)
     if found.empty:
