@@ -58,7 +58,7 @@ use rule surface_maps as surface_t2star with:
         left="<out>/preproc/{sub}/{place}_hemi-L_space-{surface}_T2starmap.func.gii",
         right="<out>/preproc/{sub}/{place}_hemi-R_space-{surface}_T2starmap.func.gii",
     log:
-        "<logs>/surface_maps/preproc/{sub}/{place}_{surface}_T2starmap.log",
+        "<logs>/surface_t2star/{sub}/{place}_{surface}_T2starmap.log",
     wildcard_constraints:
         place=".+",
         surface="fsnative|fsaverage5?",
