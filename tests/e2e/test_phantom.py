@@ -391,6 +391,19 @@ def test_given_masks_are_resampled_written_and_summarised(finished):
     assert sizes["reliable"] == (above & images.load_mask(brain)[0]).sum()
 
 
+def share_of_caps(shape, affine, centres):
+    """Return how much of each voxel lies in the caps (y below -0.5) of shells of 26 to 29 mm."""
+    steps = (np.stack(np.meshgrid(*[np.arange(5)] * 3), axis=-1).reshape(-1, 3) - 2) / 5
+    points, share = affines.grid_points(shape, affine), np.zeros(np.prod(shape))
+    for centre in centres.values():
+        near = np.abs(np.linalg.norm(points - centre, axis=1) - 27.5) < 6
+        own = points[near][:, None] + steps @ affine[:3, :3].T - centre
+        radius = np.linalg.norm(own, axis=2)
+        inside = (radius > 26) & (radius < 29) & (own[..., 1] < -0.5 * radius)
+        share[near] += inside.mean(axis=1)
+    return share.reshape(shape)
+
+
 def test_surfaces_of_the_subject(finished):
     """Two shells inside the brain: a region of theirs, and a map on them and on the average."""
     (brain,) = (finished / "out/anatomical/sub-01/anat").glob("*_res-bold_desc-brain_mask.nii.gz")
@@ -424,6 +437,9 @@ def test_surfaces_of_the_subject(finished):
     assert done.returncode == 0, done.stdout[-3000:]
     row = tables.read_tsv(finished / listed).iloc[0]
     assert (row["roi"], row["inside"]) == ("V1", pytest.approx(1, abs=0.01))
+    (path,) = (finished / "out/rois/sub-01/given").glob("*_label-V1_mask.nii.gz")
+    filled, wanted = images.load_mask(path)[0], share_of_caps(mask.shape, affine, centres) >= 0.5
+    assert 2 * (filled & wanted).sum() / (filled.sum() + wanted.sum()) > 0.85
     places = [centres["lh"] + (26 + 3 * depth) * unit for depth in (0.2, 0.4, 0.6, 0.8)]
 
     def read(file):
