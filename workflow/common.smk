@@ -23,6 +23,7 @@ from mebold.jobs import (
 )
 from mebold.jobs.index import Index
 from mebold.jobs.localizers import Localizers
+from mebold.jobs.localizers import finished as finished_localizers
 from mebold.jobs.parameters import Parameters
 from mebold.jobs.products import Products
 from mebold.plan import references, study

@@ -26,6 +26,8 @@ def found_in_contrasts(sub):
     """Regions that are found in maps of contrasts, with the map or the fit of the subject."""
     maps = rules.localizer_maps.output.maps
     fits = localizers.fits(sub)
+    if configuration.is_restricted(config):
+        fits = {**finished_localizers(config["output_dir"], sub), **fits}
     made = {expand(maps, sub=sub, subtask=name)[0]: fit for name, fit in fits.items()}
     return regions.find_localizers(config["rois"], sub, made)
 
@@ -34,7 +36,10 @@ def contrast_files(wildcards):
     """Maps of contrasts of other programs, and those that are fitted here, each once."""
     found = found_in_contrasts(wildcards.sub)
     given = sorted({item["path"] for item in found if not item["fitted"]})
-    return [*not_made(given), *sorted({i["path"] for i in found if i["fitted"]})]
+    maps, fits = rules.localizer_maps.output.maps, localizers.fits(wildcards.sub)
+    made = {expand(maps, sub=wildcards.sub, subtask=name)[0] for name in fits}
+    used = {item["path"] for item in found if item["fitted"]}
+    return [*not_made(given), *sorted(made & used)]
 
 
 def of_localizer_runs(kind):

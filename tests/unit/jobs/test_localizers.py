@@ -64,6 +64,17 @@ def test_a_run_table_that_does_not_tell_leaves_what_the_configuration_names():
     assert list(Localizers(bare).contrasts("sub-01_ses-01_task-floc")) == ["faces", "scenes"]
 
 
+def test_fits_of_earlier_calls_are_found_again(tmp_path):
+    folder = tmp_path / "localizers/sub-01"
+    folder.mkdir(parents=True)
+    name = "sub-01_task-floc_acq-ME_desc-localizer_contrasts.tsv"
+    (folder / name).write_text("contrast\truns\nfaces\t2\nscenes\t2\n")
+    assert localizers.finished(tmp_path, "sub-01") == {
+        "sub-01_task-floc_acq-ME": {"task": "floc", "contrasts": ["faces", "scenes"]}
+    }
+    assert localizers.finished(tmp_path, "sub-02") == {}
+
+
 FITS = {
     "out/floc_contrasts.npz": {"task": "floc", "contrasts": ["faces", "scenes"]},
     "out/mt_contrasts.npz": {"task": "mt", "contrasts": ["motion", "scenes"]},

@@ -5,6 +5,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from mebold.errors import ConfigError
+from mebold.files import bids
+from mebold.files.tables import read_tsv
 from mebold.jobs.index import Index
 from mebold.plan import conditions
 from mebold.plan.stages import LOCALIZER
@@ -66,6 +68,19 @@ class Localizers:
             subtask: {**self.settings(own[0], "task"), "contrasts": list(self.contrasts(own[0]))}
             for subtask, own in self.tasks(sub).items()
         }
+
+
+def finished(output_dir: str | Path, sub: str) -> dict[str, dict]:
+    """Return the fits that earlier calls left of a subject, as `Localizers.fits` does.
+
+    A call that labels restrict to other tasks finds regions in them as before.
+    """
+    found = {}
+    for table in Path(output_dir, "localizers", sub).glob("*_desc-localizer_contrasts.tsv"):
+        subtask = table.name.partition("_desc-")[0]
+        names = read_tsv(table)["contrast"].tolist()
+        found[subtask] = {"task": bids.parse(table.name)["task"], "contrasts": names}
+    return found
 
 
 def check(section: Mapping) -> None:
