@@ -25,10 +25,14 @@ def region_files(wildcards):
 def found_in_contrasts(sub):
     """Regions that are found in maps of contrasts, with the map or the fit of the subject."""
     maps = rules.localizer_maps.output.maps
-    fits = localizers.fits(sub)
+    made = {}
     if configuration.is_restricted(config):
-        fits = {**finished_localizers(config["output_dir"], sub), **fits}
-    made = {expand(maps, sub=sub, subtask=name)[0]: fit for name, fit in fits.items()}
+        # Those of tasks that this call leaves out stay, as far as they are there.
+        for name, fit in finished_localizers(config["output_dir"], sub).items():
+            path = expand(maps, sub=sub, subtask=name)[0]
+            made |= {path: fit} if Path(path).is_file() else {}
+    for name, fit in localizers.fits(sub).items():
+        made[expand(maps, sub=sub, subtask=name)[0]] = fit
     return regions.find_localizers(config["rois"], sub, made)
 
 
