@@ -113,7 +113,7 @@ def check(section: Mapping) -> None:
                 f"{key}.regions`: {name}: contrast {item['contrast']}, and `rois.localizer.tasks` "
                 "is empty; name the task, or give a `map`."
             )
-        if item.get("task", tasks and tasks[0]) not in (tasks or [[]]):
+        if "task" in item and item["task"] not in tasks:
             raise ConfigError(
                 f"{key}.regions`: {name}: task {item['task']} is none of `rois.localizer.tasks`; "
                 f"there are {', '.join(tasks) or 'none'}."
