@@ -17,7 +17,7 @@ import time
 import numpy as np
 from scipy import ndimage
 
-from mebold.anat import bias, brain_mask, doubts, measures, orientation, priors, tissue
+from mebold.anat import brain_mask, doubts, evenness, measures, orientation, priors, tissue
 from mebold.figures import anat as figures
 from mebold.figures.style import save
 from mebold.files import images
@@ -148,8 +148,8 @@ def ours(image, affine, done):
     """Run the steps of the workflow."""
     mask = brain_mask.brain_mask(image, affine)
     done("brain mask")
-    even = bias.bias_correct(image, affine, mask)
-    done("N4")
+    even = evenness.even_t1w(image, affine, mask)
+    done("bias (N4, then tissues)")
     expected = priors.expected(even, affine, mask, SETTINGS, limits=LIMITS, seed=1)
     done("priors (template, 4 mm)")
     found = tissue.classify(even, affine, mask, priors=expected.maps, prior_weight=0.25)

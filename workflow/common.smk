@@ -22,6 +22,8 @@ from mebold.jobs import (
     templates,
 )
 from mebold.jobs.index import Index
+from mebold.jobs.localizers import Localizers
+from mebold.jobs.localizers import finished as finished_localizers
 from mebold.jobs.parameters import Parameters
 from mebold.jobs.products import Products
 from mebold.plan import references, study
@@ -88,6 +90,7 @@ try:
     )
     products = Products(runs)
     parameters = Parameters(runs)
+    localizers = Localizers(runs)
     products.require_runs()
     listed = config["rois"]["table"]
     listed_rois = read_tsv(listed) if listed else None
@@ -104,7 +107,8 @@ try:
         for sub in runs.subjects:
             named = {"space": runs.space, "template": runs.template_of(sub)}
             regions.find(config["rois"], listed_rois, sub=sub, **named)
-            regions.find_localizers(config["rois"], sub)
+            fits = localizers.fits(sub)
+            regions.find_localizers(config["rois"], sub, fits)
             regions.spaces(config["rois"], sub, runs)
         for notice in found.notices():
             logger.warning(notice)

@@ -391,6 +391,19 @@ def test_given_masks_are_resampled_written_and_summarised(finished):
     assert sizes["reliable"] == (above & images.load_mask(brain)[0]).sum()
 
 
+def share_of_caps(shape, affine, centres):
+    """Return how much of each voxel lies in the caps (y below -0.5) of shells of 26 to 29 mm."""
+    steps = (np.stack(np.meshgrid(*[np.arange(5)] * 3), axis=-1).reshape(-1, 3) - 2) / 5
+    points, share = affines.grid_points(shape, affine), np.zeros(np.prod(shape))
+    for centre in centres.values():
+        near = np.abs(np.linalg.norm(points - centre, axis=1) - 27.5) < 6
+        own = points[near][:, None] + steps @ affine[:3, :3].T - centre
+        radius = np.linalg.norm(own, axis=2)
+        inside = (radius > 26) & (radius < 29) & (own[..., 1] < -0.5 * radius)
+        share[near] += inside.mean(axis=1)
+    return share.reshape(shape)
+
+
 def test_surfaces_of_the_subject(finished):
     """Two shells inside the brain: a region of theirs, and a map on them and on the average."""
     (brain,) = (finished / "out/anatomical/sub-01/anat").glob("*_res-bold_desc-brain_mask.nii.gz")
@@ -405,6 +418,15 @@ def test_surfaces_of_the_subject(finished):
         (folder / f"label/{hemi}.V1.label").write_text(f"#!ascii label\n{chosen.size}\n{rows}")
     name = f"{FIT}_hemi-L_space-{{}}_stat-rsquare_desc-R2_statmap.func.gii"
     paths = [finished / "out" / name.format(space) for space in ("fsnative", "fsaverage5")]
+    others = {  # surface to volume
+        f"preproc/{SESSION}_hemi-L_space-fsnative_T2starmap.func.gii": (
+            f"preproc/{SESSION}_space-T1w_T2starmap.nii.gz"
+        ),
+        f"{FIT}_hemi-L_space-fsnative_stat-effect_desc-MeanBetas_statmap.func.gii": (
+            f"{FIT}_space-T1w_stat-effect_desc-SingletrialBetas_statmap.nii.gz"
+        ),
+    }
+    paths += [finished / "out" / path for path in others]
     regions = "regions: [{path: 'fs/sub-{subject}/label'}]"
     rois = (
         f"{{surface: {{folder: 'fs/sub-{{subject}}', spaces: [fsnative, fsaverage5], {regions}}}}}"
@@ -415,15 +437,27 @@ def test_surfaces_of_the_subject(finished):
     assert done.returncode == 0, done.stdout[-3000:]
     row = tables.read_tsv(finished / listed).iloc[0]
     assert (row["roi"], row["inside"]) == ("V1", pytest.approx(1, abs=0.01))
-    volume = images.load(finished / f"out/{FIT}_space-T1w_stat-rsquare_desc-R2_statmap.nii.gz")[0]
+    (path,) = (finished / "out/rois/sub-01/given").glob("*_label-V1_mask.nii.gz")
+    filled, wanted = images.load_mask(path)[0], share_of_caps(mask.shape, affine, centres) >= 0.5
+    assert 2 * (filled & wanted).sum() / (filled.sum() + wanted.sum()) > 0.9
     places = [centres["lh"] + (26 + 3 * depth) * unit for depth in (0.2, 0.4, 0.6, 0.8)]
-    wanted = np.mean(
-        [interpolation.resample_volume(volume, affine, place, order=1) for place in places], axis=0
-    )
-    on_native, on_average = (nib.load(path).agg_data() for path in paths)
+
+    def read(file):
+        volume = images.load(finished / "out" / file)[0]
+        volume = volume.mean(axis=3) if volume.ndim == 4 else volume
+        at = [interpolation.resample_volume(volume, affine, place, order=1) for place in places]
+        return np.mean(at, axis=0)
+
+    wanted = read(f"{FIT}_space-T1w_stat-rsquare_desc-R2_statmap.nii.gz")
+    on_native, on_average, *on_others = (nib.load(path).agg_data() for path in paths)
     inside = np.isfinite(on_native) & (wanted > 0)
     assert inside.mean() > 0.9
     np.testing.assert_allclose(on_native[inside], wanted[inside], rtol=0.02, atol=0.1)
+    for values, (path, file) in zip(on_others, others.items(), strict=True):
+        there = read(file)[inside]
+        # Voxels without data are left out on the surface, and are 0 in the volume.
+        near = np.abs(values[inside] - there) <= 0.02 * np.abs(there) + 1e-3 * np.abs(there).max()
+        assert near.mean() > 0.9, path
     assert on_average.shape == (10242,)
     assert np.nanmean(on_average) == pytest.approx(np.nanmean(on_native), rel=0.1)
 

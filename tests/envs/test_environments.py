@@ -76,7 +76,7 @@ def test_no_lock_names_an_index():
 
 
 # Imports inside functions that only some callers reach, and that say so when they are absent.
-OPTIONAL = {"glmsingle", "IPython", "antspynet"}
+OPTIONAL = {"glmsingle", "IPython", "antspynet", "neuropythy"}
 # Modules reached through a shared module, in functions that the jobs of that rule never call.
 UNUSED = {
     "ants": {"core", "confounds", "multiecho"},

@@ -9,7 +9,9 @@ from snakemake_runner import REPOSITORY, job_counts, snakemake
 pytestmark = pytest.mark.workflow
 
 CONFIG = REPOSITORY / "config"
-EXAMPLES = ["anatomy_only", "laion_like", "quick_comparison", "single_echo_3t"]
+EXAMPLES = ["anatomy_only", "laion_like", "laion_regions", "quick_comparison", "single_echo_3t"]
+#: An example that is given beside another one.
+BESIDE = {"laion_regions": "laion_like"}
 LONG = (*SHAPE[:3], 160)
 
 
@@ -53,20 +55,48 @@ def tree_of(name, root):
     else:
         for session in ("01", "02"):
             tree.session("01", session, shape=LONG)
+    if name == "laion_regions":
+        localizers(tree)
     return tree
+
+
+def localizers(tree):
+    """Add a run of each localizer of the reference dataset, and masks."""
+    shown = {
+        "floc": "adult child body limb corridor house word number car instrument scrambled",
+        "MotionLoc": "motion static",
+    }
+    for task, labels in shown.items():
+        stem = f"sub-01_ses-01_task-{task}_run-01"
+        tree.run(stem, "sub-01/ses-01/func", shape=LONG)
+        path = f"sub-01/ses-01/func/{stem}_events.tsv"
+        tree.events(path, [*labels.split(), "blank"], column="trial_type")
+    for name in ("derivatives/rois/sub-01/retinotopy/V1v", "parcels/sub-01/parcelFFA1"):
+        path = tree.root.parent / f"{name}.nii.gz"
+        path.parent.mkdir(parents=True)
+        path.touch()
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_is_ready_for_its_data(name, tmp_path):
     tree_of(name, tmp_path / "raw")
+    files = [BESIDE[name], name] if name in BESIDE else [name]
     done = snakemake(
-        "-n", "--configfile", str(CONFIG / "examples" / f"{name}.yaml"),
+        "-n", "--configfile", *(str(CONFIG / "examples" / f"{one}.yaml") for one in files),
         cwd=tmp_path, bids_dir="raw", output_dir="out",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:]
     counts = job_counts(done.stdout)
     expected = {
         "laion_like": {"singletrial": 7, "noiseceiling_subject": 1, "compare_task": 1},
+        "laion_regions": {
+            "singletrial": 7,
+            "localizer_glm": 2,
+            "localizer_maps": 2,
+            "roi_masks": 1,
+            "bold_optcom": 6,
+            "compare_task": 1,
+        },
         "single_echo_3t": {"singletrial": 1, "bold_single": 1, "confounds": 1},
         "anatomy_only": {"anat": 2, "hmc": 0, "singletrial": 0},
         "quick_comparison": {"singletrial": 4, "compare_task": 1, "ica": 0},

@@ -318,3 +318,63 @@ def test_each_task_is_compared_by_itself(tmp_path):
     write_table(rows, tmp_path / "runs-1-2.tsv")
     counts = dry_run(tmp_path)
     assert (counts["compare"], counts["compare_group"], counts["compare_task"]) == (2, 1, 2)
+
+
+def test_maps_on_surfaces_cost_a_job_each(tmp_path):
+    """Betas, R2, ridge fractions, ceilings of six fits, those of the subject, and T2*."""
+    space = "MNI152NLin2009aSym"
+    plain = dry_run(tmp_path, template=f"{{space: {space}}}")
+    asked = dry_run(
+        tmp_path, template=f"{{space: {space}}}", rois="{surface: {spaces: [fsaverage5]}}"
+    )
+    added = {k: asked[k] - plain.get(k, 0) for k in asked if asked[k] != plain.get(k, 0)}
+    assert added == {
+        "surface_maps": 36, "surface_betas": 6, "surface_t2star": 1, "surface_figure": 1,
+        "total": 44,
+    }  # fmt: skip
+
+
+FLOC = {"onset": ["0", "12", "24"], "duration": ["12"] * 3}
+FLOC_ROIS = "{localizer: {tasks: [{task: floc}], regions: [{name: FFA1, contrast: faces}]}}"
+
+
+def with_localizer(*conditions):
+    """Return the table of a session with a run of images and one of a localizer."""
+    rows = table_of(1, 2)
+    second = (rows["run"] == "02") & (rows["datatype"] == "func")
+    for column in ("stem", "path", "group", "events"):
+        rows.loc[second, column] = rows.loc[second, column].str.replace("task-images", "task-floc")
+    rows.loc[second, "task"] = "floc"
+    for index in rows.index[second & (rows["suffix"] == "bold")]:
+        rows.at[index, "events_columns"] = ["onset", "duration", "trial_type", "stim_name"]
+        rows.at[index, "events_repeats"] = {"trial_type": [0, 0], "stim_name": [9, 9]}
+        rows.at[index, "events_trials"] = {**FLOC, "trial_type": list(conditions)}
+    return rows
+
+
+def test_a_localizer_costs_a_fit_a_session_and_no_single_trials(tmp_path):
+    write_table(with_localizer("faces", "scenes", "rest"), tmp_path / "runs-1-2.tsv")
+    counts = dry_run(tmp_path, rois=FLOC_ROIS)
+    for rule in ("localizer_glm", "localizer_maps", "roi_masks", "noiseceiling_subject"):
+        assert counts[rule] == 1, rule
+    assert (counts["bold_optcom"], counts["singletrial"]) == (2, 6)
+    alone = dry_run(tmp_path, rois="{localizer: {tasks: [{task: floc}]}}")
+    assert (alone["localizer_maps"], "roi_masks" in alone) == (1, False)
+    both = FLOC_ROIS.replace("task: floc", "task: floc, single_trials: true")
+    both = dry_run(tmp_path, rois=both)
+    assert (both["localizer_glm"], both["singletrial"]) == (1, 12)
+    done = snakemake(
+        "-n", cwd=tmp_path, bids_dir="raw", output_dir="out", run_table="runs-1-2.tsv",
+        rois=FLOC_ROIS.replace("faces", "motion"),
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "FFA1: contrast motion is none of sub-01: there are faces, scenes" in done.stdout
+    own = "{task: floc, contrasts: {words: {of: [word], against: others}}}"
+    done = snakemake(
+        "-n", cwd=tmp_path, bids_dir="raw", output_dir="out", run_table="runs-1-2.tsv",
+        rois=f"{{localizer: {{tasks: [{own}]}}}}",
+    )  # fmt: skip
+    assert done.returncode != 0
+    told = " ".join(done.stdout.split())
+    assert "contrast words: no run has the condition 'word'; sub-01/ses-01/" in told
+    assert "(column `trial_type`) have: faces, scenes." in told

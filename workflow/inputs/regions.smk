@@ -22,14 +22,65 @@ def region_files(wildcards):
     return not_made(regions.files(given_regions(wildcards.sub)))
 
 
-def localizers(sub):
-    """Regions that are found in maps of contrasts, with the map of the subject."""
-    return regions.find_localizers(config["rois"], sub)
+def found_in_contrasts(sub):
+    """Regions that are found in maps of contrasts, with the map or the fit of the subject."""
+    maps = rules.localizer_maps.output.maps
+    made = {}
+    if configuration.is_restricted(config):
+        # Those of tasks that this call leaves out stay, as far as they are there.
+        for name, fit in finished_localizers(config["output_dir"], sub).items():
+            path = expand(maps, sub=sub, subtask=name)[0]
+            made |= {path: fit} if Path(path).is_file() else {}
+    for name, fit in localizers.fits(sub).items():
+        made[expand(maps, sub=sub, subtask=name)[0]] = fit
+    return regions.find_localizers(config["rois"], sub, made)
 
 
-def localizer_files(wildcards):
-    """Maps of contrasts; the same one may serve several regions."""
-    return not_made(sorted({item["path"] for item in localizers(wildcards.sub)}))
+def contrast_files(wildcards):
+    """Maps of contrasts of other programs, and those that are fitted here, each once."""
+    found = found_in_contrasts(wildcards.sub)
+    given = sorted({item["path"] for item in found if not item["fitted"]})
+    maps, fits = rules.localizer_maps.output.maps, localizers.fits(wildcards.sub)
+    made = {expand(maps, sub=wildcards.sub, subtask=name)[0] for name in fits}
+    used = {item["path"] for item in found if item["fitted"]}
+    return [*not_made(given), *sorted(made & used)]
+
+
+def of_localizer_runs(kind):
+    """Input function: an output of the rule that wrote the BOLD of each run, or its confounds."""
+
+    def function(wildcards):
+        found = []
+        for stem in localizers.stems(wildcards.group):
+            variant = products.primary(stem)
+            made_by = written_bold(VARIANTS[variant][1])
+            made_by = rules.confounds if kind == "table" else made_by
+            output = getattr(made_by.output, kind)
+            found.append(of_run(output, stem, dataset=datasets(variant)[0]))
+        return found
+
+    return function
+
+
+def localizer_events(wildcards):
+    """Events of the runs of a localizer."""
+    stems = localizers.stems(wildcards.group)
+    return not_made([runs.path(runs.row(stem)["events"]) for stem in stems])
+
+
+def localizer_runs(group):
+    """What the fit of a localizer has to know of its runs."""
+    keys = "stem", "tr_out", "slice_timing", "acquired_slice_timing"
+    return [parameters.of_run(stem, *keys) for stem in localizers.stems(group)]
+
+
+def of_localizer_sessions(output):
+    """Input function: a per-session output of a subject's localizer task."""
+
+    def function(wildcards):
+        return of_groups(output, localizers.tasks()[wildcards.subtask])
+
+    return function
 
 
 def visual_names(sub):
@@ -59,7 +110,9 @@ def has_given_regions():
     return bool(
         listed
         or asked["surface"]["regions"]
-        or any(asked[key] for key in ("given", "atlas", "localizer"))
+        or asked["surface"]["benson"]["use"]
+        or asked["localizer"]["regions"]
+        or any(asked[key] for key in ("given", "atlas"))
     )
 
 
@@ -72,7 +125,8 @@ def surfaces_of_regions(name):
     """Input function: a surface of both hemispheres, where regions lie on it."""
 
     def function(wildcards):
-        if not config["rois"]["surface"]["regions"]:
+        asked = config["rois"]["surface"]
+        if not (asked["regions"] or asked["benson"]["use"]):
             return []
         return surfaces_of(name, wildcards.sub)
 

@@ -105,6 +105,10 @@ def preprocessing_targets(wildcards):
             )
     shown = {stem.split("_")[0] for stem in runs.stems() if products.written_bold(stem)}
     targets += collect(rules.report_anatomy.output.figure, sub=sorted(shown))
+    pooled = {(runs.pooled_with(s), runs.folder(s)) for s in products.combined()}
+    for name, folder in sorted(pooled):
+        decay = expand(rules.decay.output.t2star, pooled=name, folder=folder)
+        targets += on_surfaces(decay)
     # What NORDIC lets through is said of the echo that the variants of one echo rest on.
     for stem in products.denoised():
         run = runs.runs[stem]
@@ -115,11 +119,14 @@ def preprocessing_targets(wildcards):
 
 def single_trial_targets(wildcards):
     """Noise ceilings and ROI tables where images repeat, betas where they do not."""
-    targets, maps = [], []
+    targets, maps, betas = [], [], []
     for group in runs.groups():
         names = [datasets(variant)[1] for variant in products.variants(group)]
         of_group = {"glm": names, "group": group, "folder": runs.group_folder(group)}
         last = rules.singletrial.output.betas
+        # On surfaces only the mean over trials.
+        mean = last.replace("desc-SingletrialBetas", "desc-MeanBetas")
+        betas += expand(mean, **of_group)
         maps += collect([rules.singletrial.output[m] for m in FIT_MAPS], **of_group)
         if group in runs.planned["noiseceiling"]:
             last = rules.noiseceiling_session.output.nc
@@ -154,17 +161,18 @@ def single_trial_targets(wildcards):
         targets += expand(rules.rois.output.table, **names)
         if "fsaverage5" in regions.spaces(config["rois"], names["sub"], runs):
             targets += expand(rules.surface_figure.output, glm=fits, **names)
-    return targets + in_template(maps) + on_surfaces(maps)
+    return targets + in_template(maps) + on_surfaces(maps + betas)
 
 
 def region_targets(wildcards):
-    """Masks of the given regions of every subject whose runs reach the output grid."""
+    """Maps of localizers, and masks of regions of every subject whose runs reach the grid."""
     subjects = [sub for sub in runs.subjects if runs.stems(sub=sub)]
-    return (
-        collect(rules.roi_masks.output.table, sub=subjects)
-        if has_given_regions()
-        else []
-    )
+    fitted = [(subtask.split("_")[0], subtask) for subtask in localizers.tasks()]
+    maps = rules.localizer_maps.output.table
+    targets = [expand(maps, sub=sub, subtask=name)[0] for sub, name in fitted]
+    if has_given_regions():
+        targets += collect(rules.roi_masks.output.table, sub=subjects)
+    return targets
 
 
 def in_template(maps):

@@ -1,11 +1,75 @@
 """Regions: given masks on the output grid, and tables of noise ceilings in all regions."""
 
 
+rule localizer_glm:
+    input:
+        bold=of_localizer_runs("bold"),
+        coverage=of_localizer_runs("series_mask"),
+        confounds=of_localizer_runs("table"),
+        events=localizer_events,
+        mask=of_subject(rules.grid.output.series_mask),
+    output:
+        estimates="<work>/localizers/{folder}/{group}.npz",
+        table="<out>/localizers/{folder}/func/{group}_desc-localizer_contrasts.tsv",
+        info="<out>/localizers/{folder}/func/{group}_desc-localizer_glm.json",
+    log:
+        "<logs>/localizer_glm/{folder}/{group}.log",
+    conda:
+        "../../envs/confounds.yaml"
+    resources:
+        mem_mb=memory(2, 2000),
+        runtime=minutes(60),
+    params:
+        runs=by(localizer_runs),
+        task=by(localizers.settings, "column", "baseline", "conditions"),
+        contrasts=by(localizers.contrasts),
+        settings={
+            key: config["rois"]["localizer"][key]
+            for key in ("response", "noise", "drift", "cut_off_s", "confounds")
+        },
+        space=runs.space,
+        reference=spatial_reference,
+        code=code("localizer_glm"),
+    script:
+        "../scripts/localizer_glm.py"
+
+
+rule localizer_maps:
+    input:
+        estimates=of_localizer_sessions(rules.localizer_glm.output.estimates),
+        info=of_localizer_sessions(rules.localizer_glm.output.info),
+        mask=of_subject(rules.grid.output.series_mask),
+        underlay=of_subject(rules.grid.output.underlay),
+    output:
+        maps="<work>/localizers/{sub}/{subtask}_contrasts.npz",
+        table="<out>/localizers/{sub}/{subtask}_desc-localizer_contrasts.tsv",
+        figure=report(
+            "<out>/localizers/{sub}/figures/{subtask}_stat-z_statmap.png",
+            caption="../report/localizer.rst",
+            category="Regions",
+            labels={"fit": "{subtask}", "figure": "contrasts of the localizer"},
+        ),
+    log:
+        "<logs>/localizer_maps/{sub}/{subtask}.log",
+    conda:
+        "../../envs/ants.yaml"
+    resources:
+        mem_mb=memory(0, 3000),
+        runtime=minutes(20),
+    params:
+        space=runs.space,
+        reference=spatial_reference,
+        code=code("localizer_maps"),
+    script:
+        "../scripts/localizer_maps.py"
+
+
 rule roi_masks:
     input:
         unpack(to_other_spaces),
         given=region_files,
-        contrasts=localizer_files,
+        contrasts=contrast_files,
+        mask=of_subject(rules.grid.output.series_mask),
         white=surfaces_of_regions("white"),
         pial=surfaces_of_regions("pial"),
         brain=of_subject(rules.grid.output.mask),
@@ -21,11 +85,11 @@ rule roi_masks:
         runtime=minutes(20),
     params:
         regions=by(given_regions),
-        localizers=by(localizers),
+        localizers=by(found_in_contrasts),
         settings=chosen("rois", "expressions", "missing", "least_inside"),
         surface={
             key: config["rois"]["surface"][key]
-            for key in ("least_fill", "least_inside")
+            for key in ("least_fill", "least_inside", "benson")
         },
         space=runs.space,
         older=by(older_masks),

@@ -2,7 +2,16 @@
 
 from pathlib import Path
 
-from mebold.anat import average, bias, brain_mask, doubts, measures, orientation, priors, tissue
+from mebold.anat import (
+    average,
+    brain_mask,
+    doubts,
+    evenness,
+    measures,
+    orientation,
+    priors,
+    tissue,
+)
 from mebold.anat.labels import TISSUES
 from mebold.figures import anat as figures
 from mebold.figures.style import save
@@ -24,7 +33,7 @@ with job(snakemake) as log:
         source = files.get("mask_source")
         seen = orientation.canonical(images.load_volume(source)[0], kept)[0] if source else raw
         brain = brain_mask.brain_mask(seen, affine)
-    t1w = bias.bias_correct(raw, affine, brain)
+    t1w = evenness.even_t1w(raw, affine, brain)
     expected = priors.expected(
         t1w, affine, brain, settings, limits=snakemake.params.limits, seed=snakemake.params.seed
     )

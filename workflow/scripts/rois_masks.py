@@ -2,7 +2,7 @@
 
 from mebold.files import arrays, images, tables, transforms
 from mebold.geometry import affines, displacement
-from mebold.jobs import cortex, region_masks, sidecar
+from mebold.jobs import benson, cortex, localized_regions, region_masks, sidecar
 from mebold.jobs.script import job
 from mebold.rois import expressions
 
@@ -25,8 +25,15 @@ with job(snakemake) as log:
     grid = region_masks.Grid(brain, affine, to, hemispheres, surface["least_fill"])
     settings, sub = params.settings, snakemake.wildcards.sub
     regions = region_masks.gather(params.regions, grid, least_inside=settings["least_inside"])
+    if files.white and surface["benson"]["use"]:
+        folder = files.white[0].rpartition("/surf/")[0]
+        most = surface["benson"]["most_eccentric_deg"]
+        areas = benson.regions(folder, grid, most_eccentric_deg=most)
+        region_masks.require_new(areas, regions, "rois.surface.benson")
+        regions |= areas
     leave_out = settings["missing"] == "leave_out"
-    found, absent = region_masks.localized(params.localizers, grid, regions, leave_out=leave_out)
+    fitted = {"mask": images.load_mask(files.mask)[0], "leave_out": leave_out}
+    found, absent = localized_regions.localized(params.localizers, grid, regions, **fitted)
     regions |= found
     # Expressions that need the data are made where these are.
     later = expressions.unknown(settings["expressions"], regions)

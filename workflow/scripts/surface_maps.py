@@ -13,6 +13,8 @@ with job(snakemake):
     space = snakemake.wildcards.surface
     mask, affine = images.load_mask(files.mask)
     values = coverage.read_known(files.map, mask)
+    if params.zero_is_unknown:
+        values = np.where(values == 0, np.nan, values)
     known = series.unmask(np.isfinite(values), mask, fill=False)
     volume = series.unmask(np.nan_to_num(values), mask)
     if files.get("white"):

@@ -104,3 +104,24 @@ def test_classes_that_are_no_tissue_have_no_pure_intensities(folded):
     assert partial_volume.pure_intensities(image, AFFINE, turned) is None
     empty = classes | {"CSF": np.zeros_like(mask)}
     assert partial_volume.pure_intensities(image, AFFINE, empty) is None
+
+
+def test_a_contrast_that_changes_from_place_to_place_is_made_the_same():
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    along, across = np.indices((70, 40, 24))[:2]
+    layer = across % 10
+    classes = {"CSF": layer == 0, "GM": (layer > 0) & (layer < 5), "WM": layer >= 5}
+    # Grey matter loses a sixth of its signal along 140 mm, white matter nothing.
+    grey = INTENSITY["GM"] * (1.08 - 0.16 * along / 69)
+    clean = INTENSITY["CSF"] * classes["CSF"] + grey * classes["GM"]
+    clean = clean + INTENSITY["WM"] * classes["WM"]
+    image = clean + 15 * np.random.default_rng(2).normal(size=clean.shape)
+    pure = partial_volume.pure_intensities(image, affine, classes)
+    same = partial_volume.same_contrast(image, affine, classes, pure)
+    ends = [classes["GM"] & part for part in (along < 12, along > 57)]
+    before, after = ([np.median(one[end]) for end in ends] for one in (image, same))
+    assert before[0] - before[1] > 0.12 * INTENSITY["GM"]
+    assert abs(after[0] - after[1]) < 0.4 * (before[0] - before[1])
+    assert np.median(same[classes["WM"]]) == pytest.approx(INTENSITY["WM"], rel=0.01)
+    narrower = partial_volume.pure_intensities(same, affine, classes)
+    assert narrower["GM"][1] < 0.75 * pure["GM"][1]

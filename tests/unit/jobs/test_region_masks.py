@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from mebold.errors import ConfigError, DataError
-from mebold.files import model, series, tables
-from mebold.jobs import region_data, region_masks, region_table
+from mebold.files import arrays, model, series, tables
+from mebold.jobs import localized_regions, region_data, region_masks, region_table
 from mebold.noiseceiling import ceilings
 from mebold.noiseceiling.sums import Selection
 
@@ -127,7 +127,7 @@ def test_masks_of_an_earlier_list_go_and_those_of_others_stay(tmp_path):
 
 def contrast(path, name, **more):
     rest = {"parcel": None, "threshold": 3.1, "least_voxels": 5, "largest_cluster": True}
-    return rest | {"name": name, "path": path, "category": "face"} | more
+    return rest | {"name": name, "path": path, "category": "face", "fitted": False} | more
 
 
 def test_localizers_find_regions_in_their_parcels(tmp_path):
@@ -140,7 +140,7 @@ def test_localizers_find_regions_in_their_parcels(tmp_path):
         contrast(path, "OFA", set="faces"),
         contrast(path, "FFA2", threshold=9.0),
     ]
-    found, left_out = region_masks.localized(items, grid(), regions, leave_out=False)
+    found, left_out = localized_regions.localized(items, grid(), regions, leave_out=False)
     np.testing.assert_array_equal(found["FFA1"].mask, box((1, 4), (0, 3)) > 0)
     np.testing.assert_array_equal(found["OFA"].mask, box((4, 6), (0, 3)) > 0)  # ties: the first
     assert found["FFA1"].sources == [path]
@@ -151,11 +151,41 @@ def test_localizers_find_regions_in_their_parcels(tmp_path):
     assert table.loc["FFA2", "note"] == left_out["FFA2"]
     lost = [contrast(path, "PPA", parcel="parahipp")]
     with pytest.raises(ConfigError, match="PPA: its parcel parahipp is no given region; there are"):
-        region_masks.localized(lost, grid(), regions, leave_out=False)
-    found, left_out = region_masks.localized(lost, grid(), regions, leave_out=True)
+        localized_regions.localized(lost, grid(), regions, leave_out=False)
+    found, left_out = localized_regions.localized(lost, grid(), regions, leave_out=True)
     assert (found, left_out) == ({}, {"PPA": "there is no parcel parahipp"})
     with pytest.raises(ConfigError, match="region fusiform is given twice"):
-        region_masks.localized([contrast(path, "fusiform")], grid(), regions, leave_out=True)
+        localized_regions.localized([contrast(path, "fusiform")], grid(), regions, leave_out=True)
+
+
+def test_fitted_localizers_have_their_selectivity(tmp_path):
+    """Found in z, measured where they were not found; a contrast that no run has is told."""
+    mask = np.zeros(SHAPE, bool)
+    mask[:7] = True
+    there = (box((1, 4), (0, 3)) > 0)[mask]
+    maps = {"z.faces": 8.0 * there, "effect.faces": 3.0 * there, "dof.faces": np.array(9.0)}
+    for half, effect in (("1", 1.0), ("2", 2.0)):
+        maps |= {f"z.faces.{half}": 5.0 * there, f"effect.faces.{half}": effect * there}
+    path = tmp_path / "sub-01_task-floc_contrasts.npz"
+    arrays.save_named(path, **{key: np.asarray(v, np.float32) for key, v in maps.items()})
+    item = contrast(str(path), "FFA1", fitted=True, contrast="faces")
+    items = [item, item | {"name": "VWFA1", "contrast": "words"}]
+    how = {"leave_out": False, "mask": mask}
+    found, left_out = localized_regions.localized(items, grid(), {}, **how)
+    np.testing.assert_array_equal(found["FFA1"].mask, box((1, 4), (0, 3)) > 0)
+    assert found["FFA1"].selectivity == 1.5
+    assert found["FFA1"].sources == ["contrast faces (sub-01_task-floc)"]
+    assert left_out["VWFA1"].startswith("no run has all conditions of contrast words")
+    table = region_masks.listed(found, left_out).set_index("roi")
+    assert table.loc["FFA1", "selectivity"] == 1.5
+    region_masks.write(found, tmp_path / "s", GRID, prefix="sub-01_space-T1w", about=about)
+    (said,) = (tmp_path / "s/face").glob("*FFA1_mask.json")
+    assert tables.read_json(said)["Selectivity"] == 1.5
+    alone = {key: values for key, values in maps.items() if not key.endswith(".2")}
+    arrays.save_named(path, **{key: np.asarray(v, np.float32) for key, v in alone.items()})
+    found, _ = localized_regions.localized([item], grid(), {}, **how)
+    assert np.isnan(found["FFA1"].selectivity)
+    assert found["FFA1"].notes[-1] == "no selectivity: one run, nothing to measure it in"
 
 
 def test_packing_keeps_regions(rng):

@@ -132,11 +132,12 @@ def test_maps_of_localizers(tmp_path):
     names_ = [f"sub-01/ses-01/func/sub-01_contrast-{c}_stat-z_statmap.nii.gz" for c in "ab"]
     touch(tmp_path, *names_)
     item = {"name": "FFA1", "map": f"{tmp_path}/sub-{{subject}}/ses-*/func/*contrast-a_*.nii.gz"}
-    (found,) = regions.find_localizers(section(localizer=[item]), "sub-01")
+    (found,) = regions.find_localizers(section(localizer={"regions": [item]}), "sub-01")
     assert found["path"] == str(tmp_path / names_[0])
     assert (found["threshold"], found["parcel"], found["category"]) == (3.1, None, "selectivity")
-    assert regions.find_localizers(section(localizer=[item]), "sub-02") == []
-    both = section(localizer=[item | {"map": item["map"].replace("contrast-a_", "contrast-")}])
+    assert regions.find_localizers(section(localizer={"regions": [item]}), "sub-02") == []
+    short = item["map"].replace("contrast-a_", "contrast-")
+    both = section(localizer={"regions": [item | {"map": short}]})
     with pytest.raises(ConfigError, match=r"FFA1: .* leads to 2 images of sub-01"):
         regions.find_localizers(both, "sub-01")
     assert "leads to no image for any subject" in regions.absent(both, ["sub-02"])

@@ -72,6 +72,17 @@ def test_methods_count_what_ran_in_some_runs_only(tmp_path):
     assert "in 1 runs it was not usable" in text
 
 
+def test_methods_tell_of_localizers(tmp_path):
+    out = finished(tmp_path, n_sessions=1)
+    assert "localizer" not in methods.of(study_of(out)).text
+    settings = {"response": "spm", "noise": "ar1", "drift": "cosine"}
+    about = {"Runs": ["run-01", "run-02"], "Parameters": {"settings": settings}}
+    name = "sub-01_ses-01_task-floc_desc-localizer_glm.json"
+    out.write(f"localizers/sub-01/ses-01/func/{name}", about)
+    text = methods.of(study_of(out)).text
+    assert "localizer tasks (floc; 2 runs) were fitted with nilearn (response: spm, AR(1)" in text
+
+
 def test_methods_of_one_subject_leave_the_others_out(tmp_path):
     out = finished(tmp_path, n_subjects=2, n_sessions=1)
     out.write("preproc-nordicIca/sub-02/ses-01/func/"

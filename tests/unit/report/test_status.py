@@ -51,6 +51,20 @@ def test_a_failed_job_is_found_by_its_log_and_what_needs_it_waits(tmp_path):
     assert other["confounds"].state == DONE
 
 
+def test_the_fit_of_a_localizer_is_that_of_its_session(tmp_path):
+    out = finished(tmp_path, n_sessions=1)
+    stem, group = RUN.replace("images", "floc"), "sub-01_ses-01_task-floc"
+    out.plan("01", "01", "floc", "02", stem, group, "localizer", planned=True)
+    assert states(tmp_path, stem)["localizer"].state == WAITING
+    log = f"localizer_glm/sub-01/ses-01/{group}.log"
+    out.log(log, error="no confound 'x'")
+    found = states(tmp_path, stem)["localizer"]
+    assert (found.state, found.reason) == (FAILED, "no confound 'x'")
+    (tmp_path / "work/logs" / log).unlink()
+    out.write(f"localizers/sub-01/ses-01/func/{group}_desc-localizer_glm.json", {})
+    assert states(tmp_path, stem)["localizer"].state == DONE
+
+
 def test_what_only_some_variants_need_holds_up_those(tmp_path):
     out = Output(tmp_path)
     out.subject("01")
@@ -136,6 +150,7 @@ def test_every_log_folder_and_mark_is_one_of_the_rules():
     alone = {"plan", "datasets", "compare_group", "compare_task", "report_run"}
     alone |= {"report_anatomy"}
     alone |= {"report_viewer/session", "report_viewer/subject", "surface_maps", "surface_figure"}
+    alone |= {"surface_t2star"}
     alone |= {"megre", "megre_field", "mp2rage_t1", "antspynet", "t2w", "template_morphometry"}
     assert logs - named - alone == set()
     outputs = [

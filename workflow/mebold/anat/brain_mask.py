@@ -11,6 +11,7 @@ from scipy import ndimage, signal
 
 from mebold.anat import mni
 from mebold.anat.bias import bias_correct
+from mebold.anat.evenness import even_t1w
 from mebold.errors import DataError
 from mebold.geometry import affines, grids, masks
 from mebold.geometry.masks import foreground_mask
@@ -83,7 +84,7 @@ def brain_mask(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
         mask[box] = _outline(inside, head_affine)
         return mask
     inner = _template_brain(head.shape, head_affine, to_head, grow_mm=-_RIM_MM) & inside
-    even = bias_correct(head, head_affine, inner, working_mm=6.0, iterations=(50, 30))
+    even = even_t1w(head, head_affine, inner)
     even = np.minimum(even, 1.3 * np.median(even[inner]))
     peeled = np.where(_within_skull(even, head_affine, to_head, skin), even, 0.0)
     to_head, _ = _affine_to_head(peeled, head_affine, to_head, widths_mm=(6.0,))

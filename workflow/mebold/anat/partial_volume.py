@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import ndimage
 
-from mebold.geometry import affines
+from mebold.geometry import affines, grids
 
 # From dark to bright; mixtures are of neighbours in this order.
 _ORDER = ("CSF", "GM", "WM")
@@ -23,6 +23,10 @@ _LOCAL_STEPS = 2
 # No kind of voxel is impossible where its neighbours have none.
 _FLOOR = 1e-3
 _TO_SD = 1.4826
+_LOCAL_MM = 20.0  # SD of the neighbourhood that tells local intensities
+_COARSE_MM = 4.0
+_DOUBT = 0.05  # weight of the whole brain's intensity, of the most that a neighbourhood has
+_LEAST_STEP = 0.2  # of the whole brain's difference of two tissues: no local one is smaller
 
 
 def pure_intensities(
@@ -46,10 +50,9 @@ def pure_intensities(
         class; of the darkest tenth of the fluid where it has no inside. None when the tissues are
         too few, or not in the order of a T1w.
     """
-    steps = max(1, round(1.0 / float(affines.voxel_sizes(affine).min())))
     found = {}
     for name in _ORDER:
-        values = image[ndimage.binary_erosion(classes[name], iterations=steps)]
+        values = image[_inside(classes[name], affine)]
         if values.size < _FEWEST and name == "CSF":
             values = image[classes[name]]
             values = values[values <= np.percentile(values, 20)] if values.size else values
@@ -63,6 +66,62 @@ def pure_intensities(
     # Rounded intensities may have no deviation at all.
     least = 0.02 * (means[2] - means[0])
     return {name: (mean, max(sd, least)) for name, (mean, sd) in found.items()}
+
+
+def _inside(voxels: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Return the voxels that are at least 1 mm inside."""
+    steps = max(1, round(1.0 / float(affines.voxel_sizes(affine).min())))
+    return ndimage.binary_erosion(voxels, iterations=steps)
+
+
+def same_contrast(
+    image: np.ndarray,
+    affine: np.ndarray,
+    classes: Mapping[str, np.ndarray],
+    pure: Mapping[str, tuple[float, float]],
+) -> np.ndarray:
+    """Give grey and white matter the same intensities everywhere.
+
+    A transmit field that varies (7T) changes the T1w contrast of grey and white matter from place
+    to place, each in its own way: no bias that all tissues share takes that away.
+
+    Parameters
+    ----------
+    image : (x, y, z) array
+        Bias-corrected T1w.
+    affine : (4, 4) array
+        Voxel to world, mm.
+    classes : mapping of (x, y, z) bool arrays
+        Voxels of ``GM`` and ``WM``.
+    pure : mapping
+        From `pure_intensities`.
+
+    Returns
+    -------
+    (x, y, z) array
+        Linear between fluid, grey and white matter: each local mean comes to that of the brain.
+    """
+    (dark, _), (grey, _), (white, _) = (pure[name] for name in _ORDER)
+    here = {}
+    for name in ("GM", "WM"):
+        mean, spread = pure[name]
+        used = _inside(classes[name], affine) & (np.abs(image - mean) < 3 * spread)
+        above, coarse_affine = grids.coarsen(
+            np.where(used, image - mean, 0).astype(np.float32), affine, voxel_mm=_COARSE_MM
+        )
+        weight, _ = grids.coarsen(used.astype(np.float32), affine, voxel_mm=_COARSE_MM)
+        wide = _LOCAL_MM / affines.voxel_sizes(coarse_affine)
+        above, weight = (ndimage.gaussian_filter(one, wide) for one in (above, weight))
+        local = above / np.maximum(weight + _DOUBT * weight.max(), 1e-12)
+        shape = image.shape
+        here[name] = mean + grids.onto(local, coarse_affine, shape, affine, mode="nearest")
+    lower = np.maximum(here["GM"] - dark, _LEAST_STEP * (grey - dark))
+    upper = np.maximum(here["WM"] - here["GM"], _LEAST_STEP * (white - grey))
+    return np.where(
+        image > here["GM"],
+        grey + (image - here["GM"]) / upper * (white - grey),
+        dark + (image - dark) / lower * (grey - dark),
+    )
 
 
 def shares(

@@ -124,6 +124,8 @@ def _with_shares(found: Segmentation, volume, affine, nuclei) -> Segmentation:
     if pure is None:
         logger.warning("the classes do not tell pure intensities: no shares within voxels")
         return found
+    image = partial_volume.same_contrast(image, box_affine, classes, pure)
+    pure = partial_volume.pure_intensities(image, box_affine, classes) or pure
     parts = partial_volume.shares(image, mask[box], pure, known_grey=grey)
     probseg = np.zeros_like(found.probseg)
     probseg[(slice(None), *box)] = parts

@@ -105,6 +105,9 @@ _IGNORED = (
     ("*_differences.tsv", "paired differences between variants", ("comparison",)),
     ("*_group.tsv", "comparison over subjects", ("comparison",)),
     ("*_advice.json", "which variant the data support, at what price", ("comparison",)),
+    ("*_statmap.*", "effect (percent) and z maps of contrasts between conditions", ("localizers",)),
+    ("*_contrasts.*", "contrasts of a localizer, and the runs that they rest on", ("localizers",)),
+    ("*_glm.json", "GLM of the conditions of a localizer: what was fitted", ("localizers",)),
     ("*_rois.*", "noise ceilings of regions, and what each region is made of", ("rois",)),
     ("sub-*/*", "masks of regions, in a folder per category", ("rois",)),
     ("*_statmap.*", "noise ceiling in the regions", ("rois",)),
@@ -117,6 +120,7 @@ _ABOUT = {
     "nordic": "Thermal noise removal: denoised echoes as acquired, noise level, what was removed",
     "comparison": "Comparison of the variants: metrics, paired differences, figure",
     "rois": "Regions of interest: masks, and their noise ceilings",
+    "localizers": "Localizers: contrasts between conditions, per session and over all runs",
     "atlases": "Masks of regions of interest, for the older client of the reference dataset",
 }
 

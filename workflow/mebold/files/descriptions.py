@@ -55,6 +55,7 @@ _LABELS = (
     ("SingletrialBetasZscoredRun", "the same, standardised within run", _FITS),
     ("SingletrialBetasZscoredSession", "the same, standardised within session", _FITS),
     ("ImageBetas", "responses to images, mean over repeats", _FITS),
+    ("MeanBetas", "mean over the responses to single trials, on surfaces", _FITS),
     ("GLMsingle", "the single-trial fit as a whole", _FITS),
     ("R2", "variance explained by the single-trial model", _FITS),
     ("R2mean", "the same, mean over sessions", _FITS),
@@ -73,6 +74,7 @@ _LABELS = (
     ("visualScore", "response to images in left-out runs", ("comparison",)),
     ("Noiseceiling", "noise ceilings of regions", ("rois",)),
     ("regions", "what each region is made of", ("rois",)),
+    ("localizer", "contrasts between the conditions of a localizer", ("localizers",)),
 )
 
 

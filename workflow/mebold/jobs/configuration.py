@@ -76,9 +76,16 @@ def selection(config: dict) -> dict:
         "participant_labels": config["participant_label"],
         "session_labels": config["session_label"],
         "task_labels": config["task_label"],
-        "event_columns": [config["design"]["label_column"], *config["design"]["blank"]],
+        "event_columns": _event_columns(config),
         "assign": config["fmap"]["assign"],
     }
+
+
+def _event_columns(config: dict) -> list[str]:
+    """Return the columns of events that decide what is fitted, each once."""
+    localizers = config["rois"]["localizer"]["tasks"]
+    columns = [config["design"]["label_column"], *config["design"]["blank"]]
+    return list(dict.fromkeys([*columns, *(item["column"] for item in localizers)]))
 
 
 def is_restricted(config: dict) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mebold.files import images, series, tables
+from mebold.files import images, series, stream, tables
 
 _BRAIN = "Brain voxels in which the run has data."
 _DILATED = "All voxels of the series in which the run has data: brain, grown by a rim."
@@ -64,6 +64,8 @@ def known(path: str | Path) -> dict[str, str]:
 def read_known(path: str | Path, mask: np.ndarray) -> np.ndarray:
     """Read a map in the voxels of a mask, NaN where its coverage mask says that 0 means unknown.
 
+    Of a series it is the mean over its volumes.
+
     Parameters
     ----------
     path : path-like
@@ -74,7 +76,12 @@ def read_known(path: str | Path, mask: np.ndarray) -> np.ndarray:
     -------
     (V,) array
     """
-    values = images.load(path)[0][mask]
+    header = images.load_header(path)
+    if len(header.shape) == 4:
+        total = sum(block[mask].sum(axis=1, dtype=np.float64) for _, block in stream.read(path))
+        values = (total / header.shape[3]).astype(np.float32)
+    else:
+        values = images.load(path)[0][mask]
     name = tables.read_json(tables.sidecar(path)).get("CoverageMask")
     if name is None:
         return values

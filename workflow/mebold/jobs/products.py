@@ -4,6 +4,7 @@ from mebold.compare import tasks
 from mebold.errors import ConfigError, MetadataError
 from mebold.jobs.index import Index
 from mebold.plan import trials
+from mebold.plan.stages import LOCALIZER
 from mebold.variants import VARIANTS, datasets, nearest, possible
 
 
@@ -49,6 +50,11 @@ class Products:
         """Return the runs that pass NORDIC, for whichever variant is made of them."""
         stems = self._index.stems()
         return [s for s in stems if any(VARIANTS[v][0] == "nordic" for v in self._made(s))]
+
+    def combined(self) -> list[str]:
+        """Return the runs whose echoes are combined, for whichever variant is made of them."""
+        stems = self._index.stems()
+        return [s for s in stems if any(VARIANTS[v][1] != "single" for v in self._made(s))]
 
     def _made(self, stem: str) -> list[str]:
         """Variants that are made of a run, for its BOLD image or for a fit."""
@@ -120,8 +126,12 @@ class Products:
             if stem in index.planned["nordic"]:
                 names.add("nordic")
         rois = self._config["rois"]
-        given = any(rois[key] for key in ("table", "given", "atlas", "localizer"))
-        if index.stems() and (given or rois["surface"]["regions"]):
+        given = any(rois[key] for key in ("table", "given", "atlas"))
+        given |= bool(rois["localizer"]["regions"] or rois["surface"]["regions"])
+        given |= rois["surface"]["benson"]["use"]
+        if index.planned[LOCALIZER]:
+            names.add("localizers")
+        if index.stems() and given:
             names |= {"rois", "atlases"} if rois["older_layout"] else {"rois"}
         if index.stems_without_anatomy():
             names.add("preproc")

@@ -13,11 +13,11 @@ from mebold.files import images, surfaces, tables
 from mebold.files.atomic import remove
 from mebold.geometry import affines
 from mebold.jobs.cortex import Hemisphere
-from mebold.rois import expressions, given, localizer, masks
+from mebold.rois import expressions, given, masks
 from mebold.rois.surfaces import fill
 from mebold.rois.table import parse_labels
 
-COLUMNS = ["roi", "category", "n_voxels", "inside", "note", "sources"]
+COLUMNS = ["roi", "category", "n_voxels", "inside", "selectivity", "note", "sources"]
 EXPRESSION = "combined"  # category of regions that are made of others
 
 
@@ -35,6 +35,8 @@ class Region:
         What was done, and the files or the expression that it comes from.
     hemi : str or None
         L or R, of an image of one hemisphere.
+    selectivity : float
+        Contrast in runs that it was not found in, percent; NaN for one of no fitted localizer.
     """
 
     mask: np.ndarray
@@ -43,6 +45,7 @@ class Region:
     notes: list[str] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
     hemi: str | None = None
+    selectivity: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -116,22 +119,50 @@ def _of_surface(entry: Mapping, grid: Grid) -> dict[str, Region]:
     members = surfaces.read_regions(
         path, vertices=len(cortex.white), name=entry["name"], threshold=entry["threshold"]
     )
-    found = {}
-    for name, member in members.items():
-        share = fill(
-            member, cortex.faces, cortex.white, cortex.pial,
-            shape=grid.brain.shape, affine=grid.affine,
-        )  # fmt: skip
-        mask = share >= grid.least_fill
-        if not mask.any():
-            raise DataError(
-                f"region {name}: {path} fills no voxel to {100 * grid.least_fill:.0f} % (at most "
-                f"{100 * share.max():.0f} %); lower `rois.surface.least_fill`"
-            )
-        inside = float(share[grid.brain].sum() / share.sum())
-        note = f"between white and pial, voxels filled to {100 * grid.least_fill:.0f} % or more"
-        found[name] = Region(mask, entry["category"], inside, [note], [path], hemi)
-    return found
+    where = {"path": path, "category": entry["category"]}
+    return {name: of_vertices(name, one, hemi, grid, **where) for name, one in members.items()}
+
+
+def of_vertices(
+    name: str,
+    members: np.ndarray,
+    hemi: str,
+    grid: Grid,
+    *,
+    path: str | Path,
+    category: str,
+) -> Region:
+    """Return the voxels between white and pial that some vertices of a hemisphere fill.
+
+    Parameters
+    ----------
+    name : str
+    members : (N,) bool array
+    hemi : {"L", "R"}
+    grid : Grid
+    path : path-like
+        Where the region comes from.
+    category : str
+
+    Raises
+    ------
+    DataError
+        When no voxel is filled enough.
+    """
+    cortex = grid.cortex[hemi]
+    share = fill(
+        members, cortex.faces, cortex.white, cortex.pial,
+        shape=grid.brain.shape, affine=grid.affine,
+    )  # fmt: skip
+    mask = share >= grid.least_fill
+    if not mask.any():
+        raise DataError(
+            f"region {name}: {path} fills no voxel to {100 * grid.least_fill:.0f} % (at most "
+            f"{100 * share.max():.0f} %); lower `rois.surface.least_fill`"
+        )
+    inside = float(share[grid.brain].sum() / share.sum())
+    note = f"between white and pial, voxels filled to {100 * grid.least_fill:.0f} % or more"
+    return Region(mask, category, inside, [note], [str(path)], hemi)
 
 
 def gather(entries: Iterable[Mapping], grid: Grid, *, least_inside: float) -> dict[str, Region]:
@@ -163,60 +194,14 @@ def gather(entries: Iterable[Mapping], grid: Grid, *, least_inside: float) -> di
     return found
 
 
-def localized(
-    items: Iterable[Mapping], grid: Grid, regions: Mapping[str, Region], *, leave_out: bool
-) -> tuple[dict[str, Region], dict[str, str]]:
-    """Find regions in the maps of contrasts, see `mebold.rois.localizer`.
-
-    Parameters
-    ----------
-    items : iterable of mappings
-        From `mebold.jobs.regions.find_localizers`.
-    grid : Grid
-    regions : mapping of str to Region
-        Where parcels are found.
-    leave_out : bool
-        Leave out a region whose parcel is not there, instead of raising.
-
-    Returns
-    -------
-    found : dict of str to Region
-    left_out : dict of str to str
-        Region that the subject does not have, and why.
-    """
-    maps, wanted, sources, left_out = {}, {}, {}, {}
-    for item in items:
-        name, parcel = item["name"], item["parcel"]
+def require_new(found: Iterable[str], regions: Mapping[str, Region], key: str) -> None:
+    """Refuse regions whose names are taken by others, naming the key that they come from."""
+    for name in found:
         if name in regions:
             raise ConfigError(
-                f"region {name} is given twice, by {regions[name].sources[0]} and by "
-                f"`rois.localizer` ({item['path']}): rename one of them"
+                f"region {name} is given twice, by {regions[name].sources[0]} and by `{key}`: "
+                "rename one of them, or leave it out"
             )
-        if parcel is not None and parcel not in regions:
-            if not leave_out:
-                raise ConfigError(
-                    f"Configuration key `rois.localizer`: {name}: its parcel {parcel} is no given "
-                    f"region; there are {', '.join(regions) or 'none'}. Set `rois.missing: "
-                    "leave_out` to leave such a region out of a subject."
-                )
-            left_out[name] = f"there is no parcel {parcel}"
-            continue
-        volume, affine = images.load_volume(item["path"])
-        maps[name] = given.values_at(
-            volume, affine, shape=grid.brain.shape, grid=grid.affine, points=grid.to["T1w"]()
-        )
-        within = grid.brain if parcel is None else regions[parcel].mask & grid.brain
-        keys = ("threshold", "least_voxels", "largest_cluster")
-        how = {key: item[key] for key in keys}
-        wanted[name] = localizer.Functional(parcel=within, exclusive=item.get("set"), **how)
-        text = f"above {item['threshold']:g}" + (f" in {parcel}" if parcel else "")
-        sources[name] = (item["category"], [text], [item["path"]])
-    found, without = localizer.regions(maps, wanted)
-    made = {
-        name: Region(mask, sources[name][0], notes=sources[name][1], sources=sources[name][2])
-        for name, mask in found.items()
-    }
-    return made, left_out | without
 
 
 def combined(
@@ -288,6 +273,8 @@ def write(
     text = " x ".join(f"{v:.4g}" for v in size) + " mm, the grid of the BOLD"
     for name, one in regions.items():
         said = {"Type": "ROI", "Resolution": text, "Regions": one.sources, "Notes": one.notes}
+        if np.isfinite(one.selectivity):
+            said["Selectivity"] = round(one.selectivity, 4)
         if np.isfinite(one.inside):
             said["ShareInBrain"] = round(one.inside, 4)
         keys = {"dtype": np.uint8, "metadata": about(**said)}
@@ -310,11 +297,11 @@ def remove_image(path: Path) -> None:
 def listed(regions: Mapping[str, Region], left_out: Mapping[str, str]) -> pd.DataFrame:
     """Return a row per region: what it is, how large, and where it comes from, or why it is not."""
     rows = [
-        (name, r.category, int(r.mask.sum()), r.inside, "; ".join(r.notes) or "n/a",
+        (name, r.category, int(r.mask.sum()), r.inside, r.selectivity, "; ".join(r.notes) or "n/a",
          "; ".join(Path(s).name if "/" in s else s for s in r.sources) or "n/a")
         for name, r in regions.items()
     ]  # fmt: skip
-    rows += [(name, "n/a", 0, np.nan, why, "n/a") for name, why in left_out.items()]
+    rows += [(name, "n/a", 0, np.nan, np.nan, why, "n/a") for name, why in left_out.items()]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -341,6 +328,8 @@ MEANINGS = {
     "category": "Folder of the mask",
     "n_voxels": "Voxels of the region on the output grid",
     "inside": "Share of the volume of the given mask that lies in the brain, 0 to 1",
+    "selectivity": "Mean of its contrast, percent: the region found in one half of the runs and "
+    "measured in the other, both ways; n/a for regions of no fitted localizer",
     "note": "What was done to the given mask",
     "sources": "Images, or regions, that it was made of",
 }

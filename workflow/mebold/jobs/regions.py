@@ -9,6 +9,7 @@ import pandas as pd
 
 from mebold.errors import ConfigError, MetadataError
 from mebold.files import bids
+from mebold.jobs import localizers
 from mebold.jobs.index import Index
 from mebold.rois import expressions
 from mebold.rois.table import entries, parse_labels
@@ -27,9 +28,14 @@ _PROBABLE = 0.5  # threshold of a map that is named as one (`_probseg`) and has 
 
 
 def normalised(rois: object) -> object:
-    """Return the section `rois` of a configuration that names its table alone, as it was once."""
+    """Return the section `rois` of a configuration, where it or a part of it is written short.
+
+    A path is the table of masks, and a list in place of `localizer` its regions.
+    """
     if rois is None:
         return {}
+    if isinstance(rois, dict) and isinstance(rois.get("localizer"), list):
+        return {**rois, "localizer": {"regions": rois["localizer"]}}
     return {"table": rois} if isinstance(rois, str) else rois
 
 
@@ -43,7 +49,7 @@ def check(rois: Mapping, output_dir: str) -> None:
     """
     order = expressions.order(rois["expressions"])
     best = [item["name"] for item in rois["best"]]
-    made = [*order, *best, *(item["name"] for item in rois["localizer"])]
+    made = [*order, *best, *(item["name"] for item in rois["localizer"]["regions"])]
     for name in made:
         if name in DERIVED or made.count(name) > 1:
             raise ConfigError(
@@ -57,10 +63,12 @@ def check(rois: Mapping, output_dir: str) -> None:
                     f"Configuration key `rois`: {item['path']} lies in {output_dir}/{name}, into "
                     "which masks are written; give a folder outside of it."
                 )
+    localizers.check(rois["localizer"])
     surface = rois["surface"]
-    if surface["regions"] and not surface["folder"]:
+    asked = "regions" if surface["regions"] else "benson" if surface["benson"]["use"] else ""
+    if asked and not surface["folder"]:
         raise ConfigError(
-            "Configuration key `rois.surface.regions` is given without `rois.surface.folder`: the "
+            f"Configuration key `rois.surface.{asked}` is given without `rois.surface.folder`: the "
             "surfaces of the subject are needed to find the voxels of a region."
         )
     if not surface["folder"] and set(surface["spaces"]) - {"fsaverage5"}:
@@ -134,16 +142,39 @@ def find(
     return found + _on_surface(rois["surface"], sub=sub, space=space)
 
 
-def find_localizers(rois: Mapping, sub: str) -> list[dict]:
-    """Return the items of `rois.localizer` for which a subject has a map, with its ``path``.
+def find_localizers(
+    rois: Mapping, sub: str, fitted: Mapping[str, Mapping] | None = None
+) -> list[dict]:
+    """Return the regions of `rois.localizer` for which a subject may have a map.
+
+    Parameters
+    ----------
+    rois : mapping
+        Section of the configuration.
+    sub : str
+        With the ``sub-`` prefix.
+    fitted : mapping of str to mapping, optional
+        Fits of this workflow: file with the maps of a subject's task to its ``task`` and
+        ``contrasts`` (names).
+
+    Returns
+    -------
+    list of dict
+        The item, with ``path``, the image, or the file of a fit, in which case ``fitted`` is true.
 
     Raises
     ------
     ConfigError
-        When several images are found for one item.
+        When several images, or fits, are found for one item; when no task has its contrast.
     """
     found = []
-    for item in rois["localizer"]:
+    for item in rois["localizer"]["regions"]:
+        if "contrast" in item:
+            found += [
+                {**item, "path": path, "fitted": True}
+                for path in localizers.fit_of(item, fitted, sub)
+            ]
+            continue
         paths = [str(path) for path, _ in _candidates(item["map"], sub)]
         if len(paths) > 1:
             raise ConfigError(
@@ -151,7 +182,7 @@ def find_localizers(rois: Mapping, sub: str) -> list[dict]:
                 f"{len(paths)} images of {sub}, {paths[0]} and {paths[1]} for instance; one is "
                 "needed."
             )
-        found += [{**item, "path": path} for path in paths]
+        found += [{**item, "path": path, "fitted": False} for path in paths]
     return found
 
 
@@ -214,7 +245,9 @@ def spaces(rois: Mapping, sub: str, index: Index) -> list[str]:
 
 def _on_surface(surface: Mapping, *, sub: str, space: str) -> list[dict]:
     """Return the entries of regions on the surfaces of a subject."""
-    if not surface["regions"] or not surface_folder({"surface": surface}, sub):
+    if not (surface["regions"] or surface["benson"]["use"]) or not surface_folder(
+        {"surface": surface}, sub
+    ):
         return []
     if space != "T1w":
         raise ConfigError(
@@ -255,8 +288,8 @@ def absent(rois: Mapping, subjects: list[str]) -> str:
                     "accepted are an image, a folder of images, a BIDS dataset, or a pattern "
                     "with *)."
                 )
-    for item in rois["localizer"]:
-        if not any(_candidates(item["map"], sub) for sub in subjects):
+    for item in rois["localizer"]["regions"]:
+        if "map" in item and not any(_candidates(item["map"], sub) for sub in subjects):
             return f"Configuration key `rois.localizer`: {item['map']} leads to no image {where})."
     folder = rois["surface"]["folder"]
     if folder and not any(surface_folder(rois, sub) for sub in subjects):

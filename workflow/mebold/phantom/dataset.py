@@ -26,7 +26,7 @@ from scipy.spatial.transform import Rotation
 
 from mebold.errors import ConfigError
 from mebold.geometry import affines
-from mebold.phantom import anatomy, contrast, motion, physics, raw, task
+from mebold.phantom import anatomy, contrast, localizer, motion, physics, raw, task
 from mebold.phantom.anatomy import Head
 from mebold.phantom.fieldmap import Fieldmap, simulate_fieldmap
 from mebold.phantom.megre import simulate_megre
@@ -205,14 +205,21 @@ def _write_session(
             np.savez(truth / f"ses-{session}" / f"fmap-{label}.npz", **fieldmap.truth)
             continue
         of_run = spec.of_run(moment.index)
-        order = orders[moment.index][: of_run.shown_trials]
-        events = task.events_table(spec, order, shown, spec.rng("events", *keys))
+        if moment.index < spec.runs:
+            order = orders[moment.index][: of_run.shown_trials]
+            events = task.events_table(spec, order, shown, spec.rng("events", *keys))
+        else:
+            events = localizer.events(spec, moment.index - spec.runs, spec.rng("localizer", *keys))
+            order = np.full(len(events), -1)
         started = time.perf_counter()
         run = simulate_run(of_run, scene, geometry, moment, order, events, keys)
         log.info("%s run %s simulated in %.1f s", stem, label, time.perf_counter() - started)
-        name = f"{stem}_task-{spec.task}_run-{label}"
+        name, kind = f"{stem}_task-{spec.task}_run-{label}", f"run-{label}"
+        if moment.index >= spec.runs:  # numbered within its task
+            number = f"{moment.index + 1 - spec.runs:02d}"
+            name, kind = f"{stem}_task-{of_run.task}_run-{number}", f"localizer-{number}"
         _write_run(folder / "func" / name, of_run, moment, run)
-        np.savez(truth / f"ses-{session}" / f"run-{label}.npz", **run.truth)
+        np.savez(truth / f"ses-{session}" / f"{kind}.npz", **run.truth)
 
 
 def field_identifier(stem: str) -> str:
@@ -224,6 +231,10 @@ def _write_fieldmap(stem: Path, spec: PhantomSpec, moment: Moment, fieldmap: Fie
     """Write the three images of a field map with their sidecars."""
     subject, session = stem.name.split("_")[:2]
     runs = [f"{subject}_{session}_task-{spec.task}_run-{i + 1:02d}" for i in range(spec.runs)]
+    runs += [
+        f"{subject}_{session}_task-{spec.localizer_task}_run-{i + 1:02d}"
+        for i in range(spec.localizer_runs)
+    ]
     intended = [
         f"bids::{subject}/{session}/func/{run}_echo-{echo + 1}_part-mag_{suffix}.nii.gz"
         for run in runs

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mebold.geometry import affines
-from mebold.phantom import contrast, kernels, motion, noise, physics, task
+from mebold.phantom import contrast, kernels, localizer, motion, noise, physics, task
 from mebold.phantom.fluctuations import Fluctuations, make_fluctuations
 from mebold.phantom.motion import SessionGeometry, Trace
 from mebold.phantom.physics import Receiver
@@ -37,9 +37,10 @@ class Moment:
 
 def session_plan(spec: PhantomSpec) -> list[Moment]:
     """Return the acquisitions of a session in time order, field maps around the runs."""
-    volumes = [spec.of_run(i).volumes + spec.noise_volumes for i in range(spec.runs)]
-    order = [("run", i) for i in range(spec.runs)]
-    places = np.round(np.linspace(0, spec.runs, max(spec.fieldmaps, 1))).astype(int)
+    count = spec.runs + spec.localizer_runs
+    volumes = [spec.of_run(i).volumes + spec.noise_volumes for i in range(count)]
+    order = [("run", i) for i in range(count)]
+    places = np.round(np.linspace(0, count, max(spec.fieldmaps, 1))).astype(int)
     for index in reversed(range(spec.fieldmaps)):
         order.insert(places[index], ("fieldmap", index))
     clock, starts = 0.0, []
@@ -96,9 +97,9 @@ def simulate_run(
     moment : Moment
         The run's entry of `session_plan`.
     order : (trials,) int array
-        Image of every trial, -1 for blanks.
+        Image of every trial, -1 for blanks; of a localizer the number of every block.
     events : pandas.DataFrame
-        From `task.events_table`; gives the onsets.
+        From `task.events_table` or `localizer.events`; gives the onsets.
     keys : tuple of str
         Labels of subject, session and run, which choose the random streams.
 
@@ -118,10 +119,15 @@ def simulate_run(
     )
     packed = physics.components(scene, spec.intensity * scene.s0, field_hz, slopes)
     times = _group_times(spec)
-    amplitudes = task.trial_amplitudes(scene.responses, order, spec, spec.rng("trials", *keys))
+    if moment.index < spec.runs:
+        amplitudes = task.trial_amplitudes(scene.responses, order, spec, spec.rng("trials", *keys))
+        stimulus_s = spec.stimulus_s
+    else:
+        amplitudes = localizer.amplitudes(spec, scene.responses.prefers, events)
+        stimulus_s = spec.localizer_block_s
     onsets = events["onset"].to_numpy(dtype=np.float64)
     bold = task.bold_series(
-        amplitudes, scene.responses.hrf_index, onsets, times.ravel(), spec.stimulus_s
+        amplitudes, scene.responses.hrf_index, onsets, times.ravel(), stimulus_s
     ).reshape(*times.shape, -1)
     fluctuations = make_fluctuations(spec, spec.rng("fluctuations", *keys), times)
     poses = trace.matrices(times, geometry.centre) @ reference

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from mebold.geometry import affines
-from mebold.phantom import contrast
+from mebold.phantom import contrast, localizer
 from mebold.phantom.anatomy import Head, head_grid, smooth_noise
 from mebold.phantom.fluctuations import fluctuation_patterns
 from mebold.phantom.spec import PhantomSpec
@@ -112,7 +112,8 @@ def _draw_responses(
     region = np.maximum(occipital, ventral)
     patchy = _soft((smooth_noise(rng, shape, 16 / spec.head_mm) - 0.2) / 0.3)
     gain = region * patchy * tissue["gm"] * (tissue["brain"] > 0.5)
-    truth = gain > 0.3
+    prefers = localizer.preferences(spec, mni, tissue["brain"].ravel()).reshape(shape)
+    truth = (gain > 0.3) | (prefers >= 0)
     n_voxels = int(truth.sum())
     voxel_of = np.full(shape, -1, dtype=np.int32)
     voxel_of[truth] = np.arange(n_voxels)
@@ -129,8 +130,8 @@ def _draw_responses(
     features *= spec.image_sd / np.maximum((features @ images).std(axis=1, keepdims=True), 1e-6)
     speed = smooth_noise(rng, shape, 12 / spec.head_mm)[truth]
     hrf_index = np.clip(np.round(8 + 4 * speed), 0, N_HRFS - 1).astype(np.int8)
-    mean = spec.response_percent * gain[truth] / np.median(gain[truth])
-    return voxel_of, Responses(mean.astype(np.float32), features, images, hrf_index)
+    mean = spec.response_percent * gain[truth] / np.median(gain[gain > 0.3])
+    return voxel_of, Responses(mean.astype(np.float32), features, images, hrf_index, prefers[truth])
 
 
 def _soft(x: np.ndarray) -> np.ndarray:

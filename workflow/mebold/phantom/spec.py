@@ -124,6 +124,15 @@ class PhantomSpec:
     smooth_mm: float = 10.0  # FWHM of response patterns over space
     aborted_volumes: int = 0  # the last run of each session stops after so many; 0: it does not
 
+    # Localizer: blocks of categories, in runs after those of the task
+    localizer_runs: int = 0  # per session
+    localizer_task: str = "floc"
+    localizer_volumes: int = 128
+    localizer_block_s: float = 12.0
+    localizer_radius_mm: float = 16.0  # of the balls that prefer a category
+    localizer_percent: tuple[float, float] = (5.0, 2.0)  # preferred category, others
+    localizer_lacks: str = ""  # a category that the last of these runs does not show
+
     # Storage
     phase_units: str = "unsigned"  # BOLD, SBRef: 0..4095; "signed": -4096..4094 (both: -pi..pi)
     phasediff_units: str = "signed"
@@ -167,9 +176,14 @@ class PhantomSpec:
             raise ConfigError(msg)
 
     def of_run(self, index: int) -> "PhantomSpec":
-        """Return the specification of one run of a session, 0-based: an aborted one is shorter."""
+        """Return the specification of one run of a session, 0-based, the localizer's at the end.
+
+        An aborted one is shorter.
+        """
         if self.aborted_volumes and index == self.runs - 1:
             return replace(self, volumes=self.aborted_volumes)
+        if index >= self.runs:
+            return replace(self, volumes=self.localizer_volumes, task=self.localizer_task)
         return self
 
     def run_offset(self, index: int) -> np.ndarray:

@@ -159,12 +159,15 @@ class Responses:
         Their product, times `mean`, is what distinguishes the images.
     hrf_index : (V,) int8 array
         Row of the response library.
+    prefers : (V,) int8 array
+        Category of the localizer (`localizer.CATEGORIES`), -1 for none.
     """
 
     mean: np.ndarray
     features: np.ndarray
     images: np.ndarray
     hrf_index: np.ndarray
+    prefers: np.ndarray
 
     @property
     def betas(self) -> np.ndarray:

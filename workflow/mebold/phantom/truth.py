@@ -43,12 +43,13 @@ times the field's change over a voxel near 1) the EPI has no signal.
 
 `responses.npz` (V truth voxels on a grid of the head frame, C images):
 `affine` (4, 4) and `shape` of that grid, `voxel` (V, 3) indices, `point` (V, 3) head mm,
-`hrf_index` (V,), `mean` (V,) percent, `betas` (V, C) percent, `image` (C,) stim_name,
+`hrf_index` (V,), `prefers` (V,) category of the localizer (index in faces, bodies, scenes,
+characters, objects; -1 none), `mean` (V,) percent, `betas` (V, C) percent, `image` (C,) stim_name,
 `voxel_of` (X, Y, Z) row or -1, and the head maps `S0`, `R2star`, `field_hz`, `field_drift`
 (X, Y, Z): the field of a run is field_hz + drift_hz * field_drift.
 `t1w_to_t2w` (4, 4).
 
-`run-*.npz`:
+`run-*.npz`, and `localizer-*.npz` of the runs of a localizer (blocks in the place of trials):
 `affine`, `shape` EPI grid; `centre` (3,) of rotation; `t1w_to_boldref` (4, 4);
 `motion` (t, 4, 4) boldref point to volume point at `motion_times_s` (t,) = middle of the
 acquisition; `motion_start` the same at the start of each volume; `motion_parameters` (t, 6)
@@ -142,6 +143,7 @@ def _write_responses(path: Path, scene: Scene, images: list[str], t1w_to_t2w: np
         voxel=voxels.astype(np.int16),
         point=affines.apply(scene.affine, voxels),
         hrf_index=responses.hrf_index,
+        prefers=responses.prefers,
         mean=responses.mean,
         betas=responses.betas.astype(np.float32),
         image=np.array(images),

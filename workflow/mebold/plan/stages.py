@@ -16,10 +16,15 @@ STAGES = ("anat", "fmap", "nordic", "stc", "hmc", "coreg", "resample", "optcom",
 #: Stages of a run that exist where the configuration asks for them (`sdc: dynamic`,
 #: `gradient_nonlinearity.warp`).
 DYNAMIC, WARP = "sdc_dynamic", "gradunwarp"
+#: Stage of a run that exists where `rois.localizer.tasks` names a task.
+LOCALIZER = "localizer"
 #: Stage of the rows that say what is not worked on at all.
 LEFT_OUT = "left_out"
 GROUP_STAGES = ("noiseceiling", "across_sessions", "compare", "rois")
 RUN_STAGES = STAGES[1 : -len(GROUP_STAGES)]
+#: Reasons that the choice of localizer tasks gives.
+LOCALIZER_ALONE = "a localizer (`rois.localizer.tasks`): conditions are fitted, not single trials"
+NO_LOCALIZER = "no task of `rois.localizer.tasks`"
 _FEWEST_VOLUMES_NORDIC = 6
 _FEWEST_ECHOES = 3
 
@@ -47,6 +52,7 @@ class Context:
     partners: dict[str, str] = field(default_factory=dict)
     off: dict[str, str] = field(default_factory=dict)
     lacking: set[str] = field(default_factory=set)
+    localizers: dict[str, dict] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     done: dict[str, Decision] = field(default_factory=dict)
     planned: dict[str, set[str]] = field(default_factory=dict)
@@ -166,6 +172,9 @@ def _singletrial(run: Run, context: Context) -> Decision:
     planned, reason = context.done["resample"]
     if not planned:
         return False, reason
+    localizer = context.localizers.get(row["task"])
+    if localizer and not localizer.get("single_trials"):
+        return False, LOCALIZER_ALONE
     if row["events"] is None:
         return False, "no events"
     if row["events_problem"]:
@@ -188,6 +197,29 @@ def _singletrial(run: Run, context: Context) -> Decision:
         return True, ""
     problem, note = trials.check(run, context.design, interval_s=context.intervals[run.stem])
     return _unfit(context, problem) if problem else (True, note)
+
+
+def _localizer(run: Run, context: Context) -> Decision:
+    row = run.first
+    item = context.localizers.get(row["task"])
+    if item is None:
+        return False, NO_LOCALIZER
+    planned, reason = context.done["resample"]
+    if not planned:
+        return False, reason
+    if row["events"] is None:
+        return False, "no events"
+    if row["events_problem"]:
+        return _unfit(context, f"{row['events']}: {row['events_problem']}")
+    if not row["n_events"]:
+        return False, "events without conditions"
+    if item["column"] not in row["events_columns"]:
+        return _unfit(
+            context,
+            f"{row['events']}: events have no column {item['column']!r} (they have: "
+            f"{', '.join(row['events_columns'])}); see `rois.localizer.tasks`, `column`",
+        )
+    return True, ""
 
 
 def _unfit(context: Context, problem: str) -> Decision:
@@ -214,5 +246,6 @@ RULES = {
     "optcom": _combination("optcom"),
     "ica": _combination("ica"),
     "confounds": _follows("resample"),
+    LOCALIZER: _localizer,
     "singletrial": _singletrial,
 }

@@ -9,13 +9,14 @@ from mebold.errors import MetadataError
 from mebold.inventory.left_out import LeftOut
 from mebold.inventory.runs import Run, collect
 from mebold.inventory.table import ABSENT, records
-from mebold.plan import sampling, trials
+from mebold.plan import conditions, sampling, trials
 from mebold.plan.anatomy import Decision, anatomy_decisions, output_space
 from mebold.plan.references import References, partners
 from mebold.plan.stages import (
     DYNAMIC,
     GROUP_STAGES,
     LEFT_OUT,
+    LOCALIZER,
     RULES,
     RUN_STAGES,
     WARP,
@@ -27,6 +28,7 @@ COLUMNS = ("subject", "session", "task", "run", "stem", "group", "stage", "plann
            "echoes")  # fmt: skip
 #: Label column of the reference data set: what the configuration holds when nobody chose one.
 _USUAL_LABEL_COLUMN = "stim_name"
+_SELECTIONS = ("participant_label", "session_label", "task_label", "exclude")
 _NO_REPEATS = (
     "images repeat across sessions only: variants are compared within a session, so the primary "
     "one is made alone"
@@ -50,7 +52,8 @@ def make_plan(
         Keys of the configuration that decide; all may be absent: ``variants``,
         ``compare_sessions``, ``output.space``, ``design``, ``nordic.noise_map``, ``hmc.echo``,
         ``hmc.reference_echo``, ``sdc``, ``slice_timing.method``, ``gradient_nonlinearity.warp``,
-        ``ica.minimum_volumes``, ``output.repetition_time_s``, ``output.without_T1w``, ``anat``.
+        ``ica.minimum_volumes``, ``output.repetition_time_s``, ``output.without_T1w``, ``anat``,
+        ``rois.localizer.tasks``.
     left_out : iterable of LeftOut, optional
         What is not in the table; gets a row each, of the stage ``left_out``.
     kept : mapping, optional
@@ -60,8 +63,8 @@ def make_plan(
     -------
     DataFrame
         One row per subject for ``anat`` (``stem`` holds ``sub-<label>``), per run for the stages
-        from ``fmap`` to ``singletrial`` (with ``gradunwarp`` and ``sdc_dynamic`` where they are
-        asked for), and per session and task for ``noiseceiling`` (of the session),
+        from ``fmap`` to ``singletrial`` (with ``gradunwarp``, ``sdc_dynamic`` and ``localizer``
+        where they are asked for), and per session and task for ``noiseceiling`` (of the session),
         ``across_sessions``, ``compare`` and ``rois`` (``stem`` holds the group).
         ``planned`` is bool, ``reason`` says why not, or what to know of a stage that runs;
         ``echoes`` counts the run's echoes. ``attrs["events"]`` lists the defects of events.
@@ -70,6 +73,8 @@ def make_plan(
     ------
     MetadataError
         When no events file has the label column that the configuration names.
+    ConfigError
+        For a localizer task without runs, and a contrast with a condition that no run has.
     """
     config = config or {}
     runs = collect(table)
@@ -89,7 +94,13 @@ def make_plan(
         anatomy=anatomy,
         space=output_space(config, anatomy),
     )
-    context.labelled, context.lacking = _labels(runs, context.label_column)
+    wanted = ((config.get("rois") or {}).get("localizer") or {}).get("tasks", ())
+    context.localizers = {item["task"]: item for item in wanted}
+    if not any(config.get(key) for key in _SELECTIONS):  # else the others may have them
+        conditions.check(runs, context.localizers)
+    blocks = {task for task, item in context.localizers.items() if not item["single_trials"]}
+    fitted_runs = [run for run in runs if run.first["task"] not in blocks]
+    context.labelled, context.lacking = _labels(fitted_runs, context.label_column)
     run_stages = [*RUN_STAGES]
     context.medic = config.get("sdc") == "medic"
     hmc = config.get("hmc") or {}
@@ -100,6 +111,8 @@ def make_plan(
     if (config.get("gradient_nonlinearity") or {}).get("warp"):
         run_stages.insert(run_stages.index("fmap") + 1, WARP)
         context.fieldmaps = _fieldmap_corrections(table)
+    if context.localizers:
+        run_stages.insert(run_stages.index("singletrial"), LOCALIZER)
     timing = (config.get("slice_timing") or {}).get("method")
     context.off = {
         "stc": "switched off by `slice_timing.method`" if timing == "none" else "",

@@ -6,7 +6,7 @@ import pandas as pd
 
 from mebold.inventory.findings import named
 from mebold.inventory.table import ABSENT
-from mebold.plan.stages import GROUP_STAGES, LEFT_OUT, WARP
+from mebold.plan.stages import GROUP_STAGES, LEFT_OUT, LOCALIZER_ALONE, NO_LOCALIZER, WARP
 
 #: Words of reasons that the configuration gives or that follow from another one.
 CHOSEN = (
@@ -14,6 +14,8 @@ CHOSEN = (
     "compare_sessions",
     "fewer than two variants",
     "switched off by",
+    LOCALIZER_ALONE,
+    NO_LOCALIZER,
 )
 # Stages whose notes are told although they run.
 _LOUD = ("nordic", WARP, "singletrial", "ica")

@@ -146,6 +146,8 @@ SECTIONS: dict[str, tuple[str, tuple[Kind, ...]]] = {
                  "noise ceiling in percent on the anatomy, all sessions"),
             Kind("ceiling", "Of a session", _GLM, r"desc-Noiseceiling_statmap\.png",
                  "noiseceiling", "noise ceiling in percent on the anatomy, one session"),
+            Kind("localizer", "Contrasts of a localizer", "localizers", r"stat-z_statmap\.png",
+                 "localizer", "z maps of contrasts between conditions on the anatomy"),
             Kind("regions", "In regions", "rois", r"desc-Noiseceiling_rois\.png", "rois",
                  "bars of the median noise ceiling of every region, with intervals"),
             Kind("outlines", "Where the regions are", "rois", r"desc-regions_rois\.png",

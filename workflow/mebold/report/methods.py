@@ -73,6 +73,7 @@ def of(study: Study, subjects: Sequence[str] = ()) -> Methods:
         _joined(_bold(study, runs)),
         _joined(_echoes(study, runs)),
         _joined(_fits(study, names)),
+        _joined(_localizers(study, names)),
     ]
     text = "\n\n".join(["# Methods", *(p for p in paragraphs if p)]) + "\n"
     keys = [key for match in _CITE.finditer(text) for key in match[1].replace("@", "").split("; ")]
@@ -276,6 +277,26 @@ def _fits(study: Study, names: Sequence[str]) -> Iterator[str]:
             "Variants were compared by how well their single-trial betas foretell responses in "
             "other runs, with bootstraps over images and over runs."
         )
+
+
+def _localizers(study: Study, names: Sequence[str]) -> Iterator[str]:
+    folder, found = study.folder, []
+    for owner in folder.owners:
+        if any(f"{owner}_".startswith(f"{name}_") for name in names):
+            files = folder.find(owner, r"desc-localizer_glm\.json")
+            found += [(owner, folder.read_json(file.path)) for file in files]
+    if not found:
+        return
+    runs = sum(len(one.get("Runs") or ()) for _, one in found)
+    tasks = sorted({re.search(r"task-(\w+?)(?:_|$)", owner)[1] for owner, _ in found})
+    used = (found[0][1].get("Parameters") or {}).get("settings") or {}
+    noise = {"ar1": "AR(1) noise", "ols": "white noise"}.get(used.get("noise"), "noise")
+    drift = {"none": "no drifts"}.get(used.get("drift"), f"{used.get('drift')} drifts")
+    yield (
+        f"Conditions of localizer tasks ({', '.join(tasks)}; {runs} run{'s' * (runs > 1)}) were "
+        f"fitted with nilearn (response: {used.get('response')}, {noise}, {drift}), and contrasts "
+        "combined over runs by fixed effects."
+    )
 
 
 def _versions(folder: Folder, names: Sequence[str]) -> dict[str, str]:

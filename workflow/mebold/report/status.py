@@ -29,6 +29,7 @@ MARKS = {
     "optcom": (("optcom", "bold"), r"space-\w+_desc-(optcom|denoised|preproc)_bold\.nii\.gz"),
     "ica": (("ica", "ica_tables"), r"desc-ICA_outcome\.json"),
     "confounds": (("confounds",), r"desc-confounds_timeseries\.tsv"),
+    "localizer": (("localizer_glm",), r"desc-localizer_glm\.json"),
     "singletrial": (("singletrial", "quality"), r"desc-GLMsingle_summary\.json"),
     "noiseceiling": (
         ("noiseceiling/session", "template_maps"),
@@ -36,7 +37,7 @@ MARKS = {
     ),
     "across_sessions": (("noiseceiling/subject",), r"desc-GLMsingle_summary\.json"),
     "compare": (("compare",), r"desc-variants_metrics\.tsv"),
-    "rois": (("rois", "roi_masks"), r"desc-Noiseceiling_rois\.tsv"),
+    "rois": (("rois", "roi_masks", "localizer_maps"), r"desc-Noiseceiling_rois\.tsv"),
 }  # fmt: skip
 #: Stage -> jobs of a session or subject that a run needs for it.
 SHARED = {
@@ -203,7 +204,7 @@ class _Look:
     def state(self, one: Planned, stage: str) -> State:
         """Return the state of a stage of a run, a group or a subject."""
         rules, mark = MARKS[stage]
-        owner = one.name
+        owner = one.group if stage == "localizer" else one.name
         if stage in ("across_sessions", "rois"):
             labels = one.labels
             owner = one.name.replace(f"_ses-{labels.get('session')}", "", 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,6 +91,51 @@ def regions(
         else:
             found[name] = mask
     return found, without
+
+
+def selectivity(
+    halves: Sequence[tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]],
+    wanted: Mapping[str, Functional],
+) -> dict[str, tuple[float, str]]:
+    """Measure the contrast of regions in data that they were not chosen by.
+
+    In a region and the data that it was found in a contrast is too high, because noise was chosen
+    with the response. So it is found in one half of the runs and measured in the other.
+
+    Parameters
+    ----------
+    halves : sequence of two pairs of mappings
+        Of each half of the runs: region to the map that it is found in (z), and region to the
+        effect of its contrast (percent). A region that one half lacks has no selectivity.
+    wanted : mapping of str to Functional
+
+    Returns
+    -------
+    dict of str to tuple
+        Mean effect over the region, percent, the mean of both directions; NaN where neither half
+        has the region. With it a note on what is lacking, else empty.
+    """
+    there = [set(z) & set(effects) for z, effects in halves]
+    measured: dict[str, list[float]] = {name: [] for name in wanted}
+    for first, second in ((0, 1), (1, 0)):
+        if not halves:
+            break
+        own = {name: one for name, one in wanted.items() if name in there[first]}
+        found, _ = regions({name: halves[first][0][name] for name in own}, own)
+        for name, mask in found.items():
+            values = halves[second][1].get(name)
+            values = np.array([]) if values is None else values[mask]
+            values = values[np.isfinite(values)]
+            if values.size:
+                measured[name].append(float(values.mean()))
+    notes = {2: "", 1: "selectivity: found in one half of the runs alone"}
+    result = {}
+    for name, values in measured.items():
+        both = all(name in half for half in there) and bool(there)
+        why = "found in neither half of the runs" if both else "one run, nothing to measure it in"
+        note = notes.get(len(values), f"no selectivity: {why}")
+        result[name] = (float(np.mean(values)) if values else float("nan"), note)
+    return result
 
 
 def _taken(

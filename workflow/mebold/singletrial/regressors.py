@@ -14,7 +14,12 @@ _WILD = frozenset("*?[")
 
 
 def of_runs(
-    tables: Sequence[pd.DataFrame], names: Sequence[str], *, runs: Sequence[str]
+    tables: Sequence[pd.DataFrame],
+    names: Sequence[str],
+    *,
+    runs: Sequence[str],
+    key: str = "glm.confounds",
+    patterns_may_miss: bool = False,
 ) -> list[np.ndarray] | None:
     """Return the columns of confound tables that names ask for, standardised.
 
@@ -27,6 +32,10 @@ def of_runs(
         run, a pattern in one at least: outliers (``motion_outlier*``) differ from run to run.
     runs : sequence of str
         Names of the runs, for messages.
+    key : str
+        Of the configuration, for messages.
+    patterns_may_miss : bool
+        Accept a pattern that finds nothing in any run.
 
     Returns
     -------
@@ -45,11 +54,12 @@ def of_runs(
         return None
     for name in names:
         found = [any(fnmatchcase(column, name) for column in table) for table in tables]
-        enough = any(found) if _WILD & set(name) else all(found)
+        pattern = bool(_WILD & set(name))
+        enough = patterns_may_miss or any(found) if pattern else all(found)
         if not enough:
             run = found.index(False)
             raise ConfigError(
-                f"`glm.confounds`: {runs[run]} has no confound {name!r}; its table holds: "
+                f"`{key}`: {runs[run]} has no confound {name!r}; its table holds: "
                 + ", ".join(map(str, tables[run].columns))
             )
     return [_chosen(table, names, run) for table, run in zip(tables, runs, strict=True)]
