@@ -11,7 +11,8 @@ from snakemake.utils import min_version
 min_version("9.3")
 
 
-configfile: f"{workflow.basedir}/config/config.yaml"
+# `workflow.basedir` is another folder where this file is a module of another workflow.
+configfile: f"{Path(workflow.snakefile).parent}/config/config.yaml"
 
 
 report: "workflow/report/workflow.rst"
@@ -22,10 +23,10 @@ include: "workflow/common.smk"
 
 # What `output.space: auto` means follows from the run table.
 pathvars:
-    out=config["output_dir"],
-    work=str(Path(config["output_dir"], "work")),
-    logs=str(Path(config["output_dir"], "work", "logs")),
-    benchmarks=str(Path(config["output_dir"], "work", "benchmarks")),
+    out=OUT,
+    work=str(Path(OUT, "work")),
+    logs=str(Path(OUT, "work", "logs")),
+    benchmarks=str(Path(OUT, "work", "benchmarks")),
     space=runs.space,
     anchor=runs.anchor,
     template=str(runs.template),
@@ -80,6 +81,7 @@ if config["rois"]["surface"]["spaces"]:
 include: "workflow/rules/compare.smk"
 include: "workflow/rules/rois.smk"
 include: "workflow/inputs/records.smk"
+include: "workflow/inputs/signatures.smk"
 
 
 # What a defect left out is said last, and makes the exit status 1; `exclude` accepts it.

@@ -1,17 +1,20 @@
-"""Write docs/tutorial.md: runs its commands, and takes its pictures and numbers from their results.
+"""Write docs/tutorial.md and the pictures of the README, from what commands say and draw.
 
 `make tutorial` simulates and analyses the demo and a dataset with faults first. Words stand in
 tutorial.md.j2; nothing of what programs say or draw is typed by hand.
 """
 
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import jinja2
 from PIL import Image
 
+from mebold.figures import style
 from mebold.files import tables
 from mebold.report import answers
 from mebold.report.folder import Folder
@@ -20,7 +23,13 @@ from mebold.report.study import Study
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 GOOD, BAD = Path("demo/derivatives"), Path("demo/faults/derivatives")
-_WIDEST, _COLOURS, _LONGEST = 720, 256, 150  # of pictures (pixels, colours) and of lines
+PICTURES = ROOT / "workflow" / "images"
+#: Pictures of the README that are figures of the demo.
+README = {
+    "comparison": "comparison/figures/task-images_desc-variants_comparison.png",
+    "noiseceiling": "glmsingle-tedana/sub-01/figures/*_desc-NoiseceilingAllrep_statmap.png",
+}
+_WIDEST, _LONGEST = 720, 150  # of pictures (pixels) and of lines
 
 
 def main() -> None:
@@ -33,6 +42,11 @@ def main() -> None:
     environment.globals |= {"answered": answered, "told": told, "screen": screen}
     template = environment.from_string((HERE / "tutorial.md.j2").read_text())
     (HERE / "tutorial.md").write_text(template.render())
+    for name, pattern in README.items():
+        shutil.copyfile(found("good", pattern), PICTURES / f"{name}.png")
+    for name, which, size in (("report", "good", "WIDE"), ("report_phone", "bad", "PHONE")):
+        if shown := page_of(which, "sub-01.html", size):
+            saved(shown, PICTURES / f"{name}.png")
 
 
 def block(text: str, kind: str = "text") -> str:
@@ -115,16 +129,22 @@ def pair(name: str, good: str, bad: str, alt: str, *, bad_of: str = "bad") -> st
 
 def screen(name: str, which: str, page: str, alt: str) -> str:
     """Return a picture of the first screen of a page; without a browser that which is there."""
+    if shown := page_of(which, page, "WIDE"):
+        kept(shown, name)
+    return f"![{alt}](images/{name}.png)"
+
+
+def page_of(which: str, page: str, size: str) -> Image.Image | None:
+    """Return the first screen of a page in a window of the size that the tests use."""
     sys.path.insert(0, str(ROOT / "tests"))
     import browser
 
-    if browser.found():
-        with browser.Browser(browser.WIDE) as shown:
-            shown.open(found(which, f"report/{page}"))
-            path = HERE / "images" / f"{name}.png"
-            shown.picture(path)
-        kept(Image.open(path).convert("RGB"), name)
-    return f"![{alt}](images/{name}.png)"
+    if not browser.found():
+        return None
+    with tempfile.TemporaryDirectory() as folder, browser.Browser(getattr(browser, size)) as shown:
+        shown.open(found(which, f"report/{page}"))
+        shown.picture(Path(folder, "page.png"))
+        return Image.open(Path(folder, "page.png")).convert("RGB")
 
 
 def kept(drawn: Image.Image, name: str) -> str:
@@ -132,9 +152,13 @@ def kept(drawn: Image.Image, name: str) -> str:
     if drawn.width > _WIDEST:
         height = round(drawn.height * _WIDEST / drawn.width)
         drawn = drawn.resize((_WIDEST, height), Image.Resampling.LANCZOS)
-    small = drawn.quantize(_COLOURS, dither=Image.Dither.NONE)
-    small.save(HERE / "images" / f"{name}.png", optimize=True)
+    saved(drawn, HERE / "images" / f"{name}.png")
     return f"images/{name}.png"
+
+
+def saved(drawn: Image.Image, path: Path) -> None:
+    """Write a picture with a palette of its own."""
+    path.write_bytes(style.png_bytes(style.with_palette(drawn)))
 
 
 if __name__ == "__main__":

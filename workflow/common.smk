@@ -28,7 +28,7 @@ from mebold.jobs.parameters import Parameters
 from mebold.jobs.products import Products
 from mebold.plan import references, study
 from mebold.plan.others import with_others
-from mebold.report import call, configured
+from mebold.report import configured
 from mebold.rois.table import check_list, entries
 from mebold.variants import VARIANTS, datasets, variant_of
 
@@ -46,13 +46,21 @@ LABELS = (
 )
 # While this file is read, `workflow.dryrun` does not know yet.
 DRY = bool(workflow.output_settings and workflow.output_settings.dryrun)
-SCHEMA = f"{workflow.basedir}/workflow/schemas/config.schema.yaml"
+# In a module of another workflow, `workflow.basedir` is the folder of that one.
+HERE = Path(calls.__file__).parents[2]
+SCHEMA = HERE / "schemas" / "config.schema.yaml"
+MODULE = not workflow.modifier.is_main_snakefile()
 
 try:
     config.update(configuration.complete(config, configuration.load_schema(SCHEMA)))
     # Inputs have one name, wherever a call is made and however it spells the folder: what is done
     # is not done again for that. Outputs keep theirs, because targets are named by it.
     config["bids_dir"] = os.path.abspath(config["bids_dir"])
+    # Rules name the folder as it is configured; the prefix of a module comes before it, for all
+    # that is not a path of a rule.
+    OUT = config["output_dir"]
+    moved = Path(workflow.modifier.modify_path(str(Path(OUT, "plan.tsv")))).parent
+    config = {**config, "output_dir": OUT if moved == Path(OUT) else str(moved)}
     WORK = Path(config["output_dir"], "work")
     if workflow.is_main_process and not DRY:
         calls.clear(WORK)
@@ -68,6 +76,8 @@ try:
             table, keep_table = refresh(config["bids_dir"], TABLE, **look)
         else:
             table = read_table(TABLE)
+    if keep_table and MODULE and not DRY:
+        keep_table()  # nobody may call the handlers of a module, and its jobs read the table
     kept = references.read(config["output_dir"])
     found = study.decide(table, config, contents=not DRY, kept=kept)
     run_plan = found.plan
@@ -148,6 +158,8 @@ onstart:
 def report_pages(failed=()):
     """Write the pages on what is there, at the end of a call that did something."""
     if workflow.is_main_process:
+        from mebold.report import call  # every job of a cluster reads this file
+
         said = call.ended(config, [one.log for one in failed])
         if said:
             logger.warning(said)
@@ -155,8 +167,7 @@ def report_pages(failed=()):
 
 def code(script):
     """Name of a script and a hash of it with what it uses of the library."""
-    place = f"{workflow.basedir}/workflow/scripts/{script}.py"
-    return f"{script}:{code_hash.code_hash(place)}"
+    return f"{script}:{code_hash.code_hash(HERE / 'scripts' / f'{script}.py')}"
 
 
 def chosen(section, *keys):

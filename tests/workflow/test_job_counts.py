@@ -94,7 +94,7 @@ def test_jobs_of_a_session(tmp_path):
     once = dict.fromkeys(
         ("anat", "grid", "fmap", "coreg_subject", "coreg_session", "decay", "compare",
          "compare_group", "compare_task", "noiseceiling_subject",
-         "report_viewer", "report_viewer_subject",
+         "report_anatomy", "report_viewer", "report_viewer_subject",
          "rois", "plan", "datasets", "all"), 1)  # fmt: skip
     per_run = dict.fromkeys(
         (

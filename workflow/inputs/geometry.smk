@@ -1,9 +1,23 @@
 """Input functions: references, fields, motion and alignments. File names come from the rules."""
 
+import functools
 
-def of_run(rule_output, stem, **wildcards):
+
+def subject(wildcards):
+    """Subject of a session, run, group or subject."""
+    names = dict(wildcards.items())
+    return (names.get("sub") or names["folder"]).split("/")[0]
+
+
+@functools.cache
+def filled(output, **wildcards):
+    """Name of a rule's output; the jobs of a run ask for the same ones again and again."""
+    return expand(output, **wildcards)[0]
+
+
+def of_run(output, stem, **wildcards):
     """Name of a rule's output for one run."""
-    return expand(rule_output, stem=stem, folder=runs.folder(stem), **wildcards)[0]
+    return filled(output, stem=stem, folder=runs.folder(stem), **wildcards)
 
 
 def corrected_boldref(stem):
@@ -37,7 +51,7 @@ def session_boldref(wildcards):
 
 
 def subject_boldref(wildcards):
-    return corrected_boldref(runs.subject_reference(wildcards.folder.split("/")[0]))
+    return corrected_boldref(runs.subject_reference(subject(wildcards)))
 
 
 def session_boldref_mask(wildcards):
@@ -45,7 +59,7 @@ def session_boldref_mask(wildcards):
 
 
 def subject_boldref_mask(wildcards):
-    return boldref_mask(runs.subject_reference(wildcards.folder.split("/")[0]))
+    return boldref_mask(runs.subject_reference(subject(wildcards)))
 
 
 def t1w_boldref(wildcards):
@@ -101,10 +115,9 @@ def anchor(wildcards):
             "anchor": subject_boldref(wildcards),
             "anchor_mask": subject_boldref_mask(wildcards),
         }
-    sub = wildcards.folder.split("/")[0]
     return {
-        "anchor": expand(rules.anat.output.t1w, sub=sub)[0],
-        "anchor_mask": expand(rules.anat.output.mask, sub=sub)[0],
+        "anchor": of_subject(rules.anat.output.t1w)(wildcards),
+        "anchor_mask": of_subject(rules.anat.output.mask)(wildcards),
     }
 
 
@@ -112,7 +125,7 @@ def tissue_of_anchor(wildcards):
     """Tissue classes of the T1w where alignments lead to it."""
     if runs.anchor != "T1w":
         return []
-    return expand(rules.anat.output.dseg, sub=wildcards.folder.split("/")[0])[0]
+    return of_subject(rules.anat.output.dseg)(wildcards)
 
 
 def subject_to_anchor(wildcards):
@@ -157,10 +170,8 @@ def of_subject(output):
     """Input function: a rule's output for the subject of a session, run or group."""
 
     def function(wildcards):
-        names = dict(wildcards.items())
-        name = names.get("sub") or names["folder"]
-        sub = name.split("/")[0]
-        return expand(output, sub=sub, template=runs.template_of(sub))[0]
+        sub = subject(wildcards)
+        return filled(output, sub=sub, template=runs.template_of(sub))
 
     return function
 
@@ -170,7 +181,7 @@ def of_session(output):
 
     def function(wildcards):
         ses = "_".join(Path(wildcards.folder).parts)
-        return expand(output, folder=wildcards.folder, ses=ses)[0]
+        return filled(output, folder=wildcards.folder, ses=ses)
 
     return function
 
@@ -180,6 +191,6 @@ def of_field(output):
 
     def function(wildcards):
         folder = runs.row(wildcards.stem)["fieldmap_folder"]
-        return expand(output, folder=folder, ses="_".join(Path(folder).parts))[0]
+        return filled(output, folder=folder, ses="_".join(Path(folder).parts))
 
     return function

@@ -81,6 +81,6 @@ def tell_unknown(product):
 
 
 if workflow.is_main_process:
-    for made in workflow.rules:
+    for made in workflow.modifier.rules:
         if made.script:
             made.set_input(record=compared_with_record(made))

@@ -149,9 +149,9 @@ def surfaces_of_maps(wildcards):
 def on_surfaces(maps):
     """Names of maps on the surfaces that `rois.surface.spaces` asks for."""
     return [
-        path.replace(f"_space-{runs.space}_", f"_hemi-{hemi}_space-{space}_").replace(
-            ".nii.gz", ".func.gii"
-        )
+        as_named(path)
+        .replace(f"_space-{runs.space}_", f"_hemi-{hemi}_space-{space}_")
+        .replace(".nii.gz", ".func.gii")
         for path in maps
         for space in regions.spaces(config["rois"], subject_of(path), runs)
         for hemi in "LR"

@@ -23,7 +23,7 @@ def decay_summaries(wildcards):
 
 def decay_of_run(wildcards):
     pooled = runs.pooled_with(wildcards.stem)
-    return expand(rules.decay.output.fit, pooled=pooled, folder=wildcards.folder)[0]
+    return filled(rules.decay.output.fit, pooled=pooled, folder=wildcards.folder)
 
 
 def variant_series(stem, variant):

@@ -35,7 +35,12 @@ def finished_elsewhere(kind):
     folder = Path(config["output_dir"], "comparison")
     names = folder.glob(f"sub-*/**/func/*_desc-variants_{kind}.tsv")
     own = {f"{group}_desc-variants_{kind}.tsv" for group in products.compared()}
-    return sorted(str(path) for path in names if path.name not in own)
+    return sorted(as_named(path) for path in names if path.name not in own)
+
+
+def as_named(path):
+    """Name of a product as rules have it, without the prefix of a module."""
+    return str(Path(OUT, Path(path).relative_to(config["output_dir"])))
 
 
 def anatomy_targets(wildcards):
@@ -102,6 +107,8 @@ def preprocessing_targets(wildcards):
     for name, folder in sorted(pooled):
         decay = expand(rules.decay.output.t2star, pooled=name, folder=folder)
         targets += on_surfaces(decay)
+    shown = {stem.split("_")[0] for stem in runs.stems() if products.written_bold(stem)}
+    targets += collect(rules.report_anatomy.output.figure, sub=sorted(shown))
     # What NORDIC lets through is said of the echo that the variants of one echo rest on.
     for stem in products.denoised():
         run = runs.runs[stem]
@@ -173,7 +180,7 @@ def in_template(maps):
     if not config["output"]["maps_space"]:
         return []
     ends = f"_space-{runs.space}_", f"_space-{runs.template}_"
-    return [path.replace(*ends) for path in maps]
+    return [as_named(path).replace(*ends) for path in maps]
 
 
 def comparison_targets(wildcards):

@@ -1,17 +1,13 @@
 """Plan of the stages, and the description files that make each output folder a BIDS dataset."""
 
 
-localrules:
-    plan,
-    datasets,
-
-
 rule plan:
     output:
         table="<out>/plan.tsv",
         text="<out>/plan.txt",
     log:
         "<logs>/plan.log",
+    localrule: True
     conda:
         "../../envs/core.yaml"
     params:
@@ -30,6 +26,7 @@ rule datasets:
         expand("<out>/{name}/README.md", name=products.dataset_names()),
     log:
         "<logs>/datasets.log",
+    localrule: True
     conda:
         "../../envs/core.yaml"
     params:

@@ -1,10 +1,6 @@
 """T2* weights of a session, optimal combination, ICA denoising, and the images users read."""
 
 
-localrules:
-    ica_tables,
-
-
 rule decay:
     input:
         summaries=decay_summaries,
@@ -99,6 +95,7 @@ rule ica_tables:
         "<logs>/ica_tables/{dataset}/{folder}/{stem}.log",
     wildcard_constraints:
         dataset="tedana|preproc-standardOptcom",
+    localrule: True
     conda:
         "../../envs/core.yaml"
     params:

@@ -25,7 +25,6 @@ rule report_run:
         confounds="<out>/{dataset}/{folder}/figures/{stem}_desc-confounds_bold.png",
         before="<out>/{dataset}/{folder}/figures/{stem}_desc-flickerBefore_boldref.png",
         after="<out>/{dataset}/{folder}/figures/{stem}_desc-flickerAfter_boldref.png",
-        anatomy="<out>/{dataset}/{folder}/figures/{stem}_desc-flickerAnatomy_boldref.png",
     log:
         "<logs>/report_run/{dataset}/{folder}/{stem}.log",
     conda:
@@ -39,6 +38,25 @@ rule report_run:
         code=code("report_run"),
     script:
         "../scripts/report_run.py"
+
+
+rule report_anatomy:
+    input:
+        unpack(anchor),
+        tissue=tissue_of_anchor,
+    output:
+        figure="<out>/preproc/{sub}/figures/{sub}_desc-flickerAnatomy_<anchor>.png",
+    log:
+        "<logs>/report_anatomy/{sub}.log",
+    conda:
+        "../../envs/core.yaml"
+    resources:
+        mem_mb=memory(0, 1000),
+        runtime=minutes(5),
+    params:
+        code=code("report_anatomy"),
+    script:
+        "../scripts/report_anatomy.py"
 
 
 rule report_viewer:

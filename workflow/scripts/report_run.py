@@ -12,7 +12,6 @@ from mebold.jobs import sidecar
 from mebold.jobs.script import job
 
 TISSUES = {"grey matter": labels.GM, "white matter": labels.WM, "CSF": labels.CSF}
-FRAME_DPI = 110  # three pictures of 150 would be a quarter of all that a run adds to the pages
 
 with job(snakemake):
     files, out, run = snakemake.input, snakemake.output, snakemake.params.run
@@ -50,7 +49,6 @@ with job(snakemake):
             kept = components.setdefault(entry["Mask"], [])
             kept.append((entry["VarianceExplained"], entry["Retained"]))
     save(confounds.shared(table[early:], components, title=run["stem"]), out.confounds)
-    anatomy, grid = images.load(files.anchor)
     pull = np.linalg.inv(transforms.load_xfm(files.xfm))
     shown = {}
     for name, key in (("not corrected", "distorted"), ("corrected", "boldref")):
@@ -58,9 +56,8 @@ with job(snakemake):
         shown[name] = (volume, pull @ affine)
     if files.boldref == files.distorted:
         shown["no field to correct with"] = shown.pop("corrected")
-    shown["anatomy"] = (anatomy, grid)
-    outlines = {"mask": images.load(files.anchor_mask)[0], "affine": grid}
+    outlines = dict(zip(("mask", "affine"), images.load(files.anchor_mask), strict=True))
     outlines["dseg"] = images.load(files.tissue)[0] if files.tissue else None
     frames = flicker.frames(shown, **outlines, title=run["stem"])
-    for figure, path in zip(frames.values(), (out.before, out.after, out.anatomy), strict=True):
-        save(figure, path, dpi=FRAME_DPI)
+    for figure, path in zip(frames.values(), (out.before, out.after), strict=True):
+        save(figure, path, dpi=flicker.DPI)

@@ -3,6 +3,7 @@
 import copy
 import io
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
@@ -26,7 +27,16 @@ from mebold.figures.rois import visual_roi
 from mebold.figures.rows import round_up
 from mebold.figures.sdc import changing_field, distortion, unwarping
 from mebold.figures.singletrial import beta_carpet, component_curve, model_maps
-from mebold.figures.style import GREEN, ORANGE, RED, figure_bytes, new_figure, save, style
+from mebold.figures.style import (
+    GREEN,
+    ORANGE,
+    RED,
+    figure_bytes,
+    new_figure,
+    save,
+    style,
+    with_palette,
+)
 from mebold.geometry import affines
 
 SHAPE = (12, 14, 10)
@@ -121,7 +131,6 @@ def test_figure_files_are_equal_on_every_call(tmp_path):
 
 
 def test_figures_leave_no_global_state():
-    import matplotlib as mpl
     from matplotlib import pyplot as plt
 
     before = dict(mpl.rcParams)
@@ -457,3 +466,21 @@ def test_a_png_has_a_palette_and_looks_as_before(rng):
     assert len(figure_bytes(figure)) < 0.7 * len(buffer.getvalue())
     assert small.info["dpi"] == pytest.approx((150, 150), abs=0.1)
     assert np.abs(full - np.asarray(small.convert("RGB"), int)).mean() < 0.5
+
+
+def test_a_palette_keeps_the_rare_colours_of_a_map(rng):
+    # Median cut alone made the ends of a map brown and grey: few pixels have them.
+    map_ = mpl.colormaps["RdBu_r"](np.linspace(0, 1, 256))[:, :3]
+    levels = np.clip(rng.normal(128, 30, (200, 200)).round(), 40, 215).astype(int)
+    levels[:5, :5], levels[:5, -5:] = 255, 0
+    full = np.round(255 * map_[levels]).astype(np.uint8)
+    small = np.asarray(with_palette(Image.fromarray(full)).convert("RGB"), int)
+    assert np.abs(full - small).max() <= 12
+    assert np.abs(full - small).mean() <= 0.5
+
+
+def test_a_grey_picture_on_a_page_has_few_colours(rng):
+    page = np.full((200, 200), 255, np.uint8)
+    page[50:150, 50:150] = rng.integers(0, 256, (100, 100))
+    small = with_palette(Image.fromarray(page))
+    assert len(np.unique(np.asarray(small))) <= 64

@@ -78,3 +78,11 @@ def test_a_large_head_is_shown_in_larger_voxels(known):
 def test_other_grids_are_refused(known):
     with pytest.raises(GridMismatchError, match="the anatomy"):
         viewer.ceiling(MASK * 1.0, AFFINE, underlay=known["underlay"][1:], mask=MASK)
+
+
+def test_the_anatomy_has_a_palette_and_the_map_has_not(known):
+    page = viewer.ceiling(np.where(MASK, 60.0, 0), AFFINE, **known)
+    found = re.findall(r"data:image/png;base64,([A-Za-z0-9+/=]+)", page)
+    modes = [Image.open(io.BytesIO(base64.b64decode(text))).mode for text in found]
+    assert modes.count("P") == 1
+    assert modes.count("RGBA") == 2  # map and colour bar: the viewer looks values up in them

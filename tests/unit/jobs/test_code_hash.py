@@ -1,6 +1,9 @@
 """Content hashes: they follow imports and data files, and nothing else."""
 
 import ast
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,8 +15,8 @@ SCRIPTS = {path.stem: path for path in (WORKFLOW / "scripts").glob("*.py")}
 
 
 def forget():
-    for cached in (code_hash.code_hash, code_hash._imports, code_hash._bytes, code_hash._files):
-        cached.cache_clear()
+    for name in ("code_hash", "_imports", "_bytes", "_files", "_listing"):
+        getattr(code_hash, name).cache_clear()
 
 
 @pytest.fixture
@@ -125,3 +128,30 @@ def test_packages_hold_a_docstring_and_nothing_else():
         (only,) = ast.parse((package / "__init__.py").read_text()).body
         assert isinstance(only, ast.Expr)
         assert isinstance(only.value.value, str)
+
+
+def test_imports_are_those_that_python_finds():
+    def parsed(file):
+        names = set()
+        for node in ast.walk(ast.parse(file.read_bytes())):
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        return {name for name in names if name.startswith("mebold.")}
+
+    files = [*(WORKFLOW / "mebold").rglob("*.py"), *SCRIPTS.values()]
+    assert len(files) > 300
+    assert [file for file in files if set(code_hash._imports(file)) != parsed(file)] == []
+
+
+def test_reading_the_rules_loads_no_library_of_the_science():
+    """Each job of a cluster reads them, twice."""
+    text = (WORKFLOW / "common.smk").read_text()
+    imports = re.findall(r"^from mebold[\w.]* import (?:\([^)]*\)|[^(\n]+)", text, re.MULTILINE)
+    heavy = "['scipy.interpolate', 'scipy.special', 'numba', 'matplotlib', 'nilearn', 'ants']"
+    code = "\n".join([*imports, "import sys", f"print([m for m in {heavy} if m in sys.modules])"])
+    said = subprocess.run([sys.executable, "-c", code], cwd=WORKFLOW, capture_output=True,
+                          text=True, check=True)  # fmt: skip
+    assert len(imports) > 10
+    assert said.stdout.strip() == "[]"

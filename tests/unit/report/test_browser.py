@@ -152,9 +152,10 @@ def test_a_figure_is_brought_into_view_by_its_name(tmp_path):
 def test_frames_are_shown_one_at_a_time_and_by_turns(tmp_path):
     out = finished(tmp_path, n_sessions=1, n_runs=1)
     stem = "sub-01_ses-01_task-images_run-01"
-    for name in ("Before", "After", "Anatomy"):
+    for name in ("Before", "After"):
         path = f"tedana/sub-01/ses-01/figures/{stem}_desc-flicker{name}_boldref.png"
         out.write(path, png(40, 30))
+    out.write("preproc/sub-01/figures/sub-01_desc-flickerAnatomy_T1w.png", png(40, 30))
     pages.write(Study(Folder(tmp_path)))
     seen = """[...document.querySelectorAll('figure.flicker img')].map(
       i => getComputedStyle(i).visibility === 'visible')"""

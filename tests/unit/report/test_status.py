@@ -148,6 +148,7 @@ def test_every_log_folder_and_mark_is_one_of_the_rules():
     assert named - logs == set()
     # Jobs whose failure shows in no stage of a run are listed by themselves.
     alone = {"plan", "datasets", "compare_group", "compare_task", "report_run"}
+    alone |= {"report_anatomy"}
     alone |= {"report_viewer/session", "report_viewer/subject", "surface_maps", "surface_figure"}
     alone |= {"surface_t2star"}
     alone |= {"megre", "megre_field", "mp2rage_t1", "antspynet", "t2w", "template_morphometry"}

@@ -15,6 +15,8 @@ from mebold.figures.style import ORANGE, SKY
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+DPI = 110  # pictures of 150 would be a quarter of all that a run adds to the pages
+
 
 def frames(
     images: Mapping[str, tuple[np.ndarray, np.ndarray]],
@@ -56,7 +58,7 @@ def frames(
     box = bounding_box(mask, affine, margin_mm=12)
     found = {}
     for name, (volume, grid) in images.items():
-        layer = anatomy_layer(volume, grid)
+        layer = anatomy_layer(volume, grid, black=0.0)
         rows = [
             Row(axis, where, [layer], contours=lines, label=VIEW_NAMES[axis])
             for axis, where in places.items()

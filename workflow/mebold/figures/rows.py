@@ -249,12 +249,29 @@ def warm_map() -> Colormap:
     return ListedColormap(colours, name="inferno_bright")
 
 
-def anatomy_layer(volume: np.ndarray, affine: np.ndarray, mask: np.ndarray | None = None) -> Layer:
-    """Return the grey background of a figure."""
+def anatomy_layer(
+    volume: np.ndarray,
+    affine: np.ndarray,
+    mask: np.ndarray | None = None,
+    *,
+    black: float = 0.03,
+) -> Layer:
+    """Return the grey background of a figure.
+
+    Parameters
+    ----------
+    volume : (x, y, z) array
+    affine : (4, 4) array
+    mask : (x, y, z) array, optional
+        Where the white end of the range is taken from; default: all that is above 0.
+    black : float
+        Share of the white end up to which all is black: noise in the air says nothing beside an
+        anatomy, and is a fifth of the file. 0 for BOLD, whose ghosts should be seen.
+    """
     inside = volume[mask > 0] if mask is not None and mask.shape == volume.shape else volume
     inside = inside[inside > 0] if (inside > 0).any() else inside
-    high = robust_range(inside, high=99)[1]
-    return Layer(volume, affine, cmap="gray", vmin=0, vmax=1.15 * high, order=1)
+    high = 1.15 * robust_range(inside, high=99)[1]
+    return Layer(volume, affine, cmap="gray", vmin=black * high, vmax=high, order=1)
 
 
 def three_views(

@@ -83,7 +83,7 @@ def distortion(
             outlines or [(mask, affine)], ((ORANGE, 0.8), (SKY, 0.6)), strict=False
         )
     ]
-    grey = [anatomy_layer(v, affine, mask) for v in (before, after)]
+    grey = [anatomy_layer(v, affine, mask, black=0.0) for v in (before, after)]
     rows = []
     for axis in (2, 0):
         where = spread(mask, affine, axis=axis, n=n_slices)
@@ -133,7 +133,7 @@ def unwarping(
         Axial rows before, after and displacement, then the same in sagittal slices.
     """
     lines = [Contour(mask, affine, ORANGE, 0.8)]
-    grey = [anatomy_layer(v, affine, mask) for v in (before, after)]
+    grey = [anatomy_layer(v, affine, mask, black=0.0) for v in (before, after)]
     inside = np.where(mask, length_mm, np.nan)
     limit = round_up(float(max(np.nanmax(inside), 0.1)))
     moved = Layer(inside, affine, "viridis", 0.0, limit)

@@ -22,7 +22,7 @@ def beta_carpet(
     *,
     order: np.ndarray | None = None,
     limit: float | None = None,
-    max_voxels: int = 1000,
+    max_voxels: int = 200,
     title: str = "Single-trial betas",
 ) -> Figure:
     """Draw betas as voxels by trials, with the mean of every trial above.
@@ -38,7 +38,8 @@ def beta_carpet(
     limit : float, optional
         Colours reach from ``-limit`` to ``limit`` percent; default the 98th percentile of |beta|.
     max_voxels : int
-        Rows drawn; neighbours in the order are averaged down to that.
+        Rows drawn, at most the 400 pixels there are for them; neighbours in the order are averaged
+        down to that.
     title : str
 
     Returns

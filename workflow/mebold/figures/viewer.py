@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import html
+import io
+import re
 import warnings
 
 import numpy as np
 
 from mebold.figures.rows import robust_range, round_up, same_grid, warm_map
+from mebold.figures.style import png_bytes, with_palette
 from mebold.geometry import affines, grids
 
 _MARGIN_MM = 8.0
 _VIEWPORT = '<meta name="viewport" content="width=device-width, initial-scale=1">'
 _STYLE = "<style>body { font: 1rem/1.4 sans-serif; }</style>"
+_PNG = "data:image/png;base64,"
 _UNKNOWN_CHANCE = 5.0  # percent
 #: Voxels that are shown: more become larger ones, because a file of 1 MB opens on a phone.
 MOST_VOXELS = 600_000
@@ -98,4 +103,16 @@ def ceiling(
     words = f"Coloured above {threshold:.3g} %, {chance}. Click into a slice to move."
     head = f"<p><strong>{html.escape(title)}</strong><br>{words}</p>"
     page = view.get_standalone().replace("<body>", f"<body>{_STYLE}{head}", 1)
+    page = re.sub(f"{_PNG}([A-Za-z0-9+/=]+)", _smaller, page)
     return page.replace("<head>", f"<head>{_VIEWPORT}", 1)
+
+
+def _smaller(found: re.Match) -> str:
+    """Return the picture of the anatomy with a palette; the viewer reads values off the others."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(base64.b64decode(found[1]))) as image:
+        channels = np.asarray(image.convert("RGBA"))
+        if np.ptp(channels[..., :3], axis=2).any() or (channels[..., 3] < 255).any():
+            return found[0]
+        return _PNG + base64.b64encode(png_bytes(with_palette(image))).decode("ascii")

@@ -112,11 +112,19 @@ def _column(values: list, column: str) -> pd.Series:
 
 def records(table: pd.DataFrame) -> list[dict]:
     """Return the rows of a run table as dictionaries, with None for every absent value."""
-    columns = {}
-    for column in table.columns:
-        values = table[column].tolist()
-        columns[column] = [None if absent(v) else v for v in values]
+    columns = {column: _cells(table[column]) for column in table.columns}
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _cells(column: pd.Series) -> list:
+    """Return the cells of a column with None for absent ones, as its kind allows to tell them."""
+    values, kind = column.tolist(), COLUMNS.get(column.name)
+    if kind in ("number", "integer"):
+        gone = column.isna().tolist()
+        return [None if out else value for value, out in zip(values, gone, strict=True)]
+    if kind == "text" and column.dtype == "str":
+        return [None if value == ABSENT or value != value else value for value in values]
+    return [None if absent(value) else value for value in values]
 
 
 def write_table(table: pd.DataFrame, path: str | Path) -> None:

@@ -59,6 +59,7 @@ class Index:
         templates: Mapping[str, str | None] | None = None,
     ) -> None:
         self.config = config
+        self._raw = str(Path(config["bids_dir"]))
         self._templates = dict(templates or {})
         self.runs: dict[str, Run] = {run.stem: run for run in collect(table) if "mag" in run.bold}
         self._unfetched: set[str] = set()
@@ -224,7 +225,7 @@ class Index:
 
     def path(self, relative: str) -> str:
         """Path of a file of the dataset, from the working directory."""
-        return str(Path(self.config["bids_dir"]) / relative)
+        return f"{self._raw}/{relative}"
 
     def fetched(self, files: list[str] | str | None) -> list[str] | str:
         """Files of the dataset without those that were not fetched: a dry-run needs none of them.

@@ -177,12 +177,13 @@ _CAPTIONS = (
 )
 
 
-#: Frames that are shown by turns: name, and the file name without its owner.
+#: Frames that are shown by turns: name, and the file name without its owner, the run.
 FRAMES = {
     "before correction": "desc-flickerBefore_boldref.png",
     "after correction": "desc-flickerAfter_boldref.png",
-    "anatomy": "desc-flickerAnatomy_boldref.png",
 }
+#: The last frame, one for all runs of a subject.
+ANATOMY_FRAME = r"desc-flickerAnatomy_\w+\.png"
 
 
 @dataclass(frozen=True)
@@ -228,12 +229,18 @@ def figures(
                 parts.append(file.dataset)
             label = ", ".join(part for part in parts if part)
             anchor = re.sub(r"[^A-Za-z0-9-]+", "-", f"{kind.name}-{owner}-{label}").strip("-")
-            frames = ()
-            if file.rest in FRAMES.values():
-                folder_ = file.path.removesuffix(file.rest)
-                frames = tuple((name, folder_ + rest) for name, rest in FRAMES.items())
-            found.append(Figure(kind, file, label, anchor, frames))
+            found.append(Figure(kind, file, label, anchor, _frames(folder, file)))
     return found
+
+
+def _frames(folder: Folder, file: File) -> tuple[tuple[str, str], ...]:
+    """Return name and path of the frames that a figure turns to; none for most figures."""
+    if file.rest not in FRAMES.values():
+        return ()
+    start = file.path.removesuffix(file.rest)
+    frames = [(name, start + rest) for name, rest in FRAMES.items()]
+    anatomy = folder.first(file.owner.partition("_")[0], ANATOMY_FRAME)
+    return (*frames, *([("anatomy", anatomy.path)] if anatomy else []))
 
 
 def caption(name: str, config: Mapping) -> str:

@@ -12,8 +12,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
-from scipy.special import gammaln
 
 from mebold.errors import ConfigError
 
@@ -122,6 +120,9 @@ def _samples(row: dict[str, str]) -> np.ndarray:
 
 def _gamma_density(times: np.ndarray, shape: float, rate: float) -> np.ndarray:
     """Return the gamma probability density, 0 at and before time 0."""
+    # Here, because the plan knows responses by name, and every job of a cluster makes the plan.
+    from scipy.special import gammaln
+
     after = times > 0
     density = np.zeros_like(times)
     logs = np.log(times[after])
@@ -144,5 +145,7 @@ def _convolve(table: np.ndarray, tr: float, stimdur: float) -> np.ndarray:
 
 def _resample(convolved: np.ndarray, times: np.ndarray) -> np.ndarray:
     """Interpolate responses at `times`; the last times may lie just past the table."""
+    from scipy.interpolate import PchipInterpolator
+
     grid = np.arange(len(convolved)) * STEP_S
     return PchipInterpolator(grid, convolved, axis=0, extrapolate=True)(times)
