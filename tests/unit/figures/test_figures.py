@@ -484,3 +484,12 @@ def test_a_grey_picture_on_a_page_has_few_colours(rng):
     page[50:150, 50:150] = rng.integers(0, 256, (100, 100))
     small = with_palette(Image.fromarray(page))
     assert len(np.unique(np.asarray(small))) <= 64
+
+
+def test_a_colour_bar_beside_a_grey_picture_has_no_coarse_steps(rng):
+    page = np.full((700, 700, 3), 255, np.uint8)
+    page[50:450, 50:450] = np.clip(rng.normal(60, 25, (400, 400, 1)), 0, 255)
+    bar = np.round(255 * mpl.colormaps["inferno"](np.linspace(0.3, 1, 256))[:, :3])
+    page[100:356, 640:658] = bar[:, np.newaxis]
+    small = np.asarray(with_palette(Image.fromarray(page)).convert("RGB"), int)
+    assert np.abs(bar - small[100:356, 650]).max(axis=1).mean() < 4.2
