@@ -103,12 +103,12 @@ def preprocessing_targets(wildcards):
             targets.append(
                 of_run(rules.bold_echo.output.bold, stem, dataset=name, echo=echo)
             )
-    shown = {stem.split("_")[0] for stem in runs.stems() if products.written_bold(stem)}
-    targets += collect(rules.report_anatomy.output.figure, sub=sorted(shown))
     pooled = {(runs.pooled_with(s), runs.folder(s)) for s in products.combined()}
     for name, folder in sorted(pooled):
         decay = expand(rules.decay.output.t2star, pooled=name, folder=folder)
         targets += on_surfaces(decay)
+    shown = {stem.split("_")[0] for stem in runs.stems() if products.written_bold(stem)}
+    targets += collect(rules.report_anatomy.output.figure, sub=sorted(shown))
     # What NORDIC lets through is said of the echo that the variants of one echo rest on.
     for stem in products.denoised():
         run = runs.runs[stem]

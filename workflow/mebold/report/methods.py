@@ -110,7 +110,8 @@ def _anatomy(study: Study, names: Sequence[str]) -> Iterator[str]:
     if done:
         yield (
             f"The T1w image of {len(done)} of {len(names)} subject{'s' * (len(names) > 1)} was "
-            "freed of the bias field with N4 [@Tustison2010], "
+            "freed of the bias field by which its three tissues have one intensity each "
+            "[@Wells1996; @VanLeemput1999], found from that of N4 [@Tustison2010], "
             "the brain was extracted by registration of a template and by its edges, and three "
             "tissue classes were found with Atropos [@Avants2011]."
         )
