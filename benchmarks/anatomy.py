@@ -201,10 +201,15 @@ def main() -> None:
     true = np.where(brain, np.argmax(shares, axis=0) + 1, 0)
     scores = [dice(dseg == label, true == label) for label in (1, 2, 3)]
     sizes = [f"{np.sum(dseg == k) / np.sum(true == k) - 1:+.1%}" for k in (1, 2, 3)]
+    sums = []
+    if not arguments.recipe:
+        inside = shares[:, brain].sum(axis=1)
+        sums = [f"{n:+.1%}" for n in found.probseg.sum(axis=(1, 2, 3)) / inside - 1]
     deep = sum(parts[name] for name in nuclei.NAMES) > 0.5
     sys.stdout.write(
         f"total {done.total:.0f} CPU s; Dice of the mask {dice(mask, brain):.3f}, of GM, WM, CSF "
-        f"{scores[0]:.3f} {scores[1]:.3f} {scores[2]:.3f}; volumes {', '.join(sizes)}; deep grey "
+        f"{scores[0]:.3f} {scores[1]:.3f} {scores[2]:.3f}; labels {', '.join(sizes)}, shares "
+        f"{', '.join(sums)}; deep grey "
         f"matter called white {100 * np.mean(dseg[deep] == 2):.0f} %\n"
     )
 

@@ -35,9 +35,16 @@ def tissue(output: Path, truth: Path) -> list[Recovered]:
         voxel_ml = abs(np.linalg.det(affine[:3, :3])) / 1000
         for label, name in enumerate(_CLASSES, start=1):
             found.setdefault(name, []).append(dice(dseg == label, true == label))
+            # Fluid is spread over many voxels that it shares: volumes are sums of shares. Counts of
+            # labels are told beside them.
+            share = load(path.with_name(f"{sub}_label-{name}_probseg.nii.gz"))[0]
+            sums = [voxel_ml * float(x.sum()) for x in (share, known[name][inside])]
             counts = [voxel_ml * np.count_nonzero(x == label) for x in (dseg, true)]
-            logger.info("%s %s: %.0f ml found, %.0f ml true", sub, name, *counts)
-            found.setdefault(f"{name} ml", []).append(100 * abs(counts[0] / counts[1] - 1))
+            logger.info(
+                "%s %s: %.0f ml found, %.0f ml true; voxels with this label %.0f ml of %.0f ml",
+                sub, name, *sums, *counts,
+            )  # fmt: skip
+            found.setdefault(f"{name} ml", []).append(100 * abs(sums[0] / sums[1] - 1))
     if not found:
         return []
     limits = {"mask": 0.97, "GM": 0.88, "WM": 0.88, "CSF": 0.75}
