@@ -9,7 +9,7 @@ from mebold.coreg.align import boldref_to_t1w
 from mebold.errors import DataError
 from mebold.files import tables
 from mebold.geometry import affines, grids
-from mebold.registration import similarity, unlike
+from mebold.registration import ants, similarity, unlike
 
 
 def align(scene, **options):
@@ -66,6 +66,26 @@ def test_one_seed_gives_one_result_and_refusal_keeps_the_start(scene, aligned):
     unsure, qc = align(scene, wm_probability=scene.wm, least_bbr_gain=1e3)
     np.testing.assert_array_equal(without, unsure)
     assert (qc["bbr_refused"], qc["bbr_accepted"]) == ("gain", False)
+
+
+def test_a_search_that_ends_below_its_start_is_made_again_from_another(scene, monkeypatch):
+    calls = []
+    search = ants.register_linear
+
+    def astray(*arguments, **options):
+        calls.append(options["initial"])
+        found = search(*arguments, **options)
+        return (
+            found @ affines.rigid_matrix([30, 0, 0, 0.2, 0, 0], np.zeros(3))
+            if len(calls) == 1
+            else found
+        )
+
+    monkeypatch.setattr(ants, "register_linear", astray)
+    matrix, _ = align(scene)
+    assert len(calls) == 2
+    assert not np.array_equal(*calls)
+    assert np.median(scene.error_mm(matrix)) < 1.0
 
 
 def test_far_apart_scanner_coordinates_start_from_the_mask_centres(scene):

@@ -11,6 +11,7 @@ _DEGREE = 6
 _WORKING_MM = 4.0
 _EDGE_MM = 1.0  # smoothing of the gradient that tells edges
 _MARGIN_MM = 8.0  # polynomials are held constant further outside than this
+_BLEND_MM = 6.0  # SD of the step from the polynomial to N4 outside the brain
 _STEPS = 60
 _STEADY = 1e-3  # largest change of the log bias that ends the iterations
 _RIDGE = 1e-4
@@ -85,8 +86,11 @@ def tissue_bias(volume: np.ndarray, affine: np.ndarray, mask: np.ndarray) -> np.
     whole = np.zeros((_DEGREE + 1,) * 3)
     whole[_kept()] = coefficients
     found = legendre.leggrid3d(*axes, whole).astype(np.float32)
-    # In the corners, far from the brain, a polynomial means nothing.
-    return np.exp(np.clip(found, *np.percentile(found[mask], [0.1, 99.9])))
+    # Far from the brain, in scalp and corners, a polynomial means nothing: there N4 holds.
+    near = ndimage.gaussian_filter(mask.astype(np.float32), _BLEND_MM / sizes, mode="nearest")
+    near = np.minimum(2 * near, 1)
+    start = (start - start[at].mean()).astype(np.float32)
+    return np.exp(start + near * (np.clip(found, *np.percentile(found[mask], [0.1, 99.9])) - start))
 
 
 def _kept() -> np.ndarray:

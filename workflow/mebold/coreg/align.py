@@ -15,6 +15,7 @@ from mebold.registration import ants, unlike
 logger = logging.getLogger(__name__)
 
 _SEED = 1
+_MOST_STARTS = 3
 _BOUNDARY_POINTS = 40_000
 _BBR_DISTANCE_MM = 1.2
 
@@ -159,16 +160,26 @@ def _by_mutual_information(
         affines.apply(grid, np.argwhere(brain).mean(axis=0))
         for grid, brain in ((fixed[1], fixed[3]), (affine, mask))
     ]
-    start = max(unlike.starts(*centres), key=unlike.scorer(fixed[:3], moving, affine))
-    found = ants.register_linear(
-        fixed[:2],
-        (moving, affine),
-        stages=STAGES,
-        seed=seed,
-        fixed_mask=fixed[2],
-        initial=start,
-    )
-    return ants.nearest_rigid(found)
+    score = unlike.scorer(fixed[:3], moving, affine)
+    ranked = sorted(unlike.starts(*centres), key=score, reverse=True)[:_MOST_STARTS]
+    tried = []
+    for start in ranked:
+        found = ants.nearest_rigid(
+            ants.register_linear(
+                fixed[:2],
+                (moving, affine),
+                stages=STAGES,
+                seed=seed,
+                fixed_mask=fixed[2],
+                initial=start,
+            )
+        )
+        tried.append(found)
+        # Sampled steps can lead away from a good start; then the next best one is tried.
+        if score(found) >= score(start):
+            break
+        logger.warning("an alignment by mutual information ended below its start: another start")
+    return max(tried, key=score)
 
 
 def _images(
