@@ -106,14 +106,7 @@ def has_given_regions():
     """Whether any region comes from an image."""
     rows = [] if listed_rois is None else listed_rois.to_dict("records")
     listed = any(row.get("source") != "visual" for row in rows)
-    asked = config["rois"]
-    return bool(
-        listed
-        or asked["surface"]["regions"]
-        or asked["surface"]["benson"]["use"]
-        or asked["localizer"]["regions"]
-        or any(asked[key] for key in ("given", "atlas"))
-    )
+    return regions.are_given(config["rois"], listed=listed)
 
 
 def surfaces_of(name, sub):
@@ -125,8 +118,7 @@ def surfaces_of_regions(name):
     """Input function: a surface of both hemispheres, where regions lie on it."""
 
     def function(wildcards):
-        asked = config["rois"]["surface"]
-        if not (asked["regions"] or asked["benson"]["use"]):
+        if not regions.on_surfaces(config["rois"]["surface"]):
             return []
         return surfaces_of(name, wildcards.sub)
 

@@ -65,8 +65,8 @@ def check(rois: Mapping, output_dir: str) -> None:
                 )
     localizers.check(rois["localizer"])
     surface = rois["surface"]
-    asked = "regions" if surface["regions"] else "benson" if surface["benson"]["use"] else ""
-    if asked and not surface["folder"]:
+    if on_surfaces(surface) and not surface["folder"]:
+        asked = "regions" if surface["regions"] else "benson"
         raise ConfigError(
             f"Configuration key `rois.surface.{asked}` is given without `rois.surface.folder`: the "
             "surfaces of the subject are needed to find the voxels of a region."
@@ -83,6 +83,25 @@ def check(rois: Mapping, output_dir: str) -> None:
                 "one of `rois.best` itself; accepted are given regions, expressions and "
                 f"{', '.join(DERIVED)}."
             )
+
+
+def on_surfaces(surface: Mapping) -> bool:
+    """Tell whether any region lies on the surfaces of a subject (section `rois.surface`)."""
+    return bool(surface["regions"] or surface["benson"]["use"])
+
+
+def are_given(rois: Mapping, *, listed: bool) -> bool:
+    """Tell whether any region comes from an image, a surface or a localizer.
+
+    Parameters
+    ----------
+    rois : mapping
+        Section of the configuration.
+    listed : bool
+        Whether the list that `rois.table` names has any of an image.
+    """
+    asked = [rois["given"], rois["atlas"], rois["localizer"]["regions"]]
+    return listed or any(asked) or on_surfaces(rois["surface"])
 
 
 def find(
@@ -245,9 +264,7 @@ def spaces(rois: Mapping, sub: str, index: Index) -> list[str]:
 
 def _on_surface(surface: Mapping, *, sub: str, space: str) -> list[dict]:
     """Return the entries of regions on the surfaces of a subject."""
-    if not (surface["regions"] or surface["benson"]["use"]) or not surface_folder(
-        {"surface": surface}, sub
-    ):
+    if not on_surfaces(surface) or not surface_folder({"surface": surface}, sub):
         return []
     if space != "T1w":
         raise ConfigError(
