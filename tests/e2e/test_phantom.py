@@ -462,10 +462,8 @@ def test_surfaces_of_the_subject(finished):
         found = nib.load(finished / base.format(side, "fsnative", "desc-Place")).agg_data()
         known = np.isfinite(found)
         assert known.mean() > 0.9
-        # Where voxels without data are near, what is read lies on one side of the vertex.
-        near = np.abs(found - wanted) <= 0.02 * np.abs(wanted)
-        assert near[known].mean() > 0.97
-        assert np.median(np.abs(found - wanted)[known] / wanted[known]) < 0.002
+        # Far below the 2 percent that are asked for: the base of the map would hide a shift.
+        np.testing.assert_allclose(found[known], wanted[known], atol=0.5)
         average = nib.load(finished / base.format(side, "fsaverage5", "desc-Place")).agg_data()
         both = [cortex_files.fsaverage5(side, name)[0] for name in ("white", "pial")]
         there = place_of(head.from_mni(np.mean(both, axis=0)))
@@ -479,10 +477,11 @@ def test_surfaces_of_the_subject(finished):
     for name in table.index:
         (path,) = (finished / "out/rois/sub-01/given").glob(f"*_label-{name}_mask.nii.gz")
         found[name] = images.load_mask(path)[0]
+    at = affines.grid_points(mask.shape, affine).reshape(*mask.shape, 3)
     for name in ("V1", "faces"):
         wanted = share_of_label(head, name, mask.shape, affine) >= 0.5
         assert 2 * (found[name] & wanted).sum() / (found[name].sum() + wanted.sum()) > 0.8, name
-    at = affines.grid_points(mask.shape, affine).reshape(*mask.shape, 3)
+        assert head.tissue(at[found[name]])["gm"].mean() > 0.75, name
     assert head.mni(at[found["faces"]])[:, 0].min() > 0  # a label of the right hemisphere alone
     assert at[found["frontal"]][:, 1].min() > at[found["occipital"]][:, 1].max()
     both = found["V1"] & found["occipital"]
