@@ -18,6 +18,7 @@ from bids import BIDSLayout
 from meshes import inside
 from nilearn.interfaces.fmriprep import load_confounds_strategy
 from page_reader import Page, broken
+from scipy.spatial import cKDTree
 from snakemake_runner import job_counts, snakemake
 
 from mebold.anat import mni
@@ -405,6 +406,20 @@ def in_the_middle(head, hemi, depths=(0.2, 0.4, 0.6, 0.8)):
     return np.mean([place_of((1 - depth) * white + depth * pial) for depth in depths], axis=0)
 
 
+def on_average(head, side, directions=None):
+    """Return the function of the place at vertices of fsaverage5, or next to other directions."""
+    middle = np.mean([average_files(side, name) for name in ("white", "pial")], axis=0)
+    values = place_of(head.from_mni(middle))
+    if directions is None:
+        return values
+    sphere = average_files(side, "sphere")
+    return values[cKDTree(sphere / np.linalg.norm(sphere[0])).query(directions)[1]]
+
+
+def average_files(side, name):
+    return cortex_files.fsaverage5(side, name)[0]
+
+
 def share_of_label(head, name, shape, affine):
     """Return how much of each voxel lies in a label's ball and between white and pial."""
     steps = (np.stack(np.meshgrid(*[np.arange(3)] * 3), axis=-1).reshape(-1, 3) - 1) / 3
@@ -435,10 +450,17 @@ def test_surfaces_of_the_subject(finished):
     folder = "raw/derivatives/freesurfer/sub-{subject}"
     paths = ("label/*.V1.label", "label/*.faces.label", "label/*.lobes.annot")
     regions = ", ".join(f"{{path: '{folder}/{path}'}}" for path in paths)
-    spaces = "[fsnative, fsaverage5]"
+    spaces = "[fsnative, fsaverage5, fsaverage]"
+    # A coarse sphere stands for the 163,842 vertices of fsaverage, which FreeSurfer brings.
+    unit, faces = cortex.icosphere(4)
+    average = finished / "raw/derivatives/freesurfer/fsaverage/surf"
+    average.mkdir(parents=True)
+    for hemi in ("lh", "rh"):
+        nib.freesurfer.write_geometry(average / f"{hemi}.sphere.reg", 100 * unit, faces)
     rois = f"{{surface: {{folder: '{folder}', spaces: {spaces}, regions: [{regions}]}}}}"
     base = "out/" + FIT + "_hemi-{}_space-{}_{}_statmap.func.gii"
-    asked = [base.format(h, s, "desc-Place") for h in "LR" for s in ("fsnative", "fsaverage5")]
+    names = ("fsnative", "fsaverage5", "fsaverage")
+    asked = [base.format(hemi, name, "desc-Place") for hemi in "LR" for name in names]
     others = {  # surface to volume
         f"out/preproc/{SESSION}_hemi-L_space-fsnative_T2starmap.func.gii": (
             f"preproc/{SESSION}_space-T1w_T2starmap.nii.gz"
@@ -464,11 +486,14 @@ def test_surfaces_of_the_subject(finished):
         assert known.mean() > 0.9
         # Far below the 2 percent that are asked for: the base of the map would hide a shift.
         np.testing.assert_allclose(found[known], wanted[known], atol=0.5)
-        average = nib.load(finished / base.format(side, "fsaverage5", "desc-Place")).agg_data()
-        both = [cortex_files.fsaverage5(side, name)[0] for name in ("white", "pial")]
-        there = place_of(head.from_mni(np.mean(both, axis=0)))
-        known = np.isfinite(average)
-        assert np.corrcoef(average[known], there[known])[0, 1] > 0.97
+        for name, there in (
+            ("fsaverage5", on_average(head, side)),
+            ("fsaverage", on_average(head, side, unit)),
+        ):
+            found = nib.load(finished / base.format(side, name, "desc-Place")).agg_data()
+            known = np.isfinite(found)
+            assert known.mean() > 0.9
+            assert np.corrcoef(found[known], there[known])[0, 1] > 0.97, name
 
     table = tables.read_tsv(finished / listed).set_index("roi")
     assert set(table.index) == {"V1", "faces", "occipital", "frontal"}
@@ -500,6 +525,21 @@ def test_surfaces_of_the_subject(finished):
         # Voxels without data are left out on the surface, and are 0 in the volume.
         near = np.abs(values - there) <= 0.02 * np.abs(there) + 1e-3 * np.abs(there[known]).max()
         assert near[known].mean() > 0.85, path
+
+
+def test_without_surfaces_of_the_subject_maps_go_through_the_template(finished):
+    """Onto the average brain; where the place of each vertex is known (needs the test above)."""
+    head = anatomy.make_head(make_spec("demo", sessions=("01",)), "01")
+    name = "out/" + FIT + "_hemi-{}_space-fsaverage5_desc-Place_statmap.func.gii"
+    paths = {hemi: name.format(hemi) for hemi in "LR"}
+    rois = "{surface: {spaces: [fsaverage5]}}"
+    done = start(finished, *paths.values(), "--cores", "1", rois=rois)
+    assert done.returncode == 0, done.stdout[-3000:]
+    for hemi, path in paths.items():
+        found, wanted = nib.load(finished / path).agg_data(), on_average(head, hemi)
+        known = np.isfinite(found)
+        assert known.mean() > 0.8
+        assert np.median(np.abs(found - wanted)[known]) < 4
 
 
 def test_mask_on_another_grid_is_refused(finished):
