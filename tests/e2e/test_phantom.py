@@ -542,6 +542,32 @@ def test_without_surfaces_of_the_subject_maps_go_through_the_template(finished):
         assert np.median(np.abs(found - wanted)[known]) < 4
 
 
+def test_masks_and_surfaces_of_another_place_are_refused(finished):
+    """One call, two jobs that each name their file; their tables go (after the tests above)."""
+    image = nib.load(next((finished / "out/rois/sub-01/given").glob("*_label-V1_mask.nii.gz")))
+    away = image.affine.copy()
+    away[2, 3] += 140
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj), away), finished / "away.nii.gz")
+    for name in ("lh.white", "lh.pial", "rh.white", "rh.pial"):
+        path = finished / "raw/derivatives/freesurfer/sub-01/surf" / name
+        vertices, faces, told = nib.freesurfer.read_geometry(path, read_metadata=True)
+        told |= {"head": np.array([2, 0, 20], np.int32), "cras": told["cras"] + [0, 60, 40]}
+        other = finished / "fs/sub-01/surf" / name
+        other.parent.mkdir(parents=True, exist_ok=True)
+        nib.freesurfer.write_geometry(other, vertices, faces, volume_info=told)
+    listed = "out/rois/sub-01/sub-01_space-T1w_desc-regions_rois.tsv"
+    surface = f"out/{FIT}_hemi-L_space-fsnative_desc-Place_statmap.func.gii"
+    rois = (
+        "{given: [{path: away.nii.gz}], surface: {folder: 'fs/sub-{subject}', spaces: [fsnative]}}"
+    )
+    done = start(finished, listed, surface, "--keep-going", "--cores", "1", rois=rois)
+    assert done.returncode != 0
+    assert "region away: 0 % of away.nii.gz lie in the brain, at least 50 %" in done.stdout
+    assert re.search(r"fs/sub-01: \d+ % of the cortex of lh.white lie in the brain", done.stdout)
+    assert "it is the folder of another subject" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
 def test_mask_on_another_grid_is_refused(finished):
     """Last in this file: the job that refuses takes its tables along."""
     image = nib.Nifti1Image(np.ones((5, 6, 7), np.uint8), np.diag([2.0, 2, 2, 1]))
