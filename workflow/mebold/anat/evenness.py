@@ -10,7 +10,8 @@ from mebold.geometry import affines
 _DEGREE = 6
 _WORKING_MM = 4.0
 _EDGE_MM = 1.0  # smoothing of the gradient that tells edges
-_BLEND_MM = 6.0  # SD of the step from the polynomial to N4 outside the brain
+_REACH_MM = 8.0  # the polynomial holds up to here outside the mask
+_BLEND_MM = 6.0  # and gives way to N4 with this SD
 _STEPS = 60
 _STEADY = 1e-3  # largest change of the log bias that ends the iterations
 _RIDGE = 1e-4
@@ -39,7 +40,7 @@ def even_t1w(volume: np.ndarray, affine: np.ndarray, mask: np.ndarray) -> np.nda
     affine : (4, 4) array
         Voxel to world, mm.
     mask : (x, y, z) bool array
-        Brain, or its inside; beyond, the polynomial gives way to N4 within some 6 mm.
+        Brain, or its inside: the polynomial holds to 8 mm beyond, then gives way to N4.
 
     Returns
     -------
@@ -86,8 +87,8 @@ def tissue_bias(volume: np.ndarray, affine: np.ndarray, mask: np.ndarray) -> np.
     found = legendre.leggrid3d(*axes, whole).astype(np.float32)
     found = np.clip(found, *np.percentile(found[mask], [0.1, 99.9]))
     # Far from the brain, in scalp and corners, a polynomial means nothing: there N4 holds.
-    near = ndimage.gaussian_filter(mask.astype(np.float32), _BLEND_MM / sizes, mode="nearest")
-    near = np.minimum(2 * near, 1)
+    beyond = np.maximum(ndimage.distance_transform_edt(~mask, sampling=sizes) - _REACH_MM, 0)
+    near = np.exp(-0.5 * (beyond / _BLEND_MM) ** 2).astype(np.float32)
     start = (start - start[at].mean()).astype(np.float32)
     return np.exp(start + near * (found - start))
 
