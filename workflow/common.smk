@@ -18,6 +18,7 @@ from mebold.jobs import (
     configuration,
     console,
     failures,
+    region_surfaces,
     regions,
     templates,
 )
@@ -109,7 +110,7 @@ try:
             regions.find(config["rois"], listed_rois, sub=sub, **named)
             fits = localizers.fits(sub)
             regions.find_localizers(config["rois"], sub, fits)
-            regions.spaces(config["rois"], sub, runs)
+            region_surfaces.spaces(config["rois"], sub, runs)
         for notice in found.notices():
             logger.warning(notice)
     spatial_reference = metadata.spatial_reference_of(

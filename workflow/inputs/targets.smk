@@ -159,7 +159,7 @@ def single_trial_targets(wildcards):
         targets += parts
         maps += parts
         targets += expand(rules.rois.output.table, **names)
-        if "fsaverage5" in regions.spaces(config["rois"], names["sub"], runs):
+        if "fsaverage5" in region_surfaces.spaces(config["rois"], names["sub"], runs):
             targets += expand(rules.surface_figure.output, glm=fits, **names)
     return targets + in_template(maps) + on_surfaces(maps + betas)
 
