@@ -29,6 +29,7 @@ from mebold.jobs.parameters import Parameters
 from mebold.jobs.products import Products
 from mebold.plan import references, study
 from mebold.plan.others import with_others
+from mebold.plan.selection import is_restricted
 from mebold.report import configured
 from mebold.rois.table import check_list
 from mebold.variants import VARIANTS, datasets, variant_of

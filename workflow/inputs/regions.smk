@@ -26,7 +26,7 @@ def found_in_contrasts(sub):
     """Regions that are found in maps of contrasts, with the map or the fit of the subject."""
     maps = rules.localizer_maps.output.maps
     made = {}
-    if configuration.is_restricted(config):
+    if is_restricted(config):
         # Those of tasks that this call leaves out stay, as far as they are there.
         for name, fit in finished_localizers(config["output_dir"], sub).items():
             path = expand(maps, sub=sub, subtask=name)[0]

@@ -20,7 +20,7 @@ ON_REQUEST = {
 def whole_plan():
     """Plan of this call, with that of what its labels leave out and an earlier one planned."""
     path = Path(config["output_dir"], "plan.tsv")
-    if not configuration.is_restricted(config) or not path.exists():
+    if not is_restricted(config) or not path.exists():
         return run_plan
     return with_others(run_plan, read_tsv(path))
 
@@ -30,7 +30,7 @@ def finished_elsewhere(kind):
 
     Products over subjects would otherwise shrink to what a call is restricted to.
     """
-    if not configuration.is_restricted(config):
+    if not is_restricted(config):
         return []
     folder = Path(config["output_dir"], "comparison")
     names = folder.glob(f"sub-*/**/func/*_desc-variants_{kind}.tsv")
