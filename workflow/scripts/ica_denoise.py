@@ -9,10 +9,11 @@ from mebold.multiecho import early, ica, undecomposed
 with job(snakemake) as log:
     run, settings = snakemake.params.run, snakemake.params.settings
     mask, affine = images.load_mask(snakemake.input.mask)
-    t2star = arrays.load_named(snakemake.input.fit)["t2star"]
+    fit = arrays.load_named(snakemake.input.fit)
     samples = tables.read_json(snakemake.input.samples)
     left_out = {"early": samples["NonSteadyStateSamples"]}
     acquired = run["n_acquired"] and run["n_acquired"] - samples["NonSteadyStateVolumes"]
+    fallback = series.open(snakemake.input.optcom)
     with atomic.atomic_folder(snakemake.output.report) as report:
         result = ica.denoise(
             series.open(snakemake.input.store)[..., left_out["early"] :],
@@ -23,12 +24,12 @@ with job(snakemake) as log:
             n_acquired=acquired,
             out_dir=report,
             prefix=run["stem"],
-            t2star=t2star,
+            t2star=fit["t2star"],
+            optcom=fallback[fit["adaptive_mask"] >= 3, left_out["early"] :],
             seed=snakemake.params.seed,
             n_threads=snakemake.threads,
             **settings,
         )
-    fallback = series.open(snakemake.input.optcom)
     with series.writing(snakemake.output.store, fallback.shape) as out:
         out[:] = early.restored(result.denoised, fallback, **left_out)
         filled = undecomposed.fill(out, fallback)

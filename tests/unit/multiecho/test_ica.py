@@ -174,6 +174,49 @@ def test_unconverged_ica_is_a_fallback(run, tmp_path, caplog):
     assert any("failed to converge" in text for text in result.outcome["warnings"])
 
 
+def combined(data):
+    fitted = decay.fit(summary.summarise(data), TE)
+    return combine.optcom(data, fitted.t2star, TE, fitted.adaptive_mask)
+
+
+def test_tedana_judges_components_that_were_found_here(run, tmp_path):
+    data, _, bold = run
+    result = denoise(run, tmp_path / "out", optcom=combined(data), report=True)
+    outcome = result.outcome
+    assert (outcome["engine"], outcome["status"]) == ("mebold", "ok")
+    assert not [text for text in outcome["warnings"] if "incomplete" in text]
+    assert outcome["converged"]
+    assert 0 < outcome["explained"] < 1
+    assert (outcome["n_components"], outcome["n_accepted"]) == (10, 4)
+    accepted = (result.metrics["classification"] == "accepted").to_numpy()
+    correlations = np.abs(np.corrcoef(result.mixing.to_numpy().T, bold)[:10, 10:])
+    assert correlations[accepted].max(axis=0).min() > 0.7
+    assert correlations[~accepted].max() < 0.5
+    names = {item.name for item in (tmp_path / "out").rglob("*")}
+    assert f"{PREFIX}_desc-ICA_mixing.tsv" in names
+    assert f"{PREFIX}_tedana_report.html" in names
+    assert not [name for name in names if "given" in name]
+
+
+def test_what_tedana_has_to_decompose_itself(run, tmp_path, fake_tedana):
+    asked = []
+    fake_tedana(lambda arguments: (asked.append(arguments), write_fake_results(arguments)))
+    optcom = combined(run[0])
+    for options in ({"engine": "tedana"}, {"order": "aic"}, {"robust": True}):
+        outcome = denoise(run, tmp_path / "out", optcom=optcom, **options).outcome
+        assert outcome["engine"] == "tedana"
+    assert not any("mixing_file" in arguments for arguments in asked)
+
+
+def test_components_that_cannot_be_found_are_outcomes(run, tmp_path):
+    optcom = combined(run[0])
+    few = denoise(run, tmp_path / "a", optcom=optcom, max_iterations=1)
+    assert few.outcome["reason"] == "ICA did not converge in 1 iterations"
+    assert not few.outcome["converged"]
+    none = denoise(run, tmp_path / "b", optcom=np.zeros_like(optcom))
+    assert none.outcome["reason"].startswith("a series without one voxel with data")
+
+
 def write_fake_results(arguments, *, classes=("accepted", "rejected"), value=1.0):
     stem = f"{arguments['out_dir']}/{arguments['prefix']}_"
     columns = {f"ICA_{i}": np.arange(float(N_TIMES)) for i in range(len(classes))}

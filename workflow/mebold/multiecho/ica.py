@@ -1,7 +1,8 @@
 """TE-dependent ICA denoising of one run through tedana's workflow, with a recorded outcome.
 
 tedana computes its own adaptive mask, T2* and optimal combination of the run (unless a T2* map is
-handed in), decomposes it and removes the components that its decision tree rejects. What depends
+handed in), and removes the components that its decision tree rejects. It takes the time courses of
+the components that `components.decompose` finds, or decomposes the run itself. What depends
 on the data (no convergence, no BOLD component, too few volumes, a singular matrix) is an outcome
 of the run, not an error: the caller then uses the optimal combination and says so.
 """
@@ -17,9 +18,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mebold.errors import ConfigError, GridMismatchError
+from mebold.errors import ConfigError, DataError, GridMismatchError
 from mebold.files import atomic, images
-from mebold.multiecho import tedana_folder, tedana_log
+from mebold.multiecho import components, tedana_folder, tedana_log
 from mebold.multiecho.decay import check_echo_times
 
 logger = logging.getLogger(__name__)
@@ -226,12 +227,16 @@ def denoise(
     out_dir: str | Path,
     prefix: str,
     seed: int,
+    optcom: np.ndarray | None = None,
+    engine: str = "mebold",
     tree: str = "tedana_orig",
     order: str | float = "aic",
+    starts: int = 20,
+    sample: int = 40_000,
     robust: bool = False,
     robust_runs: int = 30,
     max_iterations: int = 500,
-    max_restarts: int = 10,
+    max_restarts: int = 20,
     orthogonalise: bool = False,
     t2star: np.ndarray | None = None,
     minimum_volumes: int = 30,
@@ -263,14 +268,23 @@ def denoise(
         ``<prefix>_desc-tedana_metrics.tsv`` are what nilearn looks for.
     seed : int
         Seed of the decomposition; equal seeds give equal results.
+    optcom : (V', T) array, optional
+        What is decomposed: the optimal combination in voxels with three good echoes. Without it
+        tedana decomposes.
+    engine : {"mebold", "tedana"}
+        Who decomposes. A criterion for the order and robust ICA are tedana's in any case.
     tree : str
         Decision tree: "tedana_orig", "meica", "minimal" or a JSON file.
     order : str, int or float
         See `check_order`.
+    starts, sample : int
+        See `components.decompose`.
     robust : bool
-        Cluster `robust_runs` decompositions instead of using one.
-    max_iterations, max_restarts : int
-        Limits of each decomposition and of new attempts with the next seed.
+        Cluster `robust_runs` decompositions of tedana instead of using one.
+    max_iterations : int
+        Limit of each decomposition.
+    max_restarts : int
+        Limit of tedana's new attempts with the next seed.
     orthogonalise : bool
         Remove from rejected time courses what accepted ones explain before they are regressed
         out.
@@ -313,6 +327,7 @@ def denoise(
     outcome: dict[str, Any] = {
         "run": prefix,
         "software": f"tedana {tedana.__version__}",
+        "engine": "tedana",
         "method": "robustica" if robust else "fastica",
         "order": order,
         "tree": str(tree),
@@ -330,6 +345,18 @@ def denoise(
         return _fallback(outcome, reason)
     if isinstance(order, int) and order >= echoes.shape[2]:
         return _fallback(outcome, f"{order} components asked of {echoes.shape[2]} volumes")
+    found = None
+    if optcom is not None and engine == "mebold" and not robust and order not in _ORDERS:
+        options = {"starts": starts, "sample": sample, "max_iterations": max_iterations}
+        try:
+            found = components.decompose(optcom, order=order, seed=seed, **options)
+        except DataError as error:
+            return _fallback(outcome, str(error).rstrip("."))
+        numbers = {"explained": found.explained, "contrast": found.contrast}
+        outcome |= {"engine": "mebold", "iterations": found.iterations, **numbers}
+        if not found.converged:
+            outcome["converged"] = False
+            return _fallback(outcome, f"ICA did not converge in {max_iterations} iterations")
     with tempfile.TemporaryDirectory(dir=scratch, prefix="tedana-") as temporary:
         folder = Path(temporary) / "out"
         folder.mkdir()
@@ -344,6 +371,9 @@ def denoise(
             "fittype": fit_method, "t2smap": t2star_file, "no_reports": not report,
             "overwrite": True,
         }  # fmt: skip
+        if found is not None:
+            given = tedana_folder.write_mixing(Path(temporary), found.mixing)
+            arguments["mixing_file"] = str(given)
         failure, record = _run_tedana(arguments, n_threads)
         result = _collect(_result_files(arguments), small, outcome, failure, record)
         tedana_folder.keep(folder, Path(out_dir), prefix=prefix, keep_images=keep_images)

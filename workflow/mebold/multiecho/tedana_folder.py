@@ -5,11 +5,14 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
-from mebold.files import images, series
+from mebold.files import images, series, tables
 
 # tedana's launcher for a viewer that is downloaded at run time, and absolute paths of this run.
 _LEFT_OUT = ("open_rica_report.py", "desc-tedana_registry.json", "dataset_description.json")
+# tedana puts a copy of what it is given beside its own table of the same courses.
+_GIVEN = "given_mixing.tsv"
 
 
 def write_inputs(
@@ -66,6 +69,14 @@ def write_inputs(
     return names, str(mask_name), t2star_name, small
 
 
+def write_mixing(folder: Path, mixing: np.ndarray) -> Path:
+    """Write time courses (T, C) of components where tedana can read them."""
+    path = folder / _GIVEN
+    columns = [f"ICA_{index:02d}" for index in range(mixing.shape[1])]
+    tables.write_tsv(path, pd.DataFrame(mixing, columns=columns))
+    return path
+
+
 def keep(source: Path, target: Path, *, prefix: str, keep_images: bool) -> None:
     """Copy tables, sidecars, log, figures and report of tedana out of its folder.
 
@@ -82,7 +93,7 @@ def keep(source: Path, target: Path, *, prefix: str, keep_images: bool) -> None:
     """
     target.mkdir(parents=True, exist_ok=True)
     for item in sorted(source.rglob("*")):
-        if item.is_dir() or item.name.endswith(_LEFT_OUT):
+        if item.is_dir() or item.name.endswith((*_LEFT_OUT, _GIVEN)):
             continue
         if item.name.endswith((".nii", ".nii.gz")) and not keep_images:
             continue
