@@ -46,7 +46,7 @@ def test_it_is_what_its_script_writes_from_the_template():
 
 def test_there_are_commands():
     assert len(COMMANDS) >= 8
-    assert {"make demo", "make runner"} <= set(COMMANDS)
+    assert {"make demo", "make env"} <= set(COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
