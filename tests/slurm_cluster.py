@@ -1,11 +1,13 @@
 """A Slurm cluster of two nodes on this machine, for as long as the tests need it.
 
-Needs Slurm's and munge's programs (Debian: slurm-wlm, munge) and root, no systemd, no cgroups, no database. A
-cluster that is there already is never touched. ``python tests/slurm_cluster.py`` keeps one until it is interrupted.
+Needs Slurm's and munge's programs (Debian: slurm-wlm, munge) and root; no systemd, no cgroups, no
+database. A cluster that is there already is never touched. ``python tests/slurm_cluster.py`` keeps
+one until it is interrupted.
 """
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -19,13 +21,15 @@ from pathlib import Path
 CONFIGURATION = Path("/etc/slurm/slurm.conf")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "scontrol")
 MARK = "mebold-slurm-"
+NODES = ("mebold1", "mebold2")
 # OverMemoryKill holds jobs to their memory by looking at them, where there are no cgroups; with
-# config_overrides a node may have more processors than this machine.
+# config_overrides a node may have more processors than this machine. A job of a node that went down
+# waits for cred_expire (120 s by default) before it starts on another.
 SETTINGS = """\
 ClusterName=mebold
 SlurmctldHost={host}(127.0.0.1)
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket
+AuthInfo=socket={folder}/munge.socket,cred_expire=10
 CryptoType=crypto/munge
 SlurmUser=root
 SlurmdUser=root
@@ -56,8 +60,9 @@ KillWait=2
 SlurmdTimeout=10
 DefMemPerCPU=256
 SlurmdParameters=config_overrides
-NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=4 RealMemory=6000 State=UNKNOWN
-NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=4 RealMemory=6000 State=UNKNOWN
+NodeName=DEFAULT NodeHostname={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=6000 State=UNKNOWN
+NodeName=mebold1 Port={ports[1]}
+NodeName=mebold2 Port={ports[2]}
 PartitionName=main Nodes=ALL Default=YES MaxTime=24:00:00 State=UP
 """
 
@@ -66,7 +71,7 @@ def missing() -> str:
     """Return why no cluster can be started here; empty where one can."""
     lost = [name for name in PROGRAMS if not _program(name)]
     if lost:
-        return f"needs Slurm's programs ({', '.join(lost)} missing): apt-get install slurm-wlm munge"
+        return f"needs slurm-wlm and munge ({', '.join(lost)} missing): CONTRIBUTING.md"
     if os.geteuid() != 0:
         return "needs root, to start a Slurm of its own"
     if CONFIGURATION.is_symlink() and CONFIGURATION.resolve().parent.name.startswith(MARK):
@@ -94,10 +99,9 @@ class Cluster:
         subprocess.run([_program("slurmd"), "-N", name], check=True)
 
     def stop_node(self, name: str) -> None:
-        """Let a node go down with its jobs, as a machine that is switched off."""
-        steps = _started_by("slurmstepd: [", self.folder / f"spool.{name}")
+        """Let a node go down with all that runs there, as a machine that is switched off."""
         _end(self.folder / f"slurmd.{name}.pid", signal.SIGKILL)
-        for process in steps:
+        for process in _at_work(name):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
 
@@ -111,9 +115,9 @@ class Cluster:
 @contextlib.contextmanager
 def running() -> Iterator[Cluster]:
     """Start munge, the controller and two nodes; stop them, by their process ids, at the end."""
-    folder = Path(tempfile.mkdtemp(prefix=MARK, dir="/tmp"))  # noqa: S108
+    folder = Path(tempfile.mkdtemp(prefix=MARK, dir="/tmp"))
     folder.chmod(0o755)  # munge looks at the folder of its socket
-    for name in ("state", "spool.n1", "spool.n2"):
+    for name in ("state", *(f"spool.{node}" for node in NODES)):
         (folder / name).mkdir()
     settings = {"host": socket.gethostname().split(".")[0], "ports": _ports(3), "folder": folder}
     (folder / "slurm.conf").write_text(SETTINGS.format(**settings))
@@ -125,20 +129,22 @@ def running() -> Iterator[Cluster]:
     cluster = Cluster(folder)
     try:
         _start(folder)
-        for node in ("n1", "n2"):
+        for node in NODES:
             cluster.start_node(node)
         wait_for(lambda: _states() == ["idle", "idle"], "the nodes are not idle", folder)
         yield cluster
     finally:
-        for name in ("slurmd.n1", "slurmd.n2", "slurmctld", "munged"):
-            _end(folder / f"{name}.pid", signal.SIGTERM)
+        for node in NODES:
+            cluster.stop_node(node)
+        for name in ("slurmctld", "munged"):
+            _end(folder / f"{name}.pid", signal.SIGKILL)
         if CONFIGURATION.is_symlink() and CONFIGURATION.readlink() == folder / "slurm.conf":
             CONFIGURATION.unlink()
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def wait_for(condition, otherwise: str, folder: Path | None = None, seconds: float = 60) -> None:
-    """Wait until a condition holds; raise with the end of the controller's log where it does not."""
+    """Wait until a condition holds; raise with the end of the controller's log otherwise."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
@@ -154,6 +160,20 @@ def _start(folder: Path) -> None:
     subprocess.run(munge, check=True, capture_output=True)
     wait_for((folder / "munge.socket").exists, "munged does not start")
     subprocess.run([_program("slurmctld")], check=True)
+
+
+def _at_work(node: str) -> set[int]:
+    """Return the processes of a node's jobs, which have its name in their environment."""
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (folder / "environ").read_bytes().split(b"\0")
+            if f"SLURMD_NODENAME={node}".encode() in words:
+                found.add(int(folder.name))
+                parent = int(re.search(r"PPid:\s+(\d+)", (folder / "status").read_text())[1])
+                if Path(f"/proc/{parent}/cmdline").read_bytes().startswith(b"slurmstepd"):
+                    found.add(parent)
+    return found
 
 
 def _states() -> list[str]:
