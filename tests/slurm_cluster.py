@@ -60,10 +60,11 @@ KillWait=2
 SlurmdTimeout=10
 DefMemPerCPU=256
 SlurmdParameters=config_overrides
-NodeName=DEFAULT NodeHostname={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=6000 State=UNKNOWN
-NodeName=mebold1 Port={ports[1]}
-NodeName=mebold2 Port={ports[2]}
+NodeName=DEFAULT CPUs=4 RealMemory=6000 State=UNKNOWN
+NodeName=mebold1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]}
+NodeName=mebold2 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]}
 PartitionName=main Nodes=ALL Default=YES MaxTime=24:00:00 State=UP
+PartitionName=short Nodes=ALL MaxTime=02:00:00 State=UP
 """
 
 
@@ -131,7 +132,7 @@ def running() -> Iterator[Cluster]:
         _start(folder)
         for node in NODES:
             cluster.start_node(node)
-        wait_for(lambda: _states() == ["idle", "idle"], "the nodes are not idle", folder)
+        wait_for(lambda: _states() == {"idle"}, "the nodes are not idle", folder)
         yield cluster
     finally:
         for node in NODES:
@@ -176,9 +177,10 @@ def _at_work(node: str) -> set[int]:
     return found
 
 
-def _states() -> list[str]:
+def _states() -> set[str]:
     command = ["sinfo", "--noheader", "--Node", "--format", "%T"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return set(done.stdout.split())
 
 
 def _program(name: str) -> str | None:
