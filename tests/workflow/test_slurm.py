@@ -191,7 +191,7 @@ def test_a_slice_of_the_workflow_through_a_second_call_and_a_kill(cluster, place
     done = [job for job in cluster.finished()[since:] if job["JobState"] == "COMPLETED"]
     assert {job["NodeList"] for job in done} == set(slurm_cluster.NODES)
     assert len(done) == 4  # a Slurm job for each run's reference, and one for all of its NORDIC
-    # One after the other: four jobs of NORDIC take 30 minutes each, what survives it 15; 4 processors.
+    # One after the other: four jobs of NORDIC ask for 30 minutes each, one for 15; 4 processors.
     long = [job for job in done if job["TimeLimit"] == "135"]
     assert ["cpu=4" in job["Tres"].split(",") for job in long] == [True, True]
     assert all((place / MAP.format(run=run)).exists() for run in RUNS)
