@@ -19,6 +19,7 @@ from mebold.jobs import (
     console,
     failures,
     handed,
+    region_surfaces,
     regions,
     templates,
 )
@@ -29,6 +30,7 @@ from mebold.jobs.parameters import Parameters
 from mebold.jobs.products import Products
 from mebold.plan import references, study
 from mebold.plan.others import with_others
+from mebold.plan.selection import is_restricted
 from mebold.report import configured
 from mebold.rois.table import check_list, entries
 from mebold.variants import VARIANTS, datasets, variant_of
@@ -114,7 +116,7 @@ try:
             regions.find(config["rois"], listed_rois, sub=sub, **named)
             fits = localizers.fits(sub)
             regions.find_localizers(config["rois"], sub, fits)
-            regions.spaces(config["rois"], sub, runs)
+            region_surfaces.spaces(config["rois"], sub, runs)
         for notice in found.notices():
             logger.warning(notice)
     spatial_reference = metadata.spatial_reference_of(

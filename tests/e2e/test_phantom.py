@@ -11,11 +11,11 @@ import sys
 import warnings
 from pathlib import Path
 
-import icospheres
 import nibabel as nib
 import numpy as np
 import pytest
 from bids import BIDSLayout
+from meshes import inside
 from nilearn.interfaces.fmriprep import load_confounds_strategy
 from page_reader import Page, broken
 from snakemake_runner import job_counts, snakemake
@@ -23,8 +23,9 @@ from snakemake_runner import job_counts, snakemake
 from mebold.anat import mni
 from mebold.files import images, tables
 from mebold.geometry import affines, grids, interpolation
+from mebold.jobs import cortex as cortex_files
 from mebold.jobs import coverage
-from mebold.phantom import check, dataset
+from mebold.phantom import anatomy, check, cortex, dataset, freesurfer
 from mebold.phantom.spec import make_spec
 
 pytestmark = pytest.mark.e2e
@@ -46,7 +47,7 @@ FIT = "glmsingle-tedana/sub-01/ses-01/func/sub-01_ses-01_task-images"
 def finished(tmp_path_factory):
     """Simulate the session and run everything."""
     folder = tmp_path_factory.mktemp("e2e")
-    spec = make_spec("demo", sessions=("01",))
+    spec = make_spec("demo", sessions=("01",), surfaces=True)
     dataset.write_dataset(folder / "raw", spec, truth=folder / "truth")
     done = start(folder, "--cores", "2")
     assert done.returncode == 0, done.stdout[-5000:]
@@ -391,75 +392,115 @@ def test_given_masks_are_resampled_written_and_summarised(finished):
     assert sizes["reliable"] == (above & images.load_mask(brain)[0]).sum()
 
 
-def share_of_caps(shape, affine, centres):
-    """Return how much of each voxel lies in the caps (y below -0.5) of shells of 26 to 29 mm."""
-    steps = (np.stack(np.meshgrid(*[np.arange(5)] * 3), axis=-1).reshape(-1, 3) - 2) / 5
+def place_of(points):
+    """Return a function of the place, mm of the T1w: no two axes, and no two sides, are alike."""
+    x, y, z = points.T
+    return 400 + 1.5 * x - 0.8 * y + 1.1 * z + 10 * np.sin((x + 2 * y - z) / 25)
+
+
+def in_the_middle(head, hemi, depths=(0.2, 0.4, 0.6, 0.8)):
+    """Return a function of the place as it is between the surfaces that the phantom fitted."""
+    fitted = cortex.hemisphere(hemi)
+    white, pial = (head.from_mni(one) for one in (fitted.white, fitted.pial))
+    return np.mean([place_of((1 - depth) * white + depth * pial) for depth in depths], axis=0)
+
+
+def share_of_label(head, name, shape, affine):
+    """Return how much of each voxel lies in a label's ball and between white and pial."""
+    steps = (np.stack(np.meshgrid(*[np.arange(3)] * 3), axis=-1).reshape(-1, 3) - 1) / 3
     points, share = affines.grid_points(shape, affine), np.zeros(np.prod(shape))
-    for centre in centres.values():
-        near = np.abs(np.linalg.norm(points - centre, axis=1) - 27.5) < 6
-        own = points[near][:, None] + steps @ affine[:3, :3].T - centre
-        radius = np.linalg.norm(own, axis=2)
-        inside = (radius > 26) & (radius < 29) & (own[..., 1] < -0.5 * radius)
-        share[near] += inside.mean(axis=1)
+    for hemi, labels in freesurfer.LABELS_MM.items():
+        fitted, radius = cortex.hemisphere(hemi), freesurfer.LABEL_RADIUS_MM
+        for centre in [np.array(labels[name])] if name in labels else []:
+            middle = head.from_mni(centre[None])[0]
+            near = np.linalg.norm(points - middle, axis=1) < radius + 6
+            own = (points[near][:, None] + steps @ affine[:3, :3].T).reshape(-1, 3)
+            filled = np.linalg.norm(head.mni(own) - centre, axis=1) <= radius
+            for surface, wanted in ((fitted.pial, True), (fitted.white, False)):
+                place = own[filled]
+                filled[filled] = inside(head.from_mni(surface), fitted.faces, place) == wanted
+            share[near] += filled.reshape(-1, len(steps)).mean(axis=1)
     return share.reshape(shape)
 
 
 def test_surfaces_of_the_subject(finished):
-    """Two shells inside the brain: a region of theirs, and a map on them and on the average."""
+    """Regions on the fitted surfaces, and maps on them and on the average brain."""
+    head = anatomy.make_head(make_spec("demo", sessions=("01",)), "01")
     (brain,) = (finished / "out/anatomical/sub-01/anat").glob("*_res-bold_desc-brain_mask.nii.gz")
     mask, affine = images.load_mask(brain)
-    middle = affines.apply(affine, np.argwhere(mask).mean(axis=0))
-    centres = {"lh": middle - [30, 0, 0], "rh": middle + np.array([30, 5, 0])}
-    folder = icospheres.subject_folder(finished / "fs/sub-01", level=3, centres=centres)
-    unit, _ = icospheres.icosphere(3)
-    chosen = np.flatnonzero(unit[:, 1] < -0.5)
-    for hemi in ("lh", "rh"):
-        rows = "".join(f"{i} 0 0 0 1\n" for i in chosen)
-        (folder / f"label/{hemi}.V1.label").write_text(f"#!ascii label\n{chosen.size}\n{rows}")
-    name = f"{FIT}_hemi-L_space-{{}}_stat-rsquare_desc-R2_statmap.func.gii"
-    paths = [finished / "out" / name.format(space) for space in ("fsnative", "fsaverage5")]
+    # A map whose value at every place is known, among those of the fits.
+    place = finished / f"out/{FIT}_space-T1w_desc-Place_statmap.nii.gz"
+    volume = place_of(affines.grid_points(mask.shape, affine)).reshape(mask.shape)
+    images.save(place, volume, affine, metadata={"Units": "mm"})
+    folder = "raw/derivatives/freesurfer/sub-{subject}"
+    paths = ("label/*.V1.label", "label/*.faces.label", "label/*.lobes.annot")
+    regions = ", ".join(f"{{path: '{folder}/{path}'}}" for path in paths)
+    spaces = "[fsnative, fsaverage5]"
+    rois = f"{{surface: {{folder: '{folder}', spaces: {spaces}, regions: [{regions}]}}}}"
+    base = "out/" + FIT + "_hemi-{}_space-{}_{}_statmap.func.gii"
+    asked = [base.format(h, s, "desc-Place") for h in "LR" for s in ("fsnative", "fsaverage5")]
     others = {  # surface to volume
-        f"preproc/{SESSION}_hemi-L_space-fsnative_T2starmap.func.gii": (
+        f"out/preproc/{SESSION}_hemi-L_space-fsnative_T2starmap.func.gii": (
             f"preproc/{SESSION}_space-T1w_T2starmap.nii.gz"
         ),
-        f"{FIT}_hemi-L_space-fsnative_stat-effect_desc-MeanBetas_statmap.func.gii": (
+        base.format("L", "fsnative", "stat-rsquare_desc-R2"): (
+            f"{FIT}_space-T1w_stat-rsquare_desc-R2_statmap.nii.gz"
+        ),
+        base.format("L", "fsnative", "stat-effect_desc-MeanBetas"): (
             f"{FIT}_space-T1w_stat-effect_desc-SingletrialBetas_statmap.nii.gz"
         ),
     }
-    paths += [finished / "out" / path for path in others]
-    regions = "regions: [{path: 'fs/sub-{subject}/label'}]"
-    rois = (
-        f"{{surface: {{folder: 'fs/sub-{{subject}}', spaces: [fsnative, fsaverage5], {regions}}}}}"
-    )
-    targets = [*(str(path.relative_to(finished)) for path in paths), "--cores", "1"]
     listed = "out/rois/sub-01/sub-01_space-T1w_desc-regions_rois.tsv"
-    done = start(finished, listed, *targets, rois=rois)
+    figure = "sub-01_task-images_space-fsaverage5_desc-NoiseceilingAllrep_statmap.png"
+    figure = f"out/glmsingle-tedana/sub-01/figures/{figure}"
+    done = start(finished, listed, *asked, *others, figure, "--cores", "1", rois=rois)
     assert done.returncode == 0, done.stdout[-3000:]
-    row = tables.read_tsv(finished / listed).iloc[0]
-    assert (row["roi"], row["inside"]) == ("V1", pytest.approx(1, abs=0.01))
-    (path,) = (finished / "out/rois/sub-01/given").glob("*_label-V1_mask.nii.gz")
-    filled, wanted = images.load_mask(path)[0], share_of_caps(mask.shape, affine, centres) >= 0.5
-    assert 2 * (filled & wanted).sum() / (filled.sum() + wanted.sum()) > 0.9
-    places = [centres["lh"] + (26 + 3 * depth) * unit for depth in (0.2, 0.4, 0.6, 0.8)]
+    assert (finished / figure).stat().st_size > 10_000
 
-    def read(file):
+    for hemi, side in (("lh", "L"), ("rh", "R")):
+        wanted = in_the_middle(head, hemi)
+        found = nib.load(finished / base.format(side, "fsnative", "desc-Place")).agg_data()
+        known = np.isfinite(found)
+        assert known.mean() > 0.9
+        # Where voxels without data are near, what is read lies on one side of the vertex.
+        near = np.abs(found - wanted) <= 0.02 * np.abs(wanted)
+        assert near[known].mean() > 0.97
+        assert np.median(np.abs(found - wanted)[known] / wanted[known]) < 0.002
+        average = nib.load(finished / base.format(side, "fsaverage5", "desc-Place")).agg_data()
+        both = [cortex_files.fsaverage5(side, name)[0] for name in ("white", "pial")]
+        there = place_of(head.from_mni(np.mean(both, axis=0)))
+        known = np.isfinite(average)
+        assert np.corrcoef(average[known], there[known])[0, 1] > 0.97
+
+    table = tables.read_tsv(finished / listed).set_index("roi")
+    assert set(table.index) == {"V1", "faces", "occipital", "frontal"}
+    assert (table["inside"] > 0.9).all()
+    found = {}
+    for name in table.index:
+        (path,) = (finished / "out/rois/sub-01/given").glob(f"*_label-{name}_mask.nii.gz")
+        found[name] = images.load_mask(path)[0]
+    for name in ("V1", "faces"):
+        wanted = share_of_label(head, name, mask.shape, affine) >= 0.5
+        assert 2 * (found[name] & wanted).sum() / (found[name].sum() + wanted.sum()) > 0.8, name
+    at = affines.grid_points(mask.shape, affine).reshape(*mask.shape, 3)
+    assert head.mni(at[found["faces"]])[:, 0].min() > 0  # a label of the right hemisphere alone
+    assert at[found["frontal"]][:, 1].min() > at[found["occipital"]][:, 1].max()
+    both = found["V1"] & found["occipital"]
+    assert both.sum() > 0.8 * found["V1"].sum()
+
+    depths = (0.2, 0.4, 0.6, 0.8)
+    fitted = cortex.hemisphere("lh")
+    white, pial = (head.from_mni(one) for one in (fitted.white, fitted.pial))
+    for path, file in others.items():
         volume = images.load(finished / "out" / file)[0]
         volume = volume.mean(axis=3) if volume.ndim == 4 else volume
-        at = [interpolation.resample_volume(volume, affine, place, order=1) for place in places]
-        return np.mean(at, axis=0)
-
-    wanted = read(f"{FIT}_space-T1w_stat-rsquare_desc-R2_statmap.nii.gz")
-    on_native, on_average, *on_others = (nib.load(path).agg_data() for path in paths)
-    inside = np.isfinite(on_native) & (wanted > 0)
-    assert inside.mean() > 0.9
-    np.testing.assert_allclose(on_native[inside], wanted[inside], rtol=0.02, atol=0.1)
-    for values, (path, file) in zip(on_others, others.items(), strict=True):
-        there = read(file)[inside]
+        between = [(1 - depth) * white + depth * pial for depth in depths]
+        read = [interpolation.resample_volume(volume, affine, at, order=1) for at in between]
+        there, values = np.mean(read, axis=0), nib.load(finished / path).agg_data()
+        known = np.isfinite(values) & (there != 0)
         # Voxels without data are left out on the surface, and are 0 in the volume.
-        near = np.abs(values[inside] - there) <= 0.02 * np.abs(there) + 1e-3 * np.abs(there).max()
-        assert near.mean() > 0.9, path
-    assert on_average.shape == (10242,)
-    assert np.nanmean(on_average) == pytest.approx(np.nanmean(on_native), rel=0.1)
+        near = np.abs(values - there) <= 0.02 * np.abs(there) + 1e-3 * np.abs(there[known]).max()
+        assert near[known].mean() > 0.85, path
 
 
 def test_mask_on_another_grid_is_refused(finished):

@@ -26,7 +26,7 @@ def found_in_contrasts(sub):
     """Regions that are found in maps of contrasts, with the map or the fit of the subject."""
     maps = rules.localizer_maps.output.maps
     made = {}
-    if configuration.is_restricted(config):
+    if is_restricted(config):
         # Those of tasks that this call leaves out stay, as far as they are there.
         for name, fit in finished_localizers(config["output_dir"], sub).items():
             path = expand(maps, sub=sub, subtask=name)[0]
@@ -106,27 +106,19 @@ def has_given_regions():
     """Whether any region comes from an image."""
     rows = [] if listed_rois is None else listed_rois.to_dict("records")
     listed = any(row.get("source") != "visual" for row in rows)
-    asked = config["rois"]
-    return bool(
-        listed
-        or asked["surface"]["regions"]
-        or asked["surface"]["benson"]["use"]
-        or asked["localizer"]["regions"]
-        or any(asked[key] for key in ("given", "atlas"))
-    )
+    return regions.are_given(config["rois"], listed=listed)
 
 
 def surfaces_of(name, sub):
     """A surface of both hemispheres of a subject; none without its FreeSurfer folder."""
-    return not_made(regions.surfaces(config["rois"], sub, name))
+    return not_made(region_surfaces.files(config["rois"], sub, name))
 
 
 def surfaces_of_regions(name):
     """Input function: a surface of both hemispheres, where regions lie on it."""
 
     def function(wildcards):
-        asked = config["rois"]["surface"]
-        if not (asked["regions"] or asked["benson"]["use"]):
+        if not region_surfaces.are_asked(config["rois"]["surface"]):
             return []
         return surfaces_of(name, wildcards.sub)
 
@@ -136,13 +128,13 @@ def surfaces_of_regions(name):
 def surfaces_of_maps(wildcards):
     """Surfaces on which maps are read, and the spheres that lead from one to another."""
     asked, sub, space = config["rois"], wildcards.sub, wildcards.surface
-    if not regions.surface_folder(asked, sub):
+    if not region_surfaces.folder(asked, sub):
         return {"to_t1w": of_subject(rules.template.output.to_t1w)(wildcards)}
     found = {name: surfaces_of(name, sub) for name in ("white", "pial")}
     if space != "fsnative":
         found["sphere"] = surfaces_of("sphere.reg", sub)
     if space == "fsaverage":
-        found["target"] = not_made(regions.average_spheres(asked, sub))
+        found["target"] = not_made(region_surfaces.average_spheres(asked, sub))
     return found
 
 
@@ -153,7 +145,7 @@ def on_surfaces(maps):
         .replace(f"_space-{runs.space}_", f"_hemi-{hemi}_space-{space}_")
         .replace(".nii.gz", ".func.gii")
         for path in maps
-        for space in regions.spaces(config["rois"], subject_of(path), runs)
+        for space in region_surfaces.spaces(config["rois"], subject_of(path), runs)
         for hemi in "LR"
     ]
 

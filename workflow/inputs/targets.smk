@@ -20,7 +20,7 @@ ON_REQUEST = {
 def whole_plan():
     """Plan of this call, with that of what its labels leave out and an earlier one planned."""
     path = Path(config["output_dir"], "plan.tsv")
-    if not configuration.is_restricted(config) or not path.exists():
+    if not is_restricted(config) or not path.exists():
         return run_plan
     return with_others(run_plan, read_tsv(path))
 
@@ -30,7 +30,7 @@ def finished_elsewhere(kind):
 
     Products over subjects would otherwise shrink to what a call is restricted to.
     """
-    if not configuration.is_restricted(config):
+    if not is_restricted(config):
         return []
     folder = Path(config["output_dir"], "comparison")
     names = folder.glob(f"sub-*/**/func/*_desc-variants_{kind}.tsv")
@@ -159,7 +159,7 @@ def single_trial_targets(wildcards):
         targets += parts
         maps += parts
         targets += expand(rules.rois.output.table, **names)
-        if "fsaverage5" in regions.spaces(config["rois"], names["sub"], runs):
+        if "fsaverage5" in region_surfaces.spaces(config["rois"], names["sub"], runs):
             targets += expand(rules.surface_figure.output, glm=fits, **names)
     return targets + in_template(maps) + on_surfaces(maps + betas)
 

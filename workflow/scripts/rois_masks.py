@@ -29,7 +29,7 @@ with job(snakemake) as log:
         folder = files.white[0].rpartition("/surf/")[0]
         most = surface["benson"]["most_eccentric_deg"]
         areas = benson.regions(folder, grid, most_eccentric_deg=most)
-        region_masks.require_new(areas, regions, "rois.surface.benson")
+        region_masks.require_new(areas, regions, "`rois.surface.benson`")
         regions |= areas
     leave_out = settings["missing"] == "leave_out"
     fitted = {"mask": images.load_mask(files.mask)[0], "leave_out": leave_out}

@@ -57,6 +57,18 @@ def test_a_strong_bias_leaves_less_than_with_n4_alone(brain):
     assert np.std(both) < 0.05
 
 
+def test_the_rim_of_the_brain_is_even_where_only_its_inside_is_known(brain):
+    volume, mask, affine = brain
+    field = coils(mask, affine, power=4.0)
+    inside = masks.dilated(mask, affine, -6.0)
+    seen = (volume * field).astype(np.float32)
+    kept = mask & (volume > 0.5 * SIGNAL[1])
+    found = left(seen, evenness.even_t1w(seen, affine, inside), field, kept)
+    alone = left(seen, bias.bias_correct(seen, affine, inside), field, kept)
+    rim = ~inside[kept]
+    assert np.std(found[rim]) < 0.4 * np.std(alone[rim])
+
+
 def test_a_rim_that_is_half_fluid_is_not_taken_for_bias(brain):
     volume, mask, affine = brain
     found = np.log(evenness.tissue_bias(volume, affine, mask))

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pandas as pd
-from icospheres import icosphere
 
 from mebold.figures import regions
+from mebold.phantom.cortex import icosphere
 
 
 def test_bars_have_a_line_per_region():

@@ -3,11 +3,12 @@
 import nibabel as nib
 import numpy as np
 import pytest
-from icospheres import CENTRES, PIAL_MM, icosphere, subject_folder, volume_of_freesurfer
+from icospheres import CENTRES, PIAL_MM, subject_folder, volume_of_freesurfer
 
 from mebold.errors import DataError
 from mebold.files import surfaces, tables
 from mebold.geometry import affines
+from mebold.phantom.cortex import icosphere
 from mebold.rois.surfaces import tkr_to_scanner
 
 N = 162

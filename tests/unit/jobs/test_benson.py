@@ -3,7 +3,6 @@
 import sys
 from types import SimpleNamespace
 
-import icospheres
 import numpy as np
 import pytest
 
@@ -11,6 +10,7 @@ from mebold.errors import ConfigError, DataError
 from mebold.jobs import benson
 from mebold.jobs.cortex import Hemisphere
 from mebold.jobs.region_masks import Grid
+from mebold.phantom.cortex import icosphere
 
 SHAPE, LEVEL = (40, 40, 40), 4
 AFFINE = np.diag([2.0, 2, 2, 1])
@@ -25,7 +25,7 @@ def maps(unit):
 
 
 def shells():
-    unit, faces = icospheres.icosphere(LEVEL)
+    unit, faces = icosphere(LEVEL)
     sizes = [r * unit for r in (11.0, 14.0)]
     cortex = {
         hemi: Hemisphere(*(centre + one for one in sizes), faces)
@@ -77,7 +77,7 @@ def test_both_hemispheres_fill_the_voxels_between_white_and_pial(monkeypatch):
 
 def test_an_atlas_of_another_surface_is_refused(monkeypatch):
     unit, grid = shells()
-    other, _ = icospheres.icosphere(LEVEL - 1)
+    other, _ = icosphere(LEVEL - 1)
     monkeypatch.setitem(sys.modules, "neuropythy", neuropythy((maps(unit), maps(other))))
     with pytest.raises(DataError, match=r"fs/sub-01: the atlas has 642 vertices in hemisphere R"):
         benson.regions("fs/sub-01", grid, most_eccentric_deg=90)

@@ -4,11 +4,12 @@ import shutil
 
 import numpy as np
 import pytest
-from icospheres import CENTRES, PIAL_MM, WHITE_MM, icosphere, subject_folder
+from icospheres import CENTRES, PIAL_MM, WHITE_MM, subject_folder
 
 from mebold.errors import DataError
 from mebold.geometry import affines
 from mebold.jobs import cortex, region_masks
+from mebold.phantom.cortex import icosphere
 
 SHAPE = (80, 44, 46)
 GRID = np.diag([-2.0, 2, 2, 1])

@@ -154,7 +154,9 @@ def test_localizers_find_regions_in_their_parcels(tmp_path):
         localized_regions.localized(lost, grid(), regions, leave_out=False)
     found, left_out = localized_regions.localized(lost, grid(), regions, leave_out=True)
     assert (found, left_out) == ({}, {"PPA": "there is no parcel parahipp"})
-    with pytest.raises(ConfigError, match="region fusiform is given twice"):
+    with pytest.raises(
+        ConfigError, match=r"region fusiform is given twice, by .* by `rois.localizer` \("
+    ):
         localized_regions.localized([contrast(path, "fusiform")], grid(), regions, leave_out=True)
 
 

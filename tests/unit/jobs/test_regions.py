@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from mebold.errors import ConfigError
-from mebold.jobs import configuration, region_masks, regions
+from mebold.jobs import configuration, region_masks, region_surfaces, regions
 
 SCHEMA = configuration.load_schema(configuration.SCHEMA)["properties"]["rois"]
 
@@ -117,7 +117,7 @@ def test_regions_of_surfaces(tmp_path):
     ]  # fmt: skip
     assert {one["space"] for one in find(rois)} == {"surface"}
     assert find(rois, sub="sub-02") == []  # a subject without surfaces
-    assert [path.rpartition("/")[2] for path in regions.surfaces(rois, "sub-01", "pial")] == [
+    assert [path.rpartition("/")[2] for path in region_surfaces.files(rois, "sub-01", "pial")] == [
         "lh.pial", "rh.pial",
     ]  # fmt: skip
     with pytest.raises(ConfigError, match="surfaces lie in the space of the T1w"):

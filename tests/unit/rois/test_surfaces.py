@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
-from icospheres import footer, icosphere, to_tkr, volume_of_freesurfer
+from icospheres import to_tkr, volume_of_freesurfer
 
 from mebold.errors import DataError
 from mebold.geometry import affines
+from mebold.phantom.cortex import icosphere
+from mebold.phantom.freesurfer import footer
 from mebold.rois import surfaces
 
 CENTRE = np.array([4.0, -7, 11])

@@ -10,8 +10,8 @@ from mebold.geometry import affines
 _DEGREE = 6
 _WORKING_MM = 4.0
 _EDGE_MM = 1.0  # smoothing of the gradient that tells edges
-_MARGIN_MM = 8.0  # polynomials are held constant further outside than this
-_BLEND_MM = 6.0  # SD of the step from the polynomial to N4 outside the brain
+_REACH_MM = 8.0  # the polynomial holds up to here outside the mask
+_BLEND_MM = 6.0  # and gives way to N4 with this SD
 _STEPS = 60
 _STEADY = 1e-3  # largest change of the log bias that ends the iterations
 _RIDGE = 1e-4
@@ -40,7 +40,7 @@ def even_t1w(volume: np.ndarray, affine: np.ndarray, mask: np.ndarray) -> np.nda
     affine : (4, 4) array
         Voxel to world, mm.
     mask : (x, y, z) bool array
-        Brain, or its inside: the polynomial reaches 8 mm beyond.
+        Brain, or its inside: the polynomial holds to 8 mm beyond, then gives way to N4.
 
     Returns
     -------
@@ -68,29 +68,29 @@ def tissue_bias(volume: np.ndarray, affine: np.ndarray, mask: np.ndarray) -> np.
     sizes = affines.voxel_sizes(affine)
     start = np.log(receive_bias(volume, affine, mask, working_mm=6.0, iterations=(50, 30)))
     logs = np.log(np.maximum(volume, 1e-3 * float(np.median(volume[mask]))))
-    steep = ndimage.gaussian_gradient_magnitude(logs - start, _EDGE_MM / sizes)
+    even = logs - start
+    steep = ndimage.gaussian_gradient_magnitude(even, _EDGE_MM / sizes)
     where = np.argwhere(mask)
     middle = (where.max(axis=0) + where.min(axis=0)) / 2
     half = np.maximum((where.max(axis=0) - where.min(axis=0)) / 2, 1)
     stride = np.maximum(1, np.round(_WORKING_MM / sizes)).astype(int)
     picked = where[(where % stride == stride // 2).all(axis=1)]
-    rest = (logs - start)[tuple(picked.T)]
+    rest = even[tuple(picked.T)]
     picked = picked[rest > np.median(rest) + _DARKEST]
     at = tuple(picked.T)
     flat = np.exp(-0.5 * (steep[at] / np.median(steep[at])) ** 2)
     basis = _basis((picked - middle) / half)
     coefficients = _fit(logs[at], start[at], flat, basis)
     axes = [(np.arange(n) - m) / h for n, m, h in zip(volume.shape, middle, half, strict=True)]
-    reach = 1 + _MARGIN_MM / sizes / half
-    axes = [np.clip(axis, -one, one) for axis, one in zip(axes, reach, strict=True)]
     whole = np.zeros((_DEGREE + 1,) * 3)
     whole[_kept()] = coefficients
     found = legendre.leggrid3d(*axes, whole).astype(np.float32)
+    found = np.clip(found, *np.percentile(found[mask], [0.1, 99.9]))
     # Far from the brain, in scalp and corners, a polynomial means nothing: there N4 holds.
-    near = ndimage.gaussian_filter(mask.astype(np.float32), _BLEND_MM / sizes, mode="nearest")
-    near = np.minimum(2 * near, 1)
+    beyond = np.maximum(ndimage.distance_transform_edt(~mask, sampling=sizes) - _REACH_MM, 0)
+    near = np.exp(-0.5 * (beyond / _BLEND_MM) ** 2).astype(np.float32)
     start = (start - start[at].mean()).astype(np.float32)
-    return np.exp(start + near * (np.clip(found, *np.percentile(found[mask], [0.1, 99.9])) - start))
+    return np.exp(start + near * (found - start))
 
 
 def _kept() -> np.ndarray:

@@ -10,12 +10,11 @@ from mebold.coreg import t2w as t2w_image
 from mebold.coreg.stages import STAGES
 from mebold.errors import DataError
 from mebold.geometry import affines, masks
-from mebold.registration import ants, unlike
+from mebold.registration import unlike
 
 logger = logging.getLogger(__name__)
 
 _SEED = 1
-_MOST_STARTS = 3
 _BOUNDARY_POINTS = 40_000
 _BBR_DISTANCE_MM = 1.2
 
@@ -161,25 +160,8 @@ def _by_mutual_information(
         for grid, brain in ((fixed[1], fixed[3]), (affine, mask))
     ]
     score = unlike.scorer(fixed[:3], moving, affine)
-    ranked = sorted(unlike.starts(*centres), key=score, reverse=True)[:_MOST_STARTS]
-    tried = []
-    for start in ranked:
-        found = ants.nearest_rigid(
-            ants.register_linear(
-                fixed[:2],
-                (moving, affine),
-                stages=STAGES,
-                seed=seed,
-                fixed_mask=fixed[2],
-                initial=start,
-            )
-        )
-        tried.append(found)
-        # Sampled steps can lead away from a good start; then the next best one is tried.
-        if score(found) >= score(start):
-            break
-        logger.warning("an alignment by mutual information ended below its start: another start")
-    return max(tried, key=score)
+    ranked = sorted(unlike.starts(*centres), key=score, reverse=True)
+    return unlike.search(fixed[:3], moving, affine, ranked, stages=STAGES, seed=seed)
 
 
 def _images(

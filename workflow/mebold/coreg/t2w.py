@@ -8,7 +8,7 @@ from mebold.anat.bias import bias_correct
 from mebold.coreg.stages import STAGES
 from mebold.geometry import affines, grids
 from mebold.geometry.masks import foreground_mask
-from mebold.registration import ants, doubts, unlike
+from mebold.registration import doubts, unlike
 
 #: Resolution at which starts are compared, mm.
 _SEARCH_MM = 8.0
@@ -81,16 +81,8 @@ def aligned(
     clean = np.maximum(np.nan_to_num(np.asarray(t2w[0], dtype=np.float32), posinf=0.0), 0.0)
     even = bias_correct(clean, t2w[1])
     even = np.minimum(even, np.percentile(even[even > 0], 99.5))
-    matrix = ants.nearest_rigid(
-        ants.register_linear(
-            fixed[:2],
-            (even, t2w[1]),
-            stages=STAGES,
-            seed=seed,
-            fixed_mask=fixed[2],
-            initial=_first_guess(fixed, even, t2w[1]),
-        )
-    )
+    ranked = _starts(fixed, even, t2w[1])
+    matrix = unlike.search(fixed[:3], even, t2w[1], ranked, stages=STAGES, seed=seed)
     score = unlike.scorer(fixed[:3], even, t2w[1])
     brain = affines.grid_points(fixed[0].shape, fixed[1], fixed[3])
     quality = {
@@ -108,8 +100,8 @@ def in_words(found: list[str], image: str) -> list[str]:
     return [f"the T2w image {what} {sentence}" for sentence in found]
 
 
-def _first_guess(fixed, even: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """Return the best start: the header, or the brain somewhere in the head, then turned."""
+def _starts(fixed, even: np.ndarray, affine: np.ndarray) -> list[np.ndarray]:
+    """Return the header and the brain somewhere in the head, then turned, the best first."""
     image, grid = grids.coarsen(*fixed[:2], voxel_mm=_SEARCH_MM)
     near = grids.onto(fixed[2], fixed[1], image.shape, grid) > 0.5
     moving, moving_grid = grids.coarsen(even, affine, voxel_mm=_SEARCH_MM)
@@ -125,4 +117,4 @@ def _first_guess(fixed, even: np.ndarray, affine: np.ndarray) -> np.ndarray:
     turned = [
         start for one in best for start in unlike.starts(centre, affines.apply(one, centre))[1:]
     ]
-    return max([*best, *turned], key=score)
+    return sorted([*best, *turned], key=score, reverse=True)

@@ -15,6 +15,7 @@ from mebold.errors import ConfigError
 from mebold.files import templateflow
 from mebold.jobs import regions
 from mebold.plan.ages import BY_AGE
+from mebold.plan.selection import LABELS
 from mebold.variants import VARIANTS
 
 _NAME = Path("schemas", "config.schema.yaml")
@@ -65,9 +66,9 @@ def complete(config: dict, schema: dict) -> dict:
     filled = _fill(copy.deepcopy(config), schema)
     if "exclude" in schema["properties"]:
         filled["exclude"] = labels(filled["exclude"], entity="")
-    for key in ("participant_label", "session_label", "task_label"):
+    for key, entity in LABELS.items():
         if key in schema["properties"]:
-            filled[key] = labels(filled[key], entity={"p": "sub", "s": "ses", "t": "task"}[key[0]])
+            filled[key] = labels(filled[key], entity=entity)
     _cross_check(filled)
     return filled
 
@@ -88,12 +89,6 @@ def _event_columns(config: dict) -> list[str]:
     localizers = config["rois"]["localizer"]["tasks"]
     columns = [config["design"]["label_column"], *config["design"]["blank"]]
     return list(dict.fromkeys([*columns, *(item["column"] for item in localizers)]))
-
-
-def is_restricted(config: dict) -> bool:
-    """Tell whether labels leave out a part of the dataset."""
-    keys = ("participant_label", "session_label", "task_label", "exclude")
-    return any(config[key] for key in keys)
 
 
 def table_name(config: dict) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 
 from mebold.errors import ConfigError
 from mebold.files import arrays, images, series
-from mebold.jobs.region_masks import Grid, Region
+from mebold.jobs.region_masks import Grid, Region, require_new
 from mebold.rois import given, localizer
 
 
@@ -45,11 +45,7 @@ def localized(
     held: dict[str, dict[str, np.ndarray]] = {}
     for item in items:
         name, parcel = item["name"], item["parcel"]
-        if name in regions:
-            raise ConfigError(
-                f"region {name} is given twice, by {regions[name].sources[0]} and by "
-                f"`rois.localizer` ({item['path']}): rename one of them"
-            )
+        require_new([name], regions, f"`rois.localizer` ({item['path']})")
         if parcel is not None and parcel not in regions:
             if not leave_out:
                 raise ConfigError(

@@ -2,6 +2,7 @@
 
 from mebold.compare import tasks
 from mebold.errors import ConfigError, MetadataError
+from mebold.jobs import regions
 from mebold.jobs.index import Index
 from mebold.plan import trials
 from mebold.plan.stages import LOCALIZER
@@ -126,12 +127,9 @@ class Products:
             if stem in index.planned["nordic"]:
                 names.add("nordic")
         rois = self._config["rois"]
-        given = any(rois[key] for key in ("table", "given", "atlas"))
-        given |= bool(rois["localizer"]["regions"] or rois["surface"]["regions"])
-        given |= rois["surface"]["benson"]["use"]
         if index.planned[LOCALIZER]:
             names.add("localizers")
-        if index.stems() and given:
+        if index.stems() and regions.are_given(rois, listed=bool(rois["table"])):
             names |= {"rois", "atlases"} if rois["older_layout"] else {"rois"}
         if index.stems_without_anatomy():
             names.add("preproc")

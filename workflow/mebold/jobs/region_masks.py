@@ -194,12 +194,12 @@ def gather(entries: Iterable[Mapping], grid: Grid, *, least_inside: float) -> di
     return found
 
 
-def require_new(found: Iterable[str], regions: Mapping[str, Region], key: str) -> None:
-    """Refuse regions whose names are taken by others, naming the key that they come from."""
+def require_new(found: Iterable[str], regions: Mapping[str, Region], by: str) -> None:
+    """Refuse regions whose names are taken by others, naming what gives them: a key, a file."""
     for name in found:
         if name in regions:
             raise ConfigError(
-                f"region {name} is given twice, by {regions[name].sources[0]} and by `{key}`: "
+                f"region {name} is given twice, by {regions[name].sources[0]} and by {by}: "
                 "rename one of them, or leave it out"
             )
 

@@ -63,6 +63,15 @@ class Head:
         ]
         return affines.apply(self.to_mni, points) + np.stack(moved, axis=1)
 
+    def from_mni(self, target: np.ndarray) -> np.ndarray:
+        """Return the head points (N, 3) of MNI152 points (N, 3)."""
+        points = affines.apply(np.linalg.inv(self.to_mni), target)
+        for _ in range(5):
+            # The deformation changes slowly: what misses the target is nearly the same a step on.
+            missing = target - self.mni(points)
+            points = points + missing @ np.linalg.inv(self.to_mni[:3, :3]).T
+        return points
+
     def tissue(self, points: np.ndarray) -> dict[str, np.ndarray]:
         """Sample the template at head points.
 
@@ -77,7 +86,7 @@ class Head:
             ``gm`` (with the deep nuclei), ``wm``, ``csf``, ``scalp``, ``skull``, ``brain``
             fractions, and of the brain what each of `nuclei.NAMES` fills.
         """
-        maps, affine = _template()
+        maps, affine = template()
         index = affines.apply(np.linalg.inv(affine), self.mni(points)).T.astype(np.float32)
         found = {
             name: ndimage.map_coordinates(volume, index, order=1, mode="constant")
@@ -115,7 +124,7 @@ class Head:
 
 
 @lru_cache(maxsize=1)
-def _template() -> tuple[dict[str, np.ndarray], np.ndarray]:
+def template() -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Return template maps at 1 mm with a skull and scalp around the brain."""
     from nilearn import datasets
 
@@ -208,12 +217,7 @@ def make_head(spec: PhantomSpec, subject: str) -> Head:
 
 def _air_spaces(head: Head) -> tuple[Sphere, ...]:
     """Return the air spaces of a head, as far from its deformed brain as in the template."""
-    target = np.array([position for position, _ in sources.AIR_SPACES])
-    points = affines.apply(np.linalg.inv(head.to_mni), target)
-    for _ in range(5):
-        # The deformation changes slowly: what misses the target is nearly the same one step on.
-        missing = target - head.mni(points)
-        points = points + missing @ np.linalg.inv(head.to_mni[:3, :3]).T
+    points = head.from_mni(np.array([position for position, _ in sources.AIR_SPACES]))
     return tuple(
         Sphere(point, radius) for point, (_, radius) in zip(points, sources.AIR_SPACES, strict=True)
     )

@@ -26,7 +26,7 @@ from scipy.spatial.transform import Rotation
 
 from mebold.errors import ConfigError
 from mebold.geometry import affines
-from mebold.phantom import anatomy, contrast, localizer, motion, physics, raw, task
+from mebold.phantom import anatomy, contrast, freesurfer, localizer, motion, physics, raw, task
 from mebold.phantom.anatomy import Head
 from mebold.phantom.fieldmap import Fieldmap, simulate_fieldmap
 from mebold.phantom.megre import simulate_megre
@@ -117,6 +117,9 @@ def _write_anatomy(
         noise = spec.t1w_noise * rng.standard_normal((2, *shape), dtype=np.float32)
         noisy = np.hypot(signal * receiver.bias + noise[0], noise[1])
         stored = np.clip(np.round(1000 * noisy), 0, 4095).astype(np.int16)
+        if suffix == "T1w" and spec.surfaces:
+            folder = out / "derivatives" / "freesurfer" / f"sub-{subject}"
+            freesurfer.write_subject(folder, head, stored, affine)
         image = stored[..., None] if spec.single_volume_4d else stored
         raw.write_image(stem.with_name(f"{stem.name}_{suffix}.nii.gz"), image, affine)
         raw.write_json(

@@ -51,6 +51,7 @@ class PhantomSpec:
     t1_deep_s: tuple[float, float, float, float] = (1.55, 1.7, 1.35, 1.75)  # see `nuclei.NAMES`
     inversion_loss: float = 0.2  # of the inversion's efficiency where the transmit field is weak
     warp_mm: float = 3.0  # SD of the individual deformation of the template
+    surfaces: bool = False  # a FreeSurfer folder of each subject in derivatives/freesurfer
     fieldmaps: int = 2  # per session
     gre_voxel_scale: float = 1.2  # GRE voxel over EPI voxel
     gre_voxel_mm: float | None = None  # takes the place of `gre_voxel_scale`
@@ -170,6 +171,9 @@ class PhantomSpec:
             raise ConfigError(msg)
         if not 0.5 < self.noise_partial_fourier <= 1:
             msg = f"noise_partial_fourier is {self.noise_partial_fourier}; accepted: 0.5 to 1"
+            raise ConfigError(msg)
+        if self.surfaces and self.mp2rage:
+            msg = "surfaces needs the T1w that mp2rage leaves out: FreeSurfer starts from it"
             raise ConfigError(msg)
         if any(len(offset) != 6 for offset in self.run_offsets_mm_deg):
             msg = "run_offsets_mm_deg: each run has three millimetres and three degrees"

@@ -175,12 +175,8 @@ def _singletrial(run: Run, context: Context) -> Decision:
     localizer = context.localizers.get(row["task"])
     if localizer and not localizer.get("single_trials"):
         return False, LOCALIZER_ALONE
-    if row["events"] is None:
-        return False, "no events"
-    if row["events_problem"]:
-        return _unfit(context, f"{row['events']}: {row['events_problem']}")
-    if not row["n_events"]:
-        return False, "events without trials"
+    if refused := _without_events(run, context, of="trials"):
+        return refused
     if run.stem in context.lacking:
         reason = (
             f"events have no column {context.label_column!r} (they have: "
@@ -207,12 +203,8 @@ def _localizer(run: Run, context: Context) -> Decision:
     planned, reason = context.done["resample"]
     if not planned:
         return False, reason
-    if row["events"] is None:
-        return False, "no events"
-    if row["events_problem"]:
-        return _unfit(context, f"{row['events']}: {row['events_problem']}")
-    if not row["n_events"]:
-        return False, "events without conditions"
+    if refused := _without_events(run, context, of="conditions"):
+        return refused
     if item["column"] not in row["events_columns"]:
         return _unfit(
             context,
@@ -220,6 +212,16 @@ def _localizer(run: Run, context: Context) -> Decision:
             f"{', '.join(row['events_columns'])}); see `rois.localizer.tasks`, `column`",
         )
     return True, ""
+
+
+def _without_events(run: Run, context: Context, *, of: str) -> Decision | None:
+    """Decide against a fit of a run whose events tell no trials or conditions, if so."""
+    row = run.first
+    if row["events"] is None:
+        return False, "no events"
+    if row["events_problem"]:
+        return _unfit(context, f"{row['events']}: {row['events_problem']}")
+    return None if row["n_events"] else (False, f"events without {of}")
 
 
 def _unfit(context: Context, problem: str) -> Decision:

@@ -11,10 +11,9 @@ from mebold.inventory.left_out import Examined, examine
 from mebold.inventory.table import ABSENT
 from mebold.plan import ages
 from mebold.plan.references import References
+from mebold.plan.selection import is_selected
 from mebold.plan.table import make_plan
 from mebold.plan.text import format_plan, notices
-
-_SELECTIONS = ("participant_label", "session_label", "task_label")
 
 
 @dataclass
@@ -102,7 +101,7 @@ def decide(
         exclude=config.get("exclude"),
         strict=strict,
         contents=contents,
-        selected=any(config.get(key) for key in _SELECTIONS),
+        selected=is_selected(config),
     )
     plan = make_plan(examined.table, config=config, left_out=examined.left_out, kept=kept)
     problems = plan.attrs["events"]

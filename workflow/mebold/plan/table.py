@@ -12,6 +12,7 @@ from mebold.inventory.table import ABSENT, records
 from mebold.plan import conditions, sampling, trials
 from mebold.plan.anatomy import Decision, anatomy_decisions, output_space
 from mebold.plan.references import References, partners
+from mebold.plan.selection import is_restricted
 from mebold.plan.stages import (
     DYNAMIC,
     GROUP_STAGES,
@@ -28,7 +29,6 @@ COLUMNS = ("subject", "session", "task", "run", "stem", "group", "stage", "plann
            "echoes")  # fmt: skip
 #: Label column of the reference data set: what the configuration holds when nobody chose one.
 _USUAL_LABEL_COLUMN = "stim_name"
-_SELECTIONS = ("participant_label", "session_label", "task_label", "exclude")
 _NO_REPEATS = (
     "images repeat across sessions only: variants are compared within a session, so the primary "
     "one is made alone"
@@ -96,7 +96,7 @@ def make_plan(
     )
     wanted = ((config.get("rois") or {}).get("localizer") or {}).get("tasks", ())
     context.localizers = {item["task"]: item for item in wanted}
-    if not any(config.get(key) for key in _SELECTIONS):  # else the others may have them
+    if not is_restricted(config):  # else the others may have them
         conditions.check(runs, context.localizers)
     blocks = {task for task, item in context.localizers.items() if not item["single_trials"]}
     fitted_runs = [run for run in runs if run.first["task"] not in blocks]

@@ -1,13 +1,18 @@
 """Images of unlike contrast: where to start, and how well they match, by mutual information."""
 
 import itertools
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from mebold.geometry import affines, grids
+from mebold.registration import ants
 from mebold.registration.similarity import mutual_information
 
+logger = logging.getLogger(__name__)
+
+_MOST_STARTS = 3
 _TURN_RAD = np.deg2rad(20.0)
 _NEARBY_MM, _NEARBY_DEG = 4.0, 4.0
 
@@ -48,6 +53,53 @@ def scorer(
         return mutual_information(image[near], sampled[near])
 
     return score
+
+
+def search(
+    fixed: tuple[np.ndarray, np.ndarray, np.ndarray],
+    moving: np.ndarray,
+    affine: np.ndarray,
+    starts: Sequence[np.ndarray],
+    *,
+    stages: Sequence[ants.Stage],
+    seed: int,
+) -> np.ndarray:
+    """Fit a rigid map by mutual information, and from another start where the first leads away.
+
+    Parameters
+    ----------
+    fixed, moving, affine
+        As in `scorer`; the metric reads the voxels that count.
+    starts : sequence of (4, 4) array
+        Point maps fixed -> moving, world mm, the best first; at most three are tried.
+    stages : sequence of Stage
+        Of the search.
+    seed : int
+        Of the voxels that the metric samples.
+
+    Returns
+    -------
+    (4, 4) float64 array
+        Rigid point map fixed -> moving, world mm: the first that scores at least as its start,
+        else the best of those tried.
+    """
+    score = scorer(fixed, moving, affine)
+    tried = []
+    for start in starts[:_MOST_STARTS]:
+        found = ants.register_linear(
+            fixed[:2],
+            (moving, affine),
+            stages=stages,
+            seed=seed,
+            fixed_mask=fixed[2],
+            initial=start,
+        )
+        tried.append(ants.nearest_rigid(found))
+        # Steps on sampled voxels can lead away from a good start.
+        if score(tried[-1]) >= score(start):
+            return tried[-1]
+        logger.warning("a search by mutual information ended below its start")
+    return max(tried, key=score)
 
 
 def nearby(

@@ -17,7 +17,7 @@ from mebold.errors import DataError
 from mebold.fmap.session import Map
 from mebold.geometry import affines, grids, masks
 from mebold.geometry.masks import foreground_mask
-from mebold.registration import ants, rigid, unlike
+from mebold.registration import rigid, unlike
 from mebold.registration.ants import Stage
 from mebold.registration.gauss_newton import Fit
 
@@ -106,10 +106,10 @@ def align(
         even = bias_correct(boldref, affine, masks.dilated(mask, affine, 3.0))
         moving = bias_correct(*moving), field.affine
         known = [squares.matrix] if squares is not None else []
-        matrix = _first_guess(even, affine, mask, near, moving, known)
-        matrix = _by_mutual_information(even, affine, near, moving, _COARSE + _FINE, matrix, seed)
+        starts = _starts(even, affine, mask, near, moving, known)
+        matrix = _by_mutual_information(even, affine, near, moving, _COARSE + _FINE, starts, seed)
         seen = undistort(even, matrix)
-        matrix = _by_mutual_information(seen, affine, near, moving, _FINE, matrix, seed)
+        matrix = _by_mutual_information(seen, affine, near, moving, _FINE, [matrix], seed)
     score = unlike.scorer((undistort(even, matrix), affine, near), *moving)
     brain = affines.grid_points(mask.shape, affine, mask)
     inside = grids.hold(moving[0].shape, field.affine, affines.apply(matrix, brain))
@@ -136,8 +136,8 @@ def _least_squares(field, boldref, affine, mask, undistort, **widths) -> Fit | N
     return fit
 
 
-def _first_guess(even, affine, mask, near, moving, known) -> np.ndarray:
-    """Return the best of header, matched centres with turned heads, and what is known."""
+def _starts(even, affine, mask, near, moving, known) -> list[np.ndarray]:
+    """Return header, matched centres with turned heads, and what is known, the best first."""
     image, grid = grids.coarsen(even, affine, voxel_mm=_SEARCH_MM)
     coarse = grids.coarsen(*moving, voxel_mm=_SEARCH_MM)
     around = grids.onto(near, affine, image.shape, grid) > 0.5
@@ -145,17 +145,15 @@ def _first_guess(even, affine, mask, near, moving, known) -> np.ndarray:
     head = foreground_mask(coarse[0])
     other = affines.apply(coarse[1], np.argwhere(head).mean(axis=0))
     score = unlike.scorer((image, grid, around), *coarse)
-    return max([*known, *unlike.starts(centre, other)], key=score)
+    return sorted([*known, *unlike.starts(centre, other)], key=score, reverse=True)
 
 
-def _by_mutual_information(seen, affine, near, moving, levels, start, seed) -> np.ndarray:
-    """Return the rigid point map reference -> magnitude, from a start."""
+def _by_mutual_information(seen, affine, near, moving, levels, starts, seed) -> np.ndarray:
+    """Return the rigid point map reference -> magnitude, from the first start that holds."""
     image, grid, box = grids.crop_to_mask(seen, affine, near, margin_mm=_REACH_MM)
     stages = [
         Stage("Rigid", (k,), (sigma,), (_STEPS,), min(1.0, _SAMPLES * k**3 / image.size))
         for k, sigma in levels
     ]
-    found = ants.register_linear(
-        (image, grid), moving, stages=stages, seed=seed, fixed_mask=near[box], initial=start
-    )
-    return ants.nearest_rigid(found)
+    fixed = image, grid, near[box]
+    return unlike.search(fixed, *moving, starts, stages=stages, seed=seed)
