@@ -15,8 +15,13 @@ TEXT = (DOCS / "tutorial.md").read_text()
 WORDS = (DOCS / "tutorial.md.j2").read_text()
 MAKEFILE = (REPOSITORY / "Makefile").read_text()
 SCHEMA = configuration.load_schema(REPOSITORY / "workflow/schemas/config.schema.yaml")
+PAGES = (TEXT, (DOCS / "cluster.md").read_text())
 COMMANDS = [
-    line for block in re.findall(r"```sh\n(.*?)```", TEXT, re.S) for line in block.splitlines()
+    line
+    for page in PAGES
+    for block in re.findall(r"```sh\n(.*?)```", page, re.S)
+    for line in block.splitlines()
+    if not line.startswith(("git clone", "printf"))
 ]
 
 

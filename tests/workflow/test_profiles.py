@@ -50,7 +50,6 @@ def groups(said):
         {"sdc": "none"},
         {"output": "{space: boldref}"},
         {"output": "{space: MNI152NLin2009aSym}"},
-        {"variants": "[standardOptcom]"},
     ],
     ids=str,
 )
@@ -61,6 +60,11 @@ def test_short_jobs_of_a_run_are_one_job_of_the_cluster(tmp_path, config):
     nordic = ("denoise", "nordic", "nordic", "nordic", "nordic_gfactor", "nordic_survival")
     assert found[nordic] == RUNS
     assert all(len(rules) > 1 for (name, *rules) in found if name == "series")
+
+
+def test_without_nordic_there_is_no_job_of_it(tmp_path):
+    found = groups(listed(tmp_path, "slurm", variants="[standardOptcom]"))
+    assert {name for name, *_ in found} == {"reference", "series", "write"}
 
 
 def test_a_workstation_runs_them_by_themselves(tmp_path):
