@@ -32,7 +32,7 @@ from mebold.plan import references, study
 from mebold.plan.others import with_others
 from mebold.plan.selection import is_restricted
 from mebold.report import configured
-from mebold.rois.table import check_list, entries
+from mebold.rois.table import check_list
 from mebold.variants import VARIANTS, datasets, variant_of
 
 # Wildcards that functions of the library take as labels.
@@ -113,7 +113,8 @@ try:
             raise ConfigError(lost)
         for sub in runs.subjects:
             named = {"space": runs.space, "template": runs.template_of(sub)}
-            regions.find(config["rois"], listed_rois, sub=sub, **named)
+            given = regions.find(config["rois"], listed_rois, sub=sub, **named)
+            regions.check_names(config["rois"], listed_rois, given, sub=sub)
             fits = localizers.fits(sub)
             regions.find_localizers(config["rois"], sub, fits)
             region_surfaces.spaces(config["rois"], sub, runs)

@@ -41,6 +41,13 @@ def test_unknown_key(tree, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_an_expression_of_a_name_that_nothing_gives(tree, tmp_path):
+    message = " ".join(refused(tmp_path, "-n", rois="{expressions: {EVC: visual | V2}}").split())
+    assert (
+        "`rois.expressions`: EVC: 'visual | V2' needs V2, which is no region of sub-01" in message
+    )
+
+
 def test_empty_dataset(tmp_path):
     Tree(tmp_path / "raw")
     assert "raw" in refused(tmp_path, "-n")

@@ -85,12 +85,12 @@ def of_localizer_sessions(output):
 
 def visual_names(sub):
     """Names and categories by which the list of regions asks for that of the comparison."""
-    rows = [
-        row
-        for row in entries(listed_rois, subject=sub)
-        if row.get("source") == "visual"
-    ]
-    return {row["name"]: row["category"] for row in rows}
+    return regions.visual(listed_rois, sub)
+
+
+def later_names(sub):
+    """Names of regions that expressions may hold and that the data give later."""
+    return regions.of_data(config["rois"], listed_rois, sub)
 
 
 def to_other_spaces(wildcards):

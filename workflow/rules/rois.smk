@@ -87,6 +87,7 @@ rule roi_masks:
         regions=by(given_regions),
         localizers=by(found_in_contrasts),
         settings=chosen("rois", "expressions", "missing", "least_inside"),
+        later=by(later_names),
         surface={
             key: config["rois"]["surface"][key]
             for key in ("least_fill", "least_inside", "benson")

@@ -36,6 +36,8 @@ with job(snakemake) as log:
     found, absent = localized_regions.localized(params.localizers, grid, regions, **fitted)
     regions |= found
     # Expressions that need the data are made where these are.
+    if not leave_out:
+        expressions.require(settings["expressions"], [*regions, *params.later], owner=sub)
     later = expressions.unknown(settings["expressions"], regions)
     now = {name: text for name, text in settings["expressions"].items() if name not in later}
     made, left_out = region_masks.combined(now, regions, leave_out=leave_out, owner=sub)

@@ -37,10 +37,10 @@ with job(snakemake):
     ):
         read = sample(volume, affine, white, pial, depths=params.surface["depths"], known=known)
         if files.get("sphere"):
-            sphere, faces, _ = surfaces.read_surface(files.sphere[index])
+            sphere, faces, _ = surfaces.read_surface(files.sphere[index], placed=False)
             if space == "fsaverage5":
                 target = cortex.fsaverage5(hemi, "sphere")[0]
             else:
-                target = surfaces.read_surface(files.target[index])[0]
+                target = surfaces.read_surface(files.target[index], placed=False)[0]
             read = between_spheres(read, sphere, faces, target)
         surfaces.save_map(path, read, hemi=hemi, metadata=about(Units=units, **said))

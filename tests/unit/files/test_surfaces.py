@@ -34,6 +34,8 @@ def test_without_a_footer_the_volume_tells(folder):
     nib.freesurfer.write_geometry(path, vertices, faces)
     with pytest.raises(DataError, match=r"lh.bare does not say where .*orig.mgz"):
         surfaces.read_surface(path)
+    bare, _, nothing = surfaces.read_surface(path, placed=False)  # as spheres are read
+    assert (bare.shape, nothing) == (vertices.shape, {})
     (folder / "mri").mkdir()
     nib.save(volume_of_freesurfer(np.array([3.0, -9, 21])), folder / "mri/orig.mgz")
     told = tkr_to_scanner(surfaces.read_surface(path)[2])

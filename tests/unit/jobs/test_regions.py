@@ -101,7 +101,37 @@ def test_images_of_another_subject(tmp_path):
     assert find(together) == []
     assert len(find(together, sub="sub-02")) == 1
     assert regions.absent(together, ["sub-01", "sub-02"]) == ""
-    assert "all leads to no image for any subject" in regions.absent(together, ["sub-01"])
+    told = regions.absent(together, ["sub-01"])
+    assert "all leads to images of other subjects alone, such as" in told
+    assert "sub-02_label-V1_mask.nii.gz; the subjects are sub-01" in told
+
+
+def test_names_that_nothing_gives_are_told_before_any_job(tmp_path):
+    touch(tmp_path, "own/sub-01/V1.nii.gz")
+    given = [{"path": f"{tmp_path}/own"}]
+    table = pd.DataFrame([{"name": "early", "path": "n/a", "category": "x", "source": "visual"}])
+
+    def check(**rois):
+        rois = section(given=given, **rois)
+        regions.check_names(rois, table, find(rois, table=table), sub="sub-01")
+
+    best = [{"name": "top", "of": "V1", "voxels": 5}]
+    check(expressions={"A": "V1 - visual", "B": "A | top | early | FFA"}, best=best,
+          localizer={"regions": [{"name": "FFA", "contrast": "faces"}]})  # fmt: skip
+    with pytest.raises(
+        ConfigError, match=r"A: 'V1 \| V2' needs V2, which is no region of sub-01; there"
+    ):
+        check(expressions={"A": "V1 | V2"})
+    with pytest.raises(ConfigError, match=r"`rois.best`: top: there is no region V2 of sub-01"):
+        check(best=[best[0] | {"of": "V2"}])
+    check(expressions={"A": "V1 | V2"}, missing="leave_out")
+    # Names inside of files are not known yet.
+    touch(tmp_path, "own/sub-01/areas.nii.gz", "own/areas.tsv")
+    lookup = [
+        {"path": f"{tmp_path}/own/sub-01/areas.nii.gz", "lookup": f"{tmp_path}/own/areas.tsv"}
+    ]
+    rois = section(given=lookup, expressions={"A": "V1 | V2"})
+    regions.check_names(rois, None, find(rois), sub="sub-01")
 
 
 def test_regions_of_surfaces(tmp_path):

@@ -112,6 +112,24 @@ def test_noise_with_memory_passes_for_responses_without_a_model_of_it(session):
     assert spread["ols"] - 1 > 1.8 * (spread["ar1"] - 1)
 
 
+def test_z_of_white_noise_is_right_and_the_autoregression_makes_it_larger():
+    """Scaling, degrees of freedom and fixed effects are right; what is left is nilearn's AR(1)."""
+    rng = np.random.default_rng(4)
+    spread = {}
+    for noise in ("ols", "ar1"):
+        found = []
+        for _ in range(2):
+            run = simulated.run(rng)
+            white = 1000 + 20 * rng.standard_normal((3000, simulated.SAMPLES))
+            white = simulated.Run(white, run.events, run.motion)
+            found.append(estimates(white, {"faces": FACES}, noise=noise)["faces"])
+        one, two = (condition_glm.combined(found[:n])[1] for n in (1, 2))
+        spread[noise] = np.std(one), np.std(two)
+    np.testing.assert_allclose(spread["ols"], 1, atol=0.05)
+    # The coefficient of residuals is below that of the noise, here below 0.
+    np.testing.assert_allclose(spread["ar1"], 1.1, atol=0.06)
+
+
 def test_motion_with_the_task_needs_its_confounds():
     rng = np.random.default_rng(8)
     run = simulated.run(rng, task_motion=4.0)

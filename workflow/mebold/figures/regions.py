@@ -190,8 +190,10 @@ def on_surface(
                 face = colours(scale(np.nan_to_num(mean)))[:, :3]
                 face[~np.isfinite(mean)] = 0.75
                 places = np.stack([across, vertices[:, 2]], axis=1)[drawn]
+                shaded = face * shade[:, None]
+                # Edges of their own colour: between smoothed edges alone the page shines through.
                 axes.add_collection(
-                    PolyCollection(places, facecolors=face * shade[:, None], edgecolors="none")
+                    PolyCollection(places, facecolors=shaded, edgecolors=shaded, linewidths=0.3)
                 )
                 axes.autoscale_view()
                 axes.set(aspect="equal")

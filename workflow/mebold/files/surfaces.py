@@ -36,8 +36,14 @@ def hemisphere(path: str | Path) -> str:
     return found[1][0].upper()
 
 
-def read_surface(path: str | Path) -> tuple[np.ndarray, np.ndarray, dict]:
+def read_surface(path: str | Path, *, placed: bool = True) -> tuple[np.ndarray, np.ndarray, dict]:
     """Read vertices (N, 3) in mm and faces (F, 3) of a surface, and where its volume lies.
+
+    Parameters
+    ----------
+    path : path-like
+    placed : bool
+        Whether the place is needed; of a sphere it is not.
 
     Returns
     -------
@@ -45,7 +51,7 @@ def read_surface(path: str | Path) -> tuple[np.ndarray, np.ndarray, dict]:
         In FreeSurfer's surface coordinates where `geometry` is not empty, else in world mm (GIFTI).
     faces : (F, 3) int64 array
     geometry : dict
-        For `mebold.rois.surfaces.tkr_to_scanner`.
+        For `mebold.rois.surfaces.tkr_to_scanner`; empty if it is neither there nor needed.
 
     Raises
     ------
@@ -68,7 +74,7 @@ def read_surface(path: str | Path) -> tuple[np.ndarray, np.ndarray, dict]:
             vertices, faces, geometry = nib.freesurfer.read_geometry(path, read_metadata=True)
     except (*UNREADABLE, TypeError, KeyError, AttributeError) as error:
         raise DataError(f"{path} cannot be read as a surface: {error}") from error
-    if "cras" not in geometry:
+    if placed and "cras" not in geometry:
         orig = path.parents[1] / "mri" / "orig.mgz"
         if not orig.is_file():
             raise DataError(

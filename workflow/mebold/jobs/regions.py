@@ -176,6 +176,55 @@ def find_localizers(
     return found
 
 
+def visual(table: pd.DataFrame | None, sub: str) -> dict[str, str]:
+    """Return names and categories by which the list asks for the region of the comparison."""
+    rows = [row for row in entries(table, subject=sub) if row.get("source") == "visual"]
+    return {row["name"]: row["category"] for row in rows}
+
+
+def of_data(rois: Mapping, table: pd.DataFrame | None, sub: str) -> list[str]:
+    """Return the names of a subject's regions that need the results of a task."""
+    return [*rois["derived"], *(item["name"] for item in rois["best"]), *visual(table, sub)]
+
+
+def check_names(rois: Mapping, table: pd.DataFrame | None, found: list[dict], *, sub: str) -> None:
+    """Refuse expressions, and regions of best voxels, of names that a subject does not have.
+
+    Where lookup tables, annotations or an atlas give names, the job that reads them tells.
+
+    Parameters
+    ----------
+    rois : mapping
+        Section of the configuration.
+    table : DataFrame, optional
+        The list that `rois.table` names.
+    found : list of dict
+        From `find`.
+    sub : str
+        With the ``sub-`` prefix.
+
+    Raises
+    ------
+    ConfigError
+        Naming the key, the name and what there is.
+    """
+    named_by_files = rois["surface"]["benson"]["use"] or any(
+        one["lookup"] or one["path"].endswith((".annot", ".label.gii")) for one in found
+    )
+    if named_by_files or rois["missing"] == "leave_out":
+        return
+    known = {one["name"] for one in found} | {*of_data(rois, table, sub)}
+    known |= {item["name"] for item in rois["localizer"]["regions"]}
+    expressions.require(rois["expressions"], known, owner=sub)
+    for item in rois["best"]:
+        if item["of"] not in known | set(rois["expressions"]):
+            raise ConfigError(
+                f"Configuration key `rois.best`: {item['name']}: there is no region {item['of']} "
+                f"of {sub}; there are {', '.join(sorted(known))}. Set `rois.missing: leave_out` to "
+                "leave such a region out of a subject."
+            )
+
+
 def files(found: list[dict]) -> list[str]:
     """Return the files of regions that are there; a job tells of one that is not."""
     paths = {one[key] for one in found for key in ("path", "lookup") if one[key]}
@@ -192,12 +241,22 @@ def absent(rois: Mapping, subjects: list[str]) -> str:
     )
     for key, (items, kinds) in listed.items():
         for item in items:
-            if not any(region_images.owned(item["path"], sub, kinds) for sub in subjects):
+            if any(region_images.owned(item["path"], sub, kinds) for sub in subjects):
+                continue
+            others = [
+                str(image)
+                for sub in subjects
+                for image, _ in region_images.candidates(item["path"], sub, kinds)
+            ]
+            if others:
                 return (
-                    f"Configuration key `rois.{key}`: {item['path']} leads to no image {where}; "
-                    "accepted are an image, a folder of images, a BIDS dataset, or a pattern "
-                    "with *)."
+                    f"Configuration key `rois.{key}`: {item['path']} leads to images of other "
+                    f"subjects alone, such as {others[0]}; the subjects are {', '.join(subjects)}."
                 )
+            return (
+                f"Configuration key `rois.{key}`: {item['path']} leads to no image {where}; "
+                "accepted are an image, a folder of images, a BIDS dataset, or a pattern with *)."
+            )
     for item in rois["localizer"]["regions"]:
         if "map" in item and not any(
             region_images.candidates(item["map"], sub) for sub in subjects

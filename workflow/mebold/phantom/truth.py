@@ -35,6 +35,9 @@ radians = stored * 2 pi / 4096 - pi (or stored * pi / 4096).
   nominal), `head` (x, y, z). `sub-*/megre.npz` (with `megre_echo_times_s`): `affine`, `t2star_s` of
   the mean rate, `field_hz`, `brain`, `pure` (x, y, z).
 
+With `surfaces` the dataset has `derivatives/freesurfer/sub-*`, as FreeSurfer writes it: its cortex
+is where GM begins and ends, but at most 4 mm thick and without the narrowest sulci.
+
 Maps of the field are complete: they know nothing of dropout, of masks or of the field of view.
 `S0` is the signal at TE 0 of the series in its steady state, fully relaxed grey matter 1; `R2star`
 and `T2star` are those of the tissue: dephasing within a slice is in `dropout` alone, unless the

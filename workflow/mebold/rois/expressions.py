@@ -113,6 +113,26 @@ def unknown(expressions: Mapping[str, str], known: Iterable[str]) -> dict[str, s
     return lacking
 
 
+def require(expressions: Mapping[str, str], known: Collection[str], *, owner: str = "") -> None:
+    """Refuse expressions of names that nothing defines.
+
+    Parameters
+    ----------
+    expressions : mapping of str to str
+    known : collection of str
+        Regions beside the expressions.
+    owner : str
+        Subject, for the message.
+
+    Raises
+    ------
+    ConfigError
+        Showing the nearest name.
+    """
+    for name, missing in unknown(expressions, known).items():
+        raise ConfigError(_unknown_name(name, expressions[name], missing, known, owner))
+
+
 def evaluate(
     expressions: Mapping[str, str],
     regions: Mapping[str, np.ndarray],
@@ -144,12 +164,12 @@ def evaluate(
     ConfigError
         For a name that is not known (see `leave_out`), showing the nearest one.
     """
-    left_out = {}
-    for name, missing in unknown(expressions, regions).items():
-        said = f"{', '.join(sorted(missing))} unknown"
-        if not leave_out:
-            raise ConfigError(_unknown_name(name, expressions[name], missing, regions, owner))
-        left_out[name] = said
+    if not leave_out:
+        require(expressions, regions, owner=owner)
+    left_out = {
+        name: f"{', '.join(sorted(missing))} unknown"
+        for name, missing in unknown(expressions, regions).items()
+    }
     made: dict[str, np.ndarray] = {}
     for name in order(expressions):
         if name not in left_out:

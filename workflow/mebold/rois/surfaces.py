@@ -145,27 +145,48 @@ def fill(
     size = affines.voxel_sizes(affine)
     step = _STEP * float(size.min())
     a, b = white[chosen], pial[chosen]  # (F, 3 corners, 3)
-    longest = max(np.linalg.norm(s - np.roll(s, 1, axis=1), axis=2).max() for s in (a, b))
-    n_across = int(np.ceil(longest / step))
-    n_deep = int(np.ceil(np.linalg.norm(b - a, axis=2).max() / step)) or 1
+    edges = np.stack([np.linalg.norm(s - np.roll(s, 1, axis=1), axis=2) for s in (a, b)])
+    across = _parts(edges.max(axis=(0, 2)) / step)
+    deep = _parts(np.linalg.norm(b - a, axis=2).max(axis=1) / step)
     to_voxel = np.linalg.inv(affine)
-    places = _centroids(n_across)
-    at_once = max(1, _CHUNK // len(places))
-    for depth in (np.arange(n_deep) + 0.5) / n_deep:
-        for first in range(0, len(chosen), at_once):
-            w, p = a[first : first + at_once], b[first : first + at_once]
-            corners, through = (1 - depth) * w + depth * p, p - w
-            points = np.einsum("kc,fcx->fkx", places, corners)
-            normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-            thickness = np.einsum("kc,fcx->fkx", places, through)
-            volume = np.abs(np.einsum("fx,fkx->fk", normal, thickness)) / 2
-            volume /= len(places) * n_deep
-            voxels = np.rint(affines.apply(to_voxel, points.reshape(-1, 3))).astype(int)
+    # Each prism as finely as it needs: one long edge would cost all others the same.
+    for n_across, n_deep in np.unique(np.stack([across, deep], axis=1), axis=0):
+        own = np.flatnonzero((across == n_across) & (deep == n_deep))
+        places = _centroids(n_across)
+        at_once = max(1, _CHUNK // (len(places) * n_deep))
+        for first in range(0, len(own), at_once):
+            some = own[first : first + at_once]
+            points, volume = _prisms(a[some], b[some], places, n_deep)
+            voxels = np.rint(affines.apply(to_voxel, points)).astype(int)
             inside = np.all((voxels >= 0) & (voxels < np.array(shape)), axis=1)
             flat = np.ravel_multi_index(tuple(voxels[inside].T), shape)
-            filled += np.bincount(flat, volume.ravel()[inside], minlength=filled.size)
+            filled += np.bincount(flat, volume[inside], minlength=filled.size)
     share = filled / float(np.abs(np.linalg.det(np.asarray(affine)[:3, :3])))
     return np.minimum(share, 1).reshape(shape).astype(np.float32)
+
+
+def _parts(needed: np.ndarray) -> np.ndarray:
+    """Return into how many parts to cut: as many as needed, or up to a third more."""
+    steps = np.unique(np.ceil(1.3 ** np.arange(40)).astype(int))
+    return steps[np.searchsorted(steps, np.clip(needed, 1, steps[-1]))]
+
+
+def _prisms(
+    white: np.ndarray, pial: np.ndarray, places: np.ndarray, n_deep: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return points (M, 3) in prisms between triangles (F, 3 corners, 3), mm, and the mm3 of each.
+
+    Points lie at barycentric coordinates `places` (K, 3) of each of `n_deep` layers.
+    """
+    depth = (np.arange(n_deep) + 0.5)[:, None, None, None] / n_deep
+    corners = (1 - depth) * white + depth * pial  # (D, F, 3, 3)
+    points = np.einsum("kc,dfcx->dfkx", places, corners)
+    normal = np.cross(
+        corners[..., 1, :] - corners[..., 0, :], corners[..., 2, :] - corners[..., 0, :]
+    )
+    thickness = np.einsum("kc,fcx->fkx", places, pial - white)
+    volume = np.abs(np.einsum("dfx,fkx->dfk", normal, thickness)) / 2
+    return points.reshape(-1, 3), volume.ravel() / (len(places) * n_deep)
 
 
 def _centroids(n: int) -> np.ndarray:
