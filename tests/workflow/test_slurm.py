@@ -170,7 +170,8 @@ def test_a_slice_of_the_workflow_through_a_second_call_and_a_kill(cluster, place
     dataset.write_dataset(place / "raw", spec)
     (place / "my.yaml").write_text("bids_dir: raw\noutput_dir: out\n")
     echo = f"out/nordic/sub-01/ses-01/func/{RUNS[0]}_echo-1_part-mag_desc-nordic_bold.nii.gz"
-    arguments = [*(MAP.format(run=run) for run in RUNS), echo, "--configfile", "my.yaml"]
+    arguments = [*(MAP.format(run=run) for run in RUNS), echo]
+    arguments += ["--set-threads", "nordic=1", "--configfile", "my.yaml"]
     first, since = call(*arguments), len(cluster.finished())
     wait_for("RUNNING .*rule_reference", place, first)
 
@@ -197,3 +198,4 @@ def test_a_slice_of_the_workflow_through_a_second_call_and_a_kill(cluster, place
     assert longest["TimeLimit"] == "105"
     assert "cpu=4" in longest["Tres"].split(",")
     assert all((place / MAP.format(run=run)).exists() for run in RUNS)
+    assert not list((place / "out/work").rglob(".call-*"))  # what it handed to its jobs
