@@ -9,7 +9,7 @@ SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake
 export OMP_NUM_THREADS = 1
 export OPENBLAS_NUM_THREADS = 1
 
-.PHONY: demo group plan report status test lint docs tutorial env lock runner clean
+.PHONY: demo group plan report status test lint docs tutorial env lock clean
 .DELETE_ON_ERROR:
 
 env: .venv/.ready
@@ -21,13 +21,6 @@ env: .venv/.ready
 .venv/.ready: envs/tools.lock | .uv/bin/uv
 	.uv/bin/uv venv --quiet --allow-existing --python $(PYTHON) .venv
 	.uv/bin/uv pip sync --quiet --compile-bytecode --python .venv envs/tools.lock
-	touch $@
-
-runner: .venv-runner/.ready
-
-.venv-runner/.ready: envs/runner.lock | .uv/bin/uv
-	.uv/bin/uv venv --quiet --allow-existing --python $(PYTHON) .venv-runner
-	.uv/bin/uv pip sync --quiet --compile-bytecode --python .venv-runner envs/runner.lock
 	touch $@
 
 demo/raw/dataset_description.json: | env

@@ -86,7 +86,7 @@ include: "workflow/inputs/signatures.smk"
 
 # What a defect left out is said last, and makes the exit status 1; `exclude` accepts it.
 onsuccess:
-    calls.end(WORK)
+    give_back()
     anatomy_table()
     report_pages()
     if workflow.is_main_process and found.closing():
@@ -94,7 +94,7 @@ onsuccess:
 
 
 onerror:
-    calls.end(WORK)
+    give_back()
     logged = "".join(Path(file).read_text() for file in log if Path(file).exists())
     failed = failures.found_in(logged)
     anatomy_table()

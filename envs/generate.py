@@ -18,6 +18,7 @@ def resolve(uv: str, requirements: str, *, constraints: Path | None = None) -> l
     """Return the exact pins of the closure of `requirements`, one ``name==version`` a line."""
     command = [uv, "pip", "compile", "-", "--python-version", PYTHON, "--no-header", "--quiet"]
     command += ["--no-emit-index-url", "--no-annotate", "--upgrade"]
+    command += ["--config-file", str(ENVS / "uv.toml")]
     if constraints:
         command += ["--constraints", str(constraints)]
     done = subprocess.run(command, input=requirements, text=True, capture_output=True, check=True)
@@ -50,10 +51,6 @@ def main() -> None:
     lock = ENVS / "tools.lock"
     if arguments.upgrade or not lock.exists():
         lock.write_text("\n".join(resolve(arguments.uv, (ENVS / "tools.in").read_text())) + "\n")
-    runner = resolve(arguments.uv, (ENVS / "runner.in").read_text())
-    (ENVS / "runner.lock").write_text("\n".join(runner) + "\n")
-    text = environment("Snakemake and the Slurm executor: what starts the jobs", runner)
-    (ENVS / "runner.yaml").write_text(text)
     for name, group in tomllib.loads((ENVS / "sets.toml").read_text()).items():
         pins = resolve(arguments.uv, "\n".join(group["needs"]), constraints=lock)
         (ENVS / f"{name}.yaml").write_text(environment(group["about"], pins))

@@ -18,6 +18,7 @@ from mebold.jobs import (
     configuration,
     console,
     failures,
+    handed,
     region_surfaces,
     regions,
     templates,
@@ -68,22 +69,26 @@ try:
         calls.clear(WORK)
     TABLE = WORK / "tables" / configuration.table_name(config)
     keep_table = None
-    if config["run_table"]:
-        table = read_table(config["run_table"])
+    # Cluster jobs parse this file again, and get what the first process of their call saw.
+    taken = None if workflow.is_main_process else handed.read(WORK)
+    if taken:
+        found, kept, runs = taken
     else:
-        # Cluster jobs parse this file again: only the first process looks at the BIDS tree. What
-        # it saw is written when it holds the output folder (`onstart`), and never by a dry-run.
-        if workflow.is_main_process or not TABLE.exists():
+        if config["run_table"]:
+            table = read_table(config["run_table"])
+        # Only the first process looks at the BIDS tree. What it saw is written when it holds the
+        # output folder (`onstart`), and never by a dry-run.
+        elif workflow.is_main_process or not TABLE.exists():
             look = configuration.selection(config)
             table, keep_table = refresh(config["bids_dir"], TABLE, **look)
         else:
             table = read_table(TABLE)
-    if keep_table and MODULE and not DRY:
-        keep_table()  # nobody may call the handlers of a module, and its jobs read the table
-    kept = references.read(config["output_dir"])
-    found = study.decide(table, config, contents=not DRY, kept=kept)
+        if keep_table and MODULE and not DRY:
+            keep_table()  # nobody may call the handlers of a module, and its jobs read the table
+        kept = references.read(config["output_dir"])
+        found = study.decide(table, config, contents=not DRY, kept=kept)
+        runs = Index(found.table, found.plan, config, kept, found.templates)
     run_plan = found.plan
-    runs = Index(found.table, run_plan, config, kept, found.templates)
     # The network is asked by the first process of a run alone, and where the user says so.
     TEMPLATES = templates.files(
         runs.template_identifiers,
@@ -146,6 +151,8 @@ onstart:
             calls.begin(WORK, log=next(iter(log), None))
         except MeboldError as error:
             raise WorkflowError(str(error)) from None
+        if workflow.non_local_exec:
+            handed.write(WORK, (found, kept, runs))
         failures.leave_cancelled(logger, workflow)
         console.take_over(
             logger, (job.rule.name for job in workflow.dag.needrun_jobs())
@@ -156,6 +163,13 @@ onstart:
     # What the alignments lead to is kept as soon as there will be one.
     if any(job.name.startswith("coreg") for job in workflow.dag.needrun_jobs()):
         references.write(config["output_dir"], runs.references)
+
+
+def give_back():
+    """Let other calls write into the output folder."""
+    if workflow.is_main_process:
+        handed.remove(WORK)
+    calls.end(WORK)
 
 
 def report_pages(failed=()):

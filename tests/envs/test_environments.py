@@ -69,9 +69,26 @@ def test_installed_versions_are_those_of_the_lock():
         assert importlib.metadata.version(name) == lock[name]
 
 
+def test_the_executor_is_read_otherwise_than_it_says_for_numpy_alone():
+    """The lock holds tools and executor, because envs/uv.toml takes numpy's lower limit away."""
+    name = "snakemake-executor-plugin-slurm"
+    settings = tomllib.loads((REPOSITORY / "envs/uv.toml").read_text())
+    (replaced,) = settings["dependency-metadata"]
+    lock = pins_of(REPOSITORY / "envs/tools.lock")
+    assert (replaced["name"], replaced["version"]) == (name, lock[name])
+
+    def limits(requirements):
+        found = (re.match(r"([\w.-]+)(.*)", text).groups() for text in requirements)
+        return {key: set(value.split(",")) for key, value in found}
+
+    said, read = limits(importlib.metadata.requires(name)), limits(replaced["requires-dist"])
+    assert said.pop("numpy") != read.pop("numpy")
+    assert said == read
+
+
 def test_no_lock_names_an_index():
     for path in (REPOSITORY / "envs").iterdir():
-        if path.suffix in (".lock", ".yaml"):
+        if path.suffix in (".lock", ".yaml", ".toml", ".in"):
             assert "://" not in path.read_text(), path.name
 
 

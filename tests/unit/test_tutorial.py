@@ -15,8 +15,13 @@ TEXT = (DOCS / "tutorial.md").read_text()
 WORDS = (DOCS / "tutorial.md.j2").read_text()
 MAKEFILE = (REPOSITORY / "Makefile").read_text()
 SCHEMA = configuration.load_schema(REPOSITORY / "workflow/schemas/config.schema.yaml")
+PAGES = (TEXT, (DOCS / "cluster.md").read_text())
 COMMANDS = [
-    line for block in re.findall(r"```sh\n(.*?)```", TEXT, re.S) for line in block.splitlines()
+    line
+    for page in PAGES
+    for block in re.findall(r"```sh\n(.*?)```", page, re.S)
+    for line in block.splitlines()
+    if not line.startswith(("git clone", "printf"))
 ]
 
 
@@ -46,7 +51,7 @@ def test_it_is_what_its_script_writes_from_the_template():
 
 def test_there_are_commands():
     assert len(COMMANDS) >= 8
-    assert {"make demo", "make runner"} <= set(COMMANDS)
+    assert {"make demo", "make env"} <= set(COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -60,7 +65,7 @@ def test_a_command_exists_with_its_options(command):
         assert all(re.search(rf"^{target}:", MAKEFILE, re.M) for target in targets)
         assert all(re.search(rf"^{name} \?= ", MAKEFILE, re.M) for name in names)
     else:
-        assert program in (".venv/bin/snakemake", ".venv-runner/bin/snakemake")
+        assert program == ".venv/bin/snakemake"
         options = get_argument_parser().parse_args(arguments)
         assert not options.targets
         asked = dict(pair.split("=", 1) for pair in options.config or [])

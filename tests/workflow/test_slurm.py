@@ -1,27 +1,29 @@
-"""On a cluster: a cancelled job is not tried again, and no job runs beside one of a killed call.
+"""On a real Slurm of two nodes, which the tests start themselves, with the profile as it is.
 
-Needs a Slurm that this user may send jobs to, and the environment that starts the workflow there.
+Skipped where Slurm's programs or root are missing (CONTRIBUTING.md says how to have them).
 """
 
 import os
 import re
-import shutil
+import shlex
 import signal
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
+import slurm_cluster
 from snakemake_runner import REPOSITORY
+
+from mebold.phantom import dataset
+from mebold.phantom.spec import make_spec
 
 pytestmark = pytest.mark.workflow
 
-RUNNER = REPOSITORY / ".venv-runner/bin"
-OPTIONS = [
-    *("--executor", "slurm", "--jobs", "5", "--retries", "2", "--keep-going", "--nolock"),
-    *("--rerun-incomplete", "--latency-wait", "5", "--slurm-status-command", "squeue"),
-    *("--slurm-init-seconds-before-status-checks", "1"),
-]
-# As common.smk and the Snakefile of the workflow, with jobs that need none of its tools.
+# As common.smk and the Snakefile of the workflow, with jobs that need none of its tools. `grows`
+# holds 600 MB beside the two Snakemake of its job, which are 180 MB each.
+HOLD = "import time; held = bytes([1]) * (600 << 20); time.sleep(4)"
 SNAKEFILE = """\
 import sys
 sys.path.insert(0, {library!r})
@@ -29,6 +31,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from mebold.errors import MeboldError
 from mebold.jobs import calls, failures
+PYTHON = sys.executable
 onstart:
     if workflow.is_main_process:
         try:
@@ -41,94 +44,158 @@ onsuccess:
 onerror:
     calls.end("out/work")
 rule all:
-    input: "cancelled.txt", "grows.txt"
+    input: "cancelled.txt", "grows.txt", "restarts.txt", "in_a_group.txt"
 rule cancelled:
     output: "cancelled.txt"
     resources: mem_mb=lambda wildcards, attempt: 700 * attempt, runtime=5
-    shell: "if [ -e quick ]; then touch {{output}}; else sleep 120; fi"
+    shell: "sleep 120; touch {{output}}"
 rule grows:
     output: "grows.txt"
     resources: mem_mb=lambda wildcards, attempt: 700 * attempt, runtime=5
-    shell: "if [ ! -e tried ]; then touch tried; exit 1; fi; touch {{output}}"
+    shell: "{{PYTHON}} -c '{hold}'; touch {{output}}"
+rule restarts:
+    output: "restarts.txt"
+    resources: mem_mb=700, runtime=5
+    shell: "echo begun >> begun.txt; until [ -e go ]; do sleep 0.2; done; touch {{output}}"
+rule optcom:
+    output: "grouped.txt"
+    resources: mem_mb=700, runtime=5
+    shell: "sleep 120; touch {{output}}"
+rule bold_single:
+    input: "grouped.txt"
+    output: "in_a_group.txt"
+    resources: mem_mb=700, runtime=5
+    shell: "touch {{output}}"
 """
 
 
-@pytest.fixture
-def start(tmp_path):
-    if not (RUNNER / "snakemake").exists():
-        pytest.skip("needs the environment of the executor: make runner")
-    idle = shutil.which("sinfo") and subprocess.run(
-        ["sinfo", "-h", "-t", "idle,mixed", "-o", "%n"], capture_output=True, text=True, check=False
-    )
-    if not idle or idle.returncode or not idle.stdout:
-        pytest.skip("needs a Slurm cluster with an idle node (sinfo)")
-    library = str(REPOSITORY / "workflow")
-    (tmp_path / "Snakefile").write_text(SNAKEFILE.format(library=library))
-    calls, path = [], f"{RUNNER}{os.pathsep}{os.environ['PATH']}"
+@pytest.fixture(scope="module")
+def cluster():
+    if why := slurm_cluster.missing():
+        pytest.skip(why)
+    with slurm_cluster.running() as cluster:
+        yield cluster
 
-    def call(*targets):
-        with (tmp_path / "log.txt").open("w") as log:
+
+@pytest.fixture
+def place(tmp_path):
+    """A clone of the repository, where a call is made as the README says."""
+    for path in REPOSITORY.iterdir():
+        if not path.name.startswith(".") and path.name not in ("demo", "group"):
+            (tmp_path / path.name).symlink_to(path)
+    (tmp_path / ".venv").symlink_to(Path(sys.executable).parents[1])
+    return tmp_path
+
+
+@pytest.fixture
+def call(place):
+    calls = []
+
+    def start(*arguments):
+        with (place / "log.txt").open("w") as log:
             calls.append(
                 subprocess.Popen(
-                    [RUNNER / "snakemake", *targets, *OPTIONS], cwd=tmp_path, stdout=log,
-                    stderr=log, env=os.environ | {"PATH": path}, start_new_session=True,
+                    [".venv/bin/snakemake", "--profile", "slurm", *arguments], cwd=place,
+                    stdout=log, stderr=log, start_new_session=True,
+                    env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
                 )
             )  # fmt: skip
         return calls[-1]
 
-    yield call
+    yield start
     for one in calls:
         if one.poll() is None:
-            one.terminate()
+            os.killpg(one.pid, signal.SIGKILL)
             one.wait()
 
 
-def said(tmp_path):
-    return (tmp_path / "log.txt").read_text()
+def said(place):
+    return (place / "log.txt").read_text()
 
 
-def wait_for(pattern, tmp_path, seconds=120):
-    """Wait until the jobs of the call in the queue match; return the name of the call."""
+def queue(*options, form="%A %T %k %m %N"):
+    command = ["squeue", "--noheader", "--format", form, *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+def wait_for(pattern, place, call, *options, seconds=180):
+    """Wait until a line of the queue matches, while the call is at work; return its words."""
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        name = re.search(r"SLURM run ID: (\S+)", said(tmp_path))
-        if name and re.search(pattern, queue(name[1]), re.M):
-            return name[1]
-        time.sleep(0.5)
-    raise AssertionError(said(tmp_path))
+    while time.monotonic() < end and call.poll() is None:
+        if lines := [line for line in queue(*options) if re.search(pattern, line)]:
+            return lines[0].split()
+        time.sleep(0.3)
+    raise AssertionError(f"{said(place)}\n{queue('-t', 'all')}")
 
 
-def queue(name, *options):
-    command = ["squeue", "-h", "--name", name, "-o", "%A %T %k %m", *options]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+def test_memory_a_cancelled_job_and_a_node_that_restarts(cluster, place, call):
+    (place / "Snakefile").unlink()
+    library = str(REPOSITORY / "workflow")
+    (place / "Snakefile").write_text(SNAKEFILE.format(library=library, hold=HOLD))
+    running = call()
+    for name in ("rule_cancelled", "rule_write"):
+        job = wait_for(f"RUNNING .*{name}", place, running)
+        subprocess.run(["scancel", job[0]], check=True)
+    node = wait_for("RUNNING .*rule_restarts", place, running)[-1]
+    slurm_cluster.wait_for((place / "begun.txt").exists, "it does not begin")
+    wait_for("COMPLETED .*rule_grows .*1400M", place, running, "-t", "all")
 
+    cluster.stop_node(node)
+    wait_for("PENDING .*rule_restarts", place, running)
+    cluster.start_node(node)
+    (place / "go").touch()
+    assert running.wait(timeout=240) == 1, said(place)  # for what was cancelled
 
-def test_a_cancelled_job_is_not_tried_again_and_one_that_failed_is(start, tmp_path):
-    call = start()
-    name = wait_for("RUNNING rule_cancelled", tmp_path)
-    for line in queue(name).splitlines():
-        if "rule_cancelled" in line:
-            subprocess.run(["scancel", line.split()[0]], check=True)
-    assert call.wait(timeout=300) == 1
-    jobs = [line.split()[1:] for line in queue(name, "-t", "all").splitlines()]
-    assert [job for job in jobs if job[1] == "rule_cancelled"] == [
-        ["CANCELLED", "rule_cancelled", "700M"]
-    ]
+    jobs = [line.split()[1:4] for line in queue("-t", "all")]
     assert ["COMPLETED", "rule_grows", "1400M"] in jobs
-    assert (tmp_path / "grows.txt").exists()
-    assert "CANCELLED" in said(tmp_path)
+    killed = [job for job in cluster.finished() if "mem=700M" in job.get("Tres", "")]
+    assert "FAILED" in {job["JobState"] for job in killed} - {"CANCELLED", "COMPLETED"}
+    assert (place / "begun.txt").read_text() == "begun\nbegun\n"
+    assert (place / "restarts.txt").exists()
+    cancelled = [job for job in jobs if job[0] == "CANCELLED"]
+    names = sorted(line.split()[2] for line in queue("-t", "all") if "write" in line)
+    assert names == ["rule_write_bold_single_optcom"]  # cancelled, and not submitted again
+    assert sorted(job[1] for job in cancelled) == ["rule_cancelled", *names]
+    assert not (place / "cancelled.txt").exists()
 
 
-def test_a_call_after_a_kill_waits_for_the_jobs_that_are_left(start, tmp_path):
-    call = start("cancelled.txt")
-    name = wait_for("RUNNING rule_cancelled", tmp_path)
-    os.killpg(call.pid, signal.SIGKILL)
-    call.wait()
-    assert start("cancelled.txt").wait(timeout=60) == 1
-    assert f"scancel --name {name}" in said(tmp_path)
-    assert "submitted" not in said(tmp_path)
-    subprocess.run(["scancel", "--name", name], check=True)
-    while queue(name):
-        time.sleep(0.5)
-    (tmp_path / "quick").touch()
-    assert start("cancelled.txt").wait(timeout=300) == 0, said(tmp_path)
+RUNS = ("sub-01_ses-01_task-images_run-01", "sub-01_ses-01_task-images_run-02")
+MAP = "out/nordic/sub-01/ses-01/func/{run}_echo-2_desc-weakestResponse_boldmap.nii.gz"
+
+
+@pytest.mark.e2e
+def test_a_slice_of_the_workflow_through_a_second_call_and_a_kill(cluster, place, call):
+    spec = make_spec("tiny", sessions=("01",), runs=2, fieldmaps=0)
+    dataset.write_dataset(place / "raw", spec)
+    (place / "my.yaml").write_text("bids_dir: raw\noutput_dir: out\n")
+    echo = f"out/nordic/sub-01/ses-01/func/{RUNS[0]}_echo-1_part-mag_desc-nordic_bold.nii.gz"
+    arguments = [*(MAP.format(run=run) for run in RUNS), echo]
+    arguments += ["--set-threads", "nordic=1", "--configfile", "my.yaml"]
+    first, since = call(*arguments), len(cluster.finished())
+    wait_for("RUNNING .*rule_reference", place, first)
+
+    command = [".venv/bin/snakemake", "--profile", "slurm", *arguments]
+    second = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
+    assert second.returncode == 1
+    assert f"process {first.pid} on" in second.stderr
+
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    refused = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert "submitted" not in refused.stderr
+    (recovery,) = re.findall("(scancel --name .*)", refused.stderr)
+    subprocess.run(shlex.split(recovery), check=True)
+    slurm_cluster.wait_for(lambda: not queue(), "jobs do not end")
+
+    assert call(*arguments).wait(timeout=300) == 0, said(place)
+    done = [job for job in cluster.finished()[since:] if job["JobState"] == "COMPLETED"]
+    assert {job["NodeList"] for job in done} == set(slurm_cluster.NODES)
+    assert len(done) == 4  # a Slurm job for each run's reference, and one for all of its NORDIC
+    # One after the other: noise map and two echoes ask for 30 minutes each, what survives for 15.
+    longest = max(done, key=lambda job: int(job["TimeLimit"]))
+    assert longest["TimeLimit"] == "105"
+    assert "cpu=4" in longest["Tres"].split(",")
+    assert all((place / MAP.format(run=run)).exists() for run in RUNS)
+    assert not list((place / "out/work").rglob(".call-*"))  # what it handed to its jobs

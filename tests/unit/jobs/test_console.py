@@ -32,6 +32,7 @@ def test_a_job_is_named_by_its_run_and_never_by_a_number(snakemake_logger):
     console.take_over(logger, ["hmc", "hmc", "anat"])
     logger.info("Select jobs to execute...")
     logger.info("Execute 2 jobs...", extra={"event": "job_started"})
+    logger.info("Group job reference (jobs in lexicogr. order):", extra={"event": "group_info"})
     begin(logger, 7, "hmc", folder="sub-01/ses-01", stem=STEM.format(1))
     begin(logger, 8, "hmc", folder="sub-01/ses-01", stem=STEM.format(2))
     logger.info("Finished jobid: 7 (Rule: hmc)", extra={"event": "job_finished", "job_id": 7})

@@ -70,3 +70,27 @@ def test_a_cancelled_job_has_no_further_attempt(status, tries):
         count += 1
     assert count == tries
     assert jobs[0].attempt == 1
+
+
+@pytest.mark.parametrize(("status", "tries"), [("CANCELLED", 1), ("OUT_OF_MEMORY", 3)])
+def test_a_cancelled_group_of_jobs_has_no_further_attempt(status, tries, tmp_path, monkeypatch):
+    """Snakemake logs it without the words of the executor, but with the number of the Slurm job."""
+    squeue = tmp_path / "squeue"
+    squeue.write_text(f"#!/bin/sh\necho $* | grep -q -- --jobs=812 && echo {status}\n")
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    jobs = [SimpleNamespace(number=number) for number in range(2)]
+    group = SimpleNamespace(restart_times=2, attempt=1)
+    dag = SimpleNamespace(jobs=jobs, jobid=lambda job: job.number)
+    dag.get_job_group = lambda job: group if job.number else None
+    logger = logging.Logger("snakemake")
+    failures.leave_cancelled(logger, SimpleNamespace(dag=dag))
+    count = 1
+    while True:
+        about = {"job_error_info": [{"jobid": 1}, {"jobid": 0}], "external_jobid": "812"}
+        logger.error("Error in group write", extra=about)
+        if not group.restart_times > group.attempt - 1:
+            break
+        group.attempt += 1
+        count += 1
+    assert count == tries

@@ -80,6 +80,11 @@ def clear(work: str | Path) -> None:
     lock.release(work)
 
 
+def name() -> str | None:
+    """Return the name of the call that this process belongs to; None outside of one."""
+    return os.environ.get(_CALL)
+
+
 def end(work: str | Path) -> None:
     """Give the lock back."""
     lock.release(work)

@@ -29,7 +29,9 @@ _SPACES_WITHOUT_FILES = ("auto", "T1w", "boldref", "MNI152NLin2009aSym")
 
 def load_schema(path: str | Path) -> dict:
     """Read a JSON schema that is written as YAML."""
-    return yaml.safe_load(Path(path).read_text())
+    # libyaml where PyYAML was built with it: every job of a cluster reads the schema, twice.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load(Path(path).read_text(), loader)
 
 
 def complete(config: dict, schema: dict) -> dict:

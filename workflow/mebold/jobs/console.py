@@ -13,7 +13,7 @@ from mebold.jobs.script import whose
 from mebold.progress import duration
 
 _HANDLER = "DefaultStreamHandler"  # as Snakemake names its own
-_REPLACED = ("job_info", "job_finished", "job_error", "job_started", "progress")
+_REPLACED = ("job_info", "group_info", "job_finished", "job_error", "job_started", "progress")
 _SELECTING = "Select jobs to execute..."
 _FEWEST_DONE = 3
 

@@ -2,6 +2,8 @@
 
 import logging
 import re
+import shutil
+import subprocess
 from dataclasses import dataclass
 
 _ERROR = re.compile(
@@ -63,21 +65,42 @@ def leave_cancelled(logger: logging.Logger, workflow: object) -> None:
 
     The executor reports a cancelled job as any that failed, and Snakemake would submit it again,
     with more memory, as often as its profile says. No option tells the two apart; the words of the
-    executor do, which are logged before it is decided whether a job is tried again.
+    executor do, which are logged before it is decided whether a job is tried again. Of a group of
+    jobs they are lost, so that Slurm is asked.
 
     Parameters
     ----------
     logger : Logger
         Of Snakemake.
     workflow : object
-        Of Snakemake; its jobs and their ``attempt`` are used.
+        Of Snakemake; its jobs, the groups that they run in and their ``attempt`` are used.
     """
+    dag = workflow.dag
 
     def look(record: logging.LogRecord) -> bool:
-        if _CANCELLED.search(str(getattr(record, "rule_msg", ""))):
-            for job in workflow.dag.jobs:
-                if workflow.dag.jobid(job) == getattr(record, "jobid", None):
-                    job.attempt = job.restart_times + 1  # the last that it has
+        of_group, tried = getattr(record, "job_error_info", None) or [], None
+        if of_group and _state(getattr(record, "external_jobid", None)).startswith("CANCELLED"):
+            number = of_group[0]["jobid"]
+            tried = next(dag.get_job_group(job) for job in dag.jobs if dag.jobid(job) == number)
+        elif _CANCELLED.search(str(getattr(record, "rule_msg", ""))):
+            number = getattr(record, "jobid", None)
+            tried = next((job for job in dag.jobs if dag.jobid(job) == number), None)
+        if tried:
+            tried.attempt = tried.restart_times + 1  # the last that it has
         return True
 
     logger.addFilter(look)
+
+
+def _state(job: str | None) -> str:
+    """Return the state of a Slurm job that ended; empty where neither program knows it."""
+    job = str(job or "")
+    for command in (
+        ["squeue", "--noheader", "--states=all", "--format=%T", f"--jobs={job}"],
+        ["sacct", "--noheader", "--allocations", "--format=state", f"--jobs={job}"],
+    ):
+        if job and shutil.which(command[0]):
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if state := done.stdout.strip():
+                return state
+    return ""

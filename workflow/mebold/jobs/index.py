@@ -4,6 +4,7 @@ The Snakefile asks this index and never the file system, because every cluster j
 Snakefile again. All look-ups are dictionaries that are filled in one pass over the table.
 """
 
+import functools
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -65,7 +66,8 @@ class Index:
         self._unfetched: set[str] = set()
         self._images: dict[str, dict] = {}  # path -> row of a functional image
         self._fieldmaps = defaultdict(list)  # folder -> rows
-        self._anatomy = defaultdict(lambda: defaultdict(list))  # subject -> suffix -> rows
+        # subject -> suffix -> rows
+        self._anatomy: dict = defaultdict(functools.partial(defaultdict, list))
         for row in records(table):
             if row["image_state"] == "missing":
                 self._unfetched.add(self.path(row["path"]))

@@ -8,6 +8,7 @@ Natural Scenes Dataset and GLMsingle; cite both where it is used.
 from __future__ import annotations
 
 import csv
+import math
 from functools import lru_cache
 from pathlib import Path
 
@@ -71,8 +72,7 @@ def assumed(tr: float, stimdur: float) -> np.ndarray:
     ConfigError
         If `tr` or `stimdur` is out of range.
     """
-    row = next(row for row in _rows() if row["hrf_index"] == "canonical")
-    convolved = _convolve(_samples(row).astype(np.float32).astype(float)[:, None], tr, stimdur)
+    convolved = _canonical(tr, stimdur)
     times = np.arange(0, (len(convolved) - 1) * STEP_S, tr)
     sampled = _resample(convolved, times)[:, 0]
     return (sampled / sampled.max()).astype(np.float32)
@@ -81,7 +81,8 @@ def assumed(tr: float, stimdur: float) -> np.ndarray:
 @lru_cache(maxsize=8)
 def half_energy_s(stimdur: float) -> float:
     """Return the time after onset (s) by which the assumed response has half of its energy."""
-    energy = np.cumsum(assumed(STEP_S, stimdur).astype(float) ** 2)
+    # At the steps of the table nothing is to be interpolated, and the plan imports no scipy.
+    energy = np.cumsum(_canonical(STEP_S, stimdur)[:-1, 0] ** 2)
     return float(round(np.searchsorted(energy, energy[-1] / 2) * STEP_S, 1))
 
 
@@ -105,6 +106,12 @@ def _rows() -> tuple[dict[str, str], ...]:
     return tuple(csv.DictReader(path.read_text().splitlines(), delimiter="\t"))
 
 
+def _canonical(tr: float, stimdur: float) -> np.ndarray:
+    """Return the assumed response at the steps of the table, as a column."""
+    row = next(row for row in _rows() if row["hrf_index"] == "canonical")
+    return _convolve(_samples(row).astype(np.float32).astype(float)[:, None], tr, stimdur)
+
+
 def _samples(row: dict[str, str]) -> np.ndarray:
     """Sample one double gamma response and round it to the digits of the published table."""
     value = {key: float(text) for key, text in row.items() if key not in ("hrf_index", "scale")}
@@ -120,14 +127,11 @@ def _samples(row: dict[str, str]) -> np.ndarray:
 
 def _gamma_density(times: np.ndarray, shape: float, rate: float) -> np.ndarray:
     """Return the gamma probability density, 0 at and before time 0."""
-    # Here, because the plan knows responses by name, and every job of a cluster makes the plan.
-    from scipy.special import gammaln
-
     after = times > 0
     density = np.zeros_like(times)
     logs = np.log(times[after])
     density[after] = np.exp(
-        shape * np.log(rate) + (shape - 1) * logs - rate * times[after] - gammaln(shape)
+        shape * np.log(rate) + (shape - 1) * logs - rate * times[after] - math.lgamma(shape)
     )
     return density
 
