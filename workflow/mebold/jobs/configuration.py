@@ -31,7 +31,7 @@ def load_schema(path: str | Path) -> dict:
     """Read a JSON schema that is written as YAML."""
     # libyaml where PyYAML was built with it: every job of a cluster reads the schema, twice.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return yaml.load(Path(path).read_text(), loader)
+    return loader(Path(path).read_text()).get_single_data()
 
 
 def complete(config: dict, schema: dict) -> dict:
