@@ -218,13 +218,15 @@ def _echoes(study: Study, runs: Sequence[RunRecord]) -> Iterator[str]:
         kept = [one for one in outcomes if one.get("status") != "fallback"]
         order = sorted({str(one.get("order")) for one in outcomes})
         trees = ", ".join(sorted({str(one.get("tree")) for one in outcomes}))
+        ours = any(one.get("engine") == "mebold" for one in kept)
+        found = " that FastICA in half steps [@Hyvarinen1999] found" if ours else ""
         failed = len(outcomes) - len(kept)
         instead = (
             f"; in {failed} runs it was not usable and the combination was kept" if failed else ""
         )
         yield (
             f"For the ICA variants multi-echo ICA [@Kundu2012] (order {', '.join(order)}, decision "
-            f"tree {trees}) removed components{_share(outcomes, runs)}{instead}."
+            f"tree {trees}) removed components{found}{_share(outcomes, runs)}{instead}."
         )
     tabled = [r for r in runs if study.folder.first(r.name, r"desc-confounds_timeseries\.tsv")]
     if tabled:
