@@ -34,9 +34,17 @@ def shells():
     return unit, Grid(np.ones(SHAPE, bool), AFFINE, {}, cortex, least_fill=0.5)
 
 
+@pytest.fixture
+def folder(tmp_path):
+    """Return the folder of a subject with that of fsaverage beside it."""
+    (tmp_path / "fsaverage/surf").mkdir(parents=True)
+    return tmp_path / "sub-01"
+
+
 def neuropythy(found):
-    """A stand-in with the two functions that are called."""
+    """A stand-in with the functions that are called."""
     held = SimpleNamespace(folders=[])
+    held.freesurfer = SimpleNamespace(add_subject_path=held.folders.append)
     held.freesurfer_subject = lambda path: held.folders.append(path) or path
     held.vision = SimpleNamespace(predict_retinotopy=lambda _: found)
     return held
@@ -52,13 +60,13 @@ def test_areas_are_cut_at_the_horizontal_meridian_and_end_with_the_screen():
     }  # fmt: skip
 
 
-def test_both_hemispheres_fill_the_voxels_between_white_and_pial(monkeypatch):
+def test_both_hemispheres_fill_the_voxels_between_white_and_pial(folder, monkeypatch):
     unit, grid = shells()
     held = neuropythy((maps(unit), maps(unit)))
     monkeypatch.setitem(sys.modules, "neuropythy", held)
-    found = benson.regions("fs/sub-01", grid, most_eccentric_deg=90)
+    found = benson.regions(folder, grid, most_eccentric_deg=90)
     assert list(found) == ["V1v", "V1d", "V3a"]
-    assert held.folders == ["fs/sub-01"]
+    assert held.folders == [str(folder.parent), str(folder)]
     points = 2.0 * np.indices(SHAPE).reshape(3, -1).T
     for hemi, centre in CENTRES.items():
         own = points - centre
@@ -75,12 +83,28 @@ def test_both_hemispheres_fill_the_voxels_between_white_and_pial(monkeypatch):
     assert "Benson's atlas on sub-01 (neuropythy)" in found["V1v"].sources
 
 
-def test_an_atlas_of_another_surface_is_refused(monkeypatch):
+def test_an_atlas_of_another_surface_is_refused(folder, monkeypatch):
     unit, grid = shells()
     other, _ = icosphere(LEVEL - 1)
     monkeypatch.setitem(sys.modules, "neuropythy", neuropythy((maps(unit), maps(other))))
-    with pytest.raises(DataError, match=r"fs/sub-01: the atlas has 642 vertices in hemisphere R"):
-        benson.regions("fs/sub-01", grid, most_eccentric_deg=90)
+    with pytest.raises(DataError, match=r"sub-01: the atlas has 642 vertices in hemisphere R"):
+        benson.regions(folder, grid, most_eccentric_deg=90)
+
+
+def test_what_neuropythy_lacks_is_named(folder, monkeypatch):
+    _, grid = shells()
+
+    def nothing(_):
+        raise StopIteration  # what neuropythy raises without an image
+
+    held = neuropythy(None)
+    held.freesurfer_subject = nothing
+    monkeypatch.setitem(sys.modules, "neuropythy", held)
+    with pytest.raises(DataError, match=r"cannot read .*sub-01 .*\(StopIteration.*ribbon\.mgz"):
+        benson.regions(folder, grid, most_eccentric_deg=90)
+    (folder.parent / "fsaverage/surf").rmdir()
+    with pytest.raises(DataError, match=r"fsaverage is missing: .*beside its subjects"):
+        benson.regions(folder, grid, most_eccentric_deg=90)
 
 
 def test_without_neuropythy_the_sentence_says_what_to_do(monkeypatch):

@@ -47,10 +47,14 @@ def areas(maps: Mapping[str, np.ndarray], *, most_eccentric_deg: float) -> dict[
 def predict(folder: str | Path) -> dict[str, Mapping[str, np.ndarray]]:
     """Return ``varea``, ``angle`` and ``eccen`` of both hemispheres of a FreeSurfer folder.
 
+    The atlas lies on FreeSurfer's fsaverage, whose folder is expected beside the subject's.
+
     Raises
     ------
     ConfigError
         When neuropythy is not installed.
+    DataError
+        When a folder lacks what neuropythy reads.
 
     References
     ----------
@@ -64,8 +68,23 @@ def predict(folder: str | Path) -> dict[str, Mapping[str, np.ndarray]]:
             "Install it into the environment of the rule `roi_masks` (pip install neuropythy), or "
             "leave the key out."
         ) from error
-    subject = neuropythy.freesurfer_subject(str(folder))
-    return dict(zip("LR", neuropythy.vision.predict_retinotopy(subject), strict=True))
+    average = Path(folder).parent / "fsaverage"
+    # neuropythy would look elsewhere, and at last ask the network.
+    if not (average / "surf").is_dir():
+        raise DataError(
+            f"{_KEY}: {average} is missing: the atlas lies on the fsaverage that FreeSurfer puts "
+            "beside its subjects. Copy or link it there."
+        )
+    neuropythy.freesurfer.add_subject_path(str(average.parent))
+    try:
+        subject = neuropythy.freesurfer_subject(str(folder))
+        return dict(zip("LR", neuropythy.vision.predict_retinotopy(subject), strict=True))
+    except (StopIteration, LookupError, ValueError, OSError) as error:
+        raise DataError(
+            f"{_KEY}: neuropythy cannot read {folder} or {average} ({type(error).__name__}: "
+            f"{error}). It needs `surf/?h.{{white,pial,sphere,sphere.reg}}` and `mri/ribbon.mgz` "
+            "or `mri/brain.mgz` of each."
+        ) from error
 
 
 def regions(folder: str | Path, grid: Grid, *, most_eccentric_deg: float) -> dict[str, Region]:
