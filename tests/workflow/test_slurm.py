@@ -175,6 +175,9 @@ def test_a_slice_of_the_workflow_through_a_second_call_and_a_kill(cluster, place
     first, since = call(*arguments), len(cluster.finished())
     wait_for("RUNNING .*rule_reference", place, first)
 
+    # Held, so that they have not ended by themselves when the third call looks for them.
+    for job in subprocess.check_output(["squeue", "-h", "-o", "%A", "-t", "R"], text=True).split():
+        subprocess.run(["scontrol", "suspend", job], check=True)
     command = [".venv/bin/snakemake", "--profile", "slurm", *arguments]
     second = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
     assert second.returncode == 1
