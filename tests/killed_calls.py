@@ -1,5 +1,6 @@
 """Calls of the workflow that are killed with -9 in the middle of a job."""
 
+import contextlib
 import json
 import os
 import random
@@ -8,6 +9,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+
+from mebold import processes
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -52,6 +55,18 @@ def kill_in_a_new_rule(
             if call.poll() is None:
                 os.killpg(call.pid, signal.SIGKILL)
             call.wait()
+            _wait_for_its_jobs(out)
             return struck
         time.sleep(0.01)
     return set()
+
+
+def _wait_for_its_jobs(out: Path) -> None:
+    """Wait until what was killed is gone: a busy disk holds a process for seconds."""
+    for path in (out / "work/.jobs").glob("*.json"):
+        with contextlib.suppress(OSError, ValueError):
+            claim = json.loads(path.read_text())
+            until = time.monotonic() + 60
+            while processes.started(claim["Process"]) == claim["Started"]:
+                assert time.monotonic() < until, claim
+                time.sleep(0.05)

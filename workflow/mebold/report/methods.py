@@ -332,7 +332,8 @@ def _reference(key: str) -> str:
         re.findall(r"(\w+) = \{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}", _entries()[key])
     )
     plain = {name: re.sub(r"[{}]", "", text).replace("--", "–") for name, text in fields.items()}
-    plain = {name: text.replace('\\"o', "ö").replace("\\cc", "ç") for name, text in plain.items()}
+    for written, letter in (('\\"a', "ä"), ('\\"o', "ö"), ("\\cc", "ç")):
+        plain = {name: text.replace(written, letter) for name, text in plain.items()}
     authors = plain["author"].split(" and ")
     who = authors[0].partition(",")[0] + (" et al." if len(authors) > 2 else "")
     if len(authors) == 2:
