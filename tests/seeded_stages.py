@@ -83,8 +83,10 @@ def ica():
     )
     with tempfile.TemporaryDirectory() as folder:
         found = denoise(
-            data.astype(np.float32), tuple(te), mask=mask, affine=np.diag([2.0, 2, 2, 1]), tr=1.5,
-            out_dir=Path(folder) / "out", prefix="sub-01", order=6, seed=SEED, report=False,
+            data.astype(np.float32), tuple(te), optcom=data.mean(axis=0), mask=mask,
+            affine=np.diag([2.0, 2, 2, 1]), tr=1.5,
+            out_dir=Path(folder) / "out", prefix="sub-01", order=6, seed=SEED, engine="tedana",
+            report=False,
         )  # fmt: skip
     return found.mixing.to_numpy()
 

@@ -1,9 +1,9 @@
 """What counts as a process that is at work."""
 
-import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from mebold.processes import started
 
@@ -12,9 +12,9 @@ def ended_but_for(process, state, *, least=1):
     """Wait until the first thread of a process is in a state."""
     until = time.monotonic() + 20
     while True:
-        with open(f"/proc/{process}/stat") as stat:
-            if stat.read().rpartition(")")[2].split()[0] == state:
-                return len(os.listdir(f"/proc/{process}/task")) >= least
+        about = Path(f"/proc/{process}")
+        if (about / "stat").read_text().rpartition(")")[2].split()[0] == state:
+            return len(list((about / "task").iterdir())) >= least
         assert time.monotonic() < until
         time.sleep(0.01)
 

@@ -64,6 +64,7 @@ rule ica:
         samples=rules.series.output.samples,
         fit=decay_of_run,
         mask=of_subject(rules.grid.output.series_mask),
+        brain=of_subject(rules.grid.output.mask),
     output:
         store=kept_series("<work>/series/{folder}/{stem}_desc-{thermal}Ica_series.npy"),
         report=directory("<out>/preproc-{thermal}Ica/{folder}/tedana/{stem}"),

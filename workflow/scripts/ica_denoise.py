@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mebold.files import arrays, atomic, images, series, tables
 from mebold.jobs.script import job
-from mebold.multiecho import early, ica, undecomposed
+from mebold.multiecho import early, ica
 
 with job(snakemake) as log:
     run, settings = snakemake.params.run, snakemake.params.settings
@@ -13,28 +13,28 @@ with job(snakemake) as log:
     samples = tables.read_json(snakemake.input.samples)
     left_out = {"early": samples["NonSteadyStateSamples"]}
     acquired = run["n_acquired"] and run["n_acquired"] - samples["NonSteadyStateVolumes"]
-    fallback = series.open(snakemake.input.optcom)
+    optcom = series.open(snakemake.input.optcom)
     with atomic.atomic_folder(snakemake.output.report) as report:
         result = ica.denoise(
             series.open(snakemake.input.store)[..., left_out["early"] :],
             run["echo_times"],
+            optcom=optcom[:, left_out["early"] :],
             mask=mask,
+            brain=images.load_mask(snakemake.input.brain)[0],
             affine=affine,
             tr=run["tr_out"],
             n_acquired=acquired,
             out_dir=report,
             prefix=run["stem"],
             t2star=fit["t2star"],
-            optcom=fallback[fit["adaptive_mask"] >= 3, left_out["early"] :],
+            decomposed=fit["adaptive_mask"] >= 3,
             seed=snakemake.params.seed,
             n_threads=snakemake.threads,
             **settings,
         )
-    with series.writing(snakemake.output.store, fallback.shape) as out:
-        out[:] = early.restored(result.denoised, fallback, **left_out)
-        filled = undecomposed.fill(out, fallback)
+    with series.writing(snakemake.output.store, optcom.shape) as out:
+        out[:] = early.restored(result.denoised, optcom, **left_out)
     outcome = result.outcome | {"n_samples_left_out": left_out["early"]}
-    outcome["n_voxels_left_out"] = filled
     if result.mixing is not None:
         stem = Path(snakemake.output.info).parent / run["stem"]
         tables.write_tsv(f"{stem}_desc-ICA_mixing.tsv", early.padded(result.mixing, **left_out))

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from mebold.errors import ConfigError, DataError, GridMismatchError, MetadataError
-from mebold.multiecho import combine, decay, summary, tedana_log, undecomposed
+from mebold.multiecho import combine, decay, summary, tedana_log
 
 TE = (0.011, 0.02882, 0.04662)
 
@@ -218,16 +218,6 @@ def test_weak_voxels_are_combined_although_no_echo_is_good(rng):
     combined = combine.optcom(data, found.weights_t2star, TE, found.weights_echoes)
     assert combined[[3, 4]].std(axis=1).all()
     assert not combined[5].any()
-
-
-def test_what_ica_leaves_out_is_the_optimal_combination(rng):
-    optcom = rng.standard_normal((6, 9)).astype(np.float32)
-    denoised = optcom * 0.5
-    denoised[[1, 4]], optcom[4] = 0, 0
-    expected = denoised.copy()
-    expected[1] = optcom[1]
-    assert undecomposed.fill(denoised, optcom) == 1
-    assert np.array_equal(denoised, expected)
 
 
 def test_inputs_stay_as_they_are(rng):

@@ -1,8 +1,9 @@
 """TE-dependent ICA denoising of one run through tedana's workflow, with a recorded outcome.
 
-tedana computes its own adaptive mask, T2* and optimal combination of the run (unless a T2* map is
-handed in), and removes the components that its decision tree rejects. It takes the time courses of
-the components that `components.decompose` finds, or decomposes the run itself. What depends
+tedana computes its own adaptive mask, T2* and optimal combination of the brain (unless a T2* map is
+handed in), and its decision tree judges the components that `components.decompose` finds, or that
+it finds itself. The rejected ones are removed from the optimal combination of all voxels, of which
+the brain is two thirds or less: the rest would cost memory and time. What depends
 on the data (no convergence, no BOLD component, too few volumes, a singular matrix) is an outcome
 of the run, not an error: the caller then uses the optimal combination and says so.
 """
@@ -19,8 +20,8 @@ import numpy as np
 import pandas as pd
 
 from mebold.errors import ConfigError, DataError, GridMismatchError
-from mebold.files import atomic, images
-from mebold.multiecho import components, tedana_folder, tedana_log
+from mebold.files import atomic
+from mebold.multiecho import components, rejection, tedana_folder, tedana_log
 from mebold.multiecho.decay import check_echo_times
 
 logger = logging.getLogger(__name__)
@@ -37,8 +38,8 @@ class IcaResult:
     Attributes
     ----------
     denoised : (V, T) float32 array or None
-        Optimal combination without the rejected components, in units of the data; 0 in voxels
-        without one good echo. None when `outcome` is a fallback.
+        Optimal combination without the rejected components, in units of the data. None when
+        `outcome` is a fallback.
     outcome : dict
         ``run``, ``status`` ("ok" or "fallback"), ``reason``, ``n_components``, ``n_accepted``,
         ``n_rejected``, ``variance_accepted`` and ``variance_rejected`` (percent of the
@@ -89,10 +90,13 @@ def check_order(order: str | float) -> str | int | float:
 
 
 def _check_inputs(
-    echoes: np.ndarray, te_s: Sequence[float], mask: np.ndarray, tree: str
+    echoes: np.ndarray, te_s: Sequence[float], optcom: np.ndarray, mask: np.ndarray, tree: str
 ) -> np.ndarray:
     """Return echo times after the checks that no data can cure."""
     times = check_echo_times(te_s, echoes.shape[0], minimum=3)
+    if optcom.shape != echoes.shape[1:]:
+        message = f"The optimal combination has the shape {optcom.shape}, echoes {echoes.shape}."
+        raise GridMismatchError(message)
     if mask.ndim != 3 or int(np.count_nonzero(mask)) != echoes.shape[1]:
         message = (
             f"The mask of shape {mask.shape} has {int(np.count_nonzero(mask))} voxels, "
@@ -146,8 +150,8 @@ def _fallback(outcome: dict[str, Any], reason: str) -> IcaResult:
 
 
 def _result_files(arguments: dict[str, Any]) -> list[Path]:
-    """Name the files of tedana that are read back: mixing, metrics, denoised series."""
-    names = ("desc-ICA_mixing.tsv", "desc-tedana_metrics.tsv", "desc-denoised_bold.nii.gz")
+    """Name the files of tedana that are read back: mixing and metrics."""
+    names = ("desc-ICA_mixing.tsv", "desc-tedana_metrics.tsv")
     return [Path(arguments["out_dir"]) / f"{arguments['prefix']}_{name}" for name in names]
 
 
@@ -191,16 +195,16 @@ def _run_tedana(arguments: dict[str, Any], n_threads: int) -> tuple[str | None, 
 
 def _collect(
     files: Sequence[Path],
-    small: np.ndarray,
+    optcom: np.ndarray,
     outcome: dict[str, Any],
     failure: str | None,
     record: tedana_log.Record,
 ) -> IcaResult:
-    """Read tedana's results and decide whether they can be used."""
+    """Read tedana's verdicts, decide whether they can be used, and remove what it rejects."""
     outcome = {**outcome, "warnings": list(record.warnings)}
     outcome["converged"] = _converged(record.messages) and not _robust_failures(record.messages)
     if not _complete(files):
-        return _fallback(outcome, failure or "tedana wrote no denoised series")
+        return _fallback(outcome, failure or "tedana wrote no verdict on components")
     if failure:
         outcome["warnings"].append(f"report incomplete: {failure}")
     mixing = pd.read_csv(files[0], sep="\t")
@@ -210,24 +214,42 @@ def _collect(
         return _fallback(outcome, "ICA did not converge in any of its attempts")
     if outcome["n_accepted"] == 0 or any(_NO_BOLD in text for text in record.warnings):
         return _fallback(outcome, "no component was classified as BOLD")
-    volume, _ = images.load(files[2])
-    denoised = np.ascontiguousarray(volume[small], dtype=np.float32)
+    rejected = (metrics["classification"] == "rejected").to_numpy()
+    courses = mixing.to_numpy()
+    if outcome["orthogonalised"]:
+        courses = rejection.orthogonal(courses, rejected)
+    denoised = rejection.without(optcom, courses, rejected)
     if not np.isfinite(denoised).all():
         return _fallback(outcome, "the denoised series is not finite")
     return IcaResult(denoised, {**outcome, "status": "ok", "reason": ""}, mixing, metrics)
+
+
+def _judged(mask: np.ndarray, brain: np.ndarray | None) -> np.ndarray:
+    """Return which voxels of the mask lie in the brain, (V,)."""
+    if brain is None:
+        return np.ones(np.count_nonzero(mask), dtype=bool)
+    if brain.shape != mask.shape:
+        message = f"The brain has the shape {brain.shape}, the mask {mask.shape}."
+        raise GridMismatchError(message)
+    judged = np.asarray(brain, dtype=bool)[mask]
+    if not judged.any():
+        raise GridMismatchError("The mask holds no voxel of the brain.")
+    return judged
 
 
 def denoise(
     echoes: np.ndarray,
     te_s: Sequence[float],
     *,
+    optcom: np.ndarray,
     mask: np.ndarray,
     affine: np.ndarray,
     tr: float,
     out_dir: str | Path,
     prefix: str,
     seed: int,
-    optcom: np.ndarray | None = None,
+    brain: np.ndarray | None = None,
+    decomposed: np.ndarray | None = None,
     engine: str = "mebold",
     tree: str = "tedana_orig",
     order: str | float = "aic",
@@ -255,8 +277,10 @@ def denoise(
         Aligned echoes in the voxels of the mask (C order); may be a memory map.
     te_s : (E,) sequence of float
         Echo times in seconds; at least three.
+    optcom : (V, T) array
+        Optimal combination, from which components are removed; may be a memory map.
     mask : (x, y, z) bool array
-        V voxels. Only its bounding box is handed to tedana.
+        V voxels.
     affine : (4, 4) array
         Voxel to world of the mask.
     tr : float
@@ -268,9 +292,11 @@ def denoise(
         ``<prefix>_desc-tedana_metrics.tsv`` are what nilearn looks for.
     seed : int
         Seed of the decomposition; equal seeds give equal results.
-    optcom : (V', T) array, optional
-        What is decomposed: the optimal combination in voxels with three good echoes. Without it
-        tedana decomposes.
+    brain : (x, y, z) bool array, optional
+        Voxels of the mask by which tedana judges components, in their bounding box; all by default.
+    decomposed : (V,) bool array, optional
+        Voxels of the optimal combination that are decomposed, those with three good echoes; all of
+        the brain by default.
     engine : {"mebold", "tedana"}
         Who decomposes. A criterion for the order and robust ICA are tedana's in any case.
     tree : str
@@ -300,7 +326,7 @@ def denoise(
     report, keep_images : bool
         Keep figures and HTML page; keep tedana's images.
     scratch : path, optional
-        Where the temporary folder is made (about 3 times the size of the masked box).
+        Where the temporary folder is made (about 3 times the size of the brain's box).
 
     Returns
     -------
@@ -313,7 +339,7 @@ def denoise(
     MetadataError
         For wrong echo times.
     GridMismatchError
-        When mask and series disagree.
+        When mask, brain, combination and echoes disagree.
 
     References
     ----------
@@ -322,7 +348,8 @@ def denoise(
     import tedana
 
     mask = np.asarray(mask, dtype=bool)
-    times = _check_inputs(echoes, te_s, mask, tree)
+    times = _check_inputs(echoes, te_s, optcom, mask, tree)
+    judged = _judged(mask, brain)
     order = check_order(order)
     outcome: dict[str, Any] = {
         "run": prefix,
@@ -346,10 +373,11 @@ def denoise(
     if isinstance(order, int) and order >= echoes.shape[2]:
         return _fallback(outcome, f"{order} components asked of {echoes.shape[2]} volumes")
     found = None
-    if optcom is not None and engine == "mebold" and not robust and order not in _ORDERS:
+    if engine == "mebold" and not robust and order not in _ORDERS:
+        within = judged if decomposed is None else judged & decomposed
         options = {"starts": starts, "sample": sample, "max_iterations": max_iterations}
         try:
-            found = components.decompose(optcom, order=order, seed=seed, **options)
+            found = components.decompose(optcom[within], order=order, seed=seed, **options)
         except DataError as error:
             return _fallback(outcome, str(error).rstrip("."))
         numbers = {"explained": found.explained, "contrast": found.contrast}
@@ -360,8 +388,8 @@ def denoise(
     with tempfile.TemporaryDirectory(dir=scratch, prefix="tedana-") as temporary:
         folder = Path(temporary) / "out"
         folder.mkdir()
-        files, mask_file, t2star_file, small = tedana_folder.write_inputs(
-            Path(temporary), echoes, mask, affine, tr, t2star
+        files, mask_file, t2star_file = tedana_folder.write_inputs(
+            Path(temporary), echoes, mask, affine, tr, t2star, chosen=judged
         )
         arguments = {
             "data": files, "tes": times.tolist(), "out_dir": str(folder), "mask": mask_file,
@@ -375,6 +403,6 @@ def denoise(
             given = tedana_folder.write_mixing(Path(temporary), found.mixing)
             arguments["mixing_file"] = str(given)
         failure, record = _run_tedana(arguments, n_threads)
-        result = _collect(_result_files(arguments), small, outcome, failure, record)
+        result = _collect(_result_files(arguments), optcom, outcome, failure, record)
         tedana_folder.keep(folder, Path(out_dir), prefix=prefix, keep_images=keep_images)
     return result

@@ -22,8 +22,10 @@ def write_inputs(
     affine: np.ndarray,
     tr: float,
     t2star: np.ndarray | None,
-) -> tuple[list[str], str, str | None, np.ndarray]:
-    """Write echoes, mask and T2* map on the bounding box of the mask.
+    *,
+    chosen: np.ndarray,
+) -> tuple[list[str], str, str | None]:
+    """Write echoes, mask and T2* map of chosen voxels on their bounding box.
 
     Parameters
     ----------
@@ -38,15 +40,16 @@ def write_inputs(
         Seconds.
     t2star : (V,) array or None
         Seconds.
+    chosen : (V,) bool array
+        Voxels that are written.
 
     Returns
     -------
     echo_files : list of str
     mask_file : str
     t2star_file : str or None
-    small : bool array
-        The mask on its bounding box, the grid of the files.
     """
+    mask = series.unmask(chosen, mask)
     corner = np.argwhere(mask).min(axis=0)
     end = np.argwhere(mask).max(axis=0) + 1
     small = mask[tuple(slice(a, b) for a, b in zip(corner, end, strict=True))]
@@ -55,7 +58,7 @@ def write_inputs(
     names = []
     for index in range(echoes.shape[0]):
         name = folder / f"echo-{index + 1}.nii"
-        images.save(name, series.unmask(echoes[index], small), moved, tr=tr)
+        images.save(name, series.unmask(echoes[index][chosen], small), moved, tr=tr)
         names.append(str(name))
     mask_name = folder / "mask.nii"
     # tedana saves every image in the data type of the mask: with an integer mask the denoised
@@ -65,8 +68,10 @@ def write_inputs(
     if t2star is not None:
         # tedana copies this file to a name with .nii.gz, whatever it holds.
         t2star_name = str(folder / "t2star.nii.gz")
-        images.save(t2star_name, series.unmask(np.asarray(t2star, np.float32), small), moved)
-    return names, str(mask_name), t2star_name, small
+        images.save(
+            t2star_name, series.unmask(np.asarray(t2star, np.float32)[chosen], small), moved
+        )
+    return names, str(mask_name), t2star_name
 
 
 def write_mixing(folder: Path, mixing: np.ndarray) -> Path:
