@@ -199,7 +199,7 @@ def variant_comparison(
     foot = 0.10 + 0.132 * (note.count("\n") + 1)
     rows_height, head = 0.46 * len(rows), 0.34 + 0.15 * (title.count("\n") + 1)
     bottom = foot + 0.62
-    height = bottom + rows_height + 0.45 + 2.45 + head
+    height = bottom + rows_height + 0.45 + 2.55 + head
     with style():
         figure = new_figure(WIDTH, height)
 
