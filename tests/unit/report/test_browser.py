@@ -49,6 +49,17 @@ def test_answers_are_on_the_first_screen_and_nothing_is_amiss(output, name, size
         assert page.complaints == []
 
 
+def test_every_section_can_be_named_without_scrolling_sideways(output):
+    with Browser((800, 800)) as page:  # a window over half of a screen
+        page.open(output / "report/sub-01.html")
+        right = page.value(
+            "[...document.querySelectorAll('nav.sections a')]"
+            ".map(a => a.getBoundingClientRect().right)"
+        )
+    assert len(right) > 8
+    assert max(right) <= 800
+
+
 def test_the_table_of_runs_sorts_filters_and_shows_a_run_in_the_distributions(output):
     with Browser(WIDE) as page:
         page.open(output / "report" / "index.html")
