@@ -1,9 +1,11 @@
 """One bad scan is left out with its finding; the rest stays."""
 
+import functools
 import json
 
 import pytest
 from bids_trees import SHAPE, Tree
+from effort import lines_run
 
 from mebold.errors import ConfigError, MetadataError
 from mebold.inventory.index import index
@@ -121,3 +123,16 @@ def test_images_that_were_not_fetched_are_defects_of_a_run_only(tree):
     path.symlink_to("../../../.git/annex/objects/none")
     assert RUN not in left(tree)[0]
     assert "no content (a link to what was not fetched)" in left(tree, contents=True)[0][RUN]
+
+
+def test_the_work_grows_as_the_number_of_defects_does(tmp_path):
+    """Of a dataset that was not fetched every run is one."""
+    work = []
+    for n in (10, 30):
+        tree = Tree(tmp_path / str(n))
+        for session in range(1, n + 1):
+            tree.session("01", f"{session:02d}")
+        table = index(tree.root)  # of files without content
+        refused = functools.partial(pytest.raises, MetadataError, examine, table, contents=True)
+        work.append(lines_run(refused))
+    assert work[1] < 3.3 * work[0]

@@ -1,7 +1,8 @@
 """What is left out: what the configuration excludes, and what a defect makes unusable."""
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -169,10 +170,10 @@ def _without_defects(table: pd.DataFrame, errors: list[Finding], left: dict) -> 
     """Return the table without what the errors make unusable."""
     rows = records(table)
     by_path = {row["path"]: row for row in rows}
+    runs, corrected = _runs(rows), _corrected(rows)
     gone: set[str] = set()
     for error in errors:
-        row = by_path[error.path]
-        for hit in _concerned(row, rows):
+        for hit in _concerned(by_path[error.path], runs, corrected):
             gone.add(hit["path"])
             _note(left, hit, str(error), alone=hit["datatype"] != "func")
     for row in [row for row in rows if row["suffix"] in _HEADS and row["path"] in gone]:
@@ -185,21 +186,30 @@ def _without_defects(table: pd.DataFrame, errors: list[Finding], left: dict) -> 
     return _remaining(rows, gone)
 
 
-def _concerned(row: dict, rows: list[dict]) -> Iterator[dict]:
-    """Yield the rows that cannot be used because of a defect of one."""
+def _runs(rows: list[dict]) -> dict[tuple, list[dict]]:
+    """Return the functional images of each run, by folder and stem."""
+    found = defaultdict(list)
+    for row in rows:
+        if row["datatype"] == "func":
+            found[row["folder"], row["stem"]].append(row)
+    return found
+
+
+def _corrected(rows: list[dict]) -> dict[tuple, list[dict]]:
+    """Return the functional images that each fieldmap corrects, by its folder and name."""
+    found = defaultdict(list)
+    for row in rows:
+        if row["datatype"] == "func":
+            for name in row["fieldmaps"] or ():
+                found[row["fieldmap_folder"], name].append(row)
+    return found
+
+
+def _concerned(row: dict, runs: dict, corrected: dict) -> list[dict]:
+    """Return the rows that cannot be used because of a defect of one."""
     if row["datatype"] == "func":
-        yield from (
-            r for r in rows
-            if r["datatype"] == "func" and (r["folder"], r["stem"]) == (row["folder"], row["stem"])
-        )  # fmt: skip
-        return
-    yield row
-    if row["datatype"] != "func" and row["fieldmap"]:
-        place = row["folder"], row["fieldmap"]
-        for r in rows:
-            corrected = r["datatype"] == "func" and r["fieldmap_folder"] == place[0]
-            if corrected and place[1] in (r["fieldmaps"] or ()):
-                yield r
+        return runs[row["folder"], row["stem"]]
+    return [row, *corrected.get((row["folder"], row["fieldmap"]), [])]
 
 
 def _note(left: dict, row: dict, reason: str, *, chosen: bool = False, alone: bool = False) -> None:

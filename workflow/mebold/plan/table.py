@@ -136,7 +136,7 @@ def make_plan(
         if context.done["singletrial"][0]:
             fitted[run.group].append(run)
             context.planned[run.stem] = {name for name, (yes, _) in context.done.items() if yes}
-    repeats = {group: _repeats(members, fitted, context) for group, members in fitted.items()}
+    repeats = _repeats(fitted, context)
     first_groups = _first_groups(fitted, repeats)
     for group, members in groups.items():
         names = {c: members[0].first[c] for c in ("subject", "session", "task")}
@@ -217,15 +217,31 @@ def _group_decisions(
     return dict(zip(GROUP_STAGES, (session, subject, compare, subject), strict=True))
 
 
-def _repeats(
-    fitted: list[Run], groups: dict[str, list[Run]], context: Context
+def _repeats(groups: dict[str, list[Run]], context: Context) -> dict[str, tuple[bool, bool | None]]:
+    """Return, by group, whether images repeat in the session and in the subject (see below)."""
+    subjects: dict[str, list[Run]] = defaultdict(list)
+    for members in groups.values():
+        subjects[members[0].subject_task] += members
+    shown = {name: _shown_twice(runs, context) for name, runs in subjects.items()}
+    return {
+        group: _repeats_of(members, shown[members[0].subject_task], context)
+        for group, members in groups.items()
+    }
+
+
+def _shown_twice(runs: list[Run], context: Context) -> bool | None:
+    """Return whether an image is shown twice in the runs; None where their events do not tell."""
+    counted = trials.repeats(runs, context.design, context.intervals)
+    return None if counted is None else any(n > 1 for n in counted[0].values())
+
+
+def _repeats_of(
+    fitted: list[Run], in_subject: bool | None, context: Context
 ) -> tuple[bool, bool | None]:
     """Return whether images repeat in the session and in the subject (None when not known)."""
-    own = fitted[0].subject_task
-    others = [run for runs in groups.values() for run in runs if run.subject_task == own]
-    counted = [trials.repeats(r, context.design, context.intervals) for r in (fitted, others)]
-    if None not in counted:
-        return tuple(any(n > 1 for n in shown.values()) for shown, _ in counted)
+    in_session = _shown_twice(fitted, context)
+    if None not in (in_session, in_subject):
+        return in_session, in_subject
     row = next((run.first for run in fitted if run.first["events_repeats"]), fitted[0].first)
     if context.label_column is None or not row["events_repeats"]:
         return False, None
