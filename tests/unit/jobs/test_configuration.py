@@ -44,6 +44,19 @@ def test_text_from_the_command_line_is_read_where_a_number_is_wanted():
     assert complete["primary_variant"] == "nordicOptcom"
 
 
+def test_lists_and_null_of_the_command_line_are_read_in_nested_keys():
+    config = {**BASE, "fmap": {"phase_range": ["-3.2", "3.2"]}, "template": {"space": "null"}}
+    config["noise_ceiling"] = {"groups": {"2rep": "2"}}
+    config["design"] = {"label_column": "null", "stimulus_duration_s": "null"}
+    complete = completed(config)
+    assert complete["fmap"]["phase_range"] == [-3.2, 3.2]
+    assert complete["template"]["space"] is None
+    assert complete["noise_ceiling"]["groups"] == {"2rep": 2}
+    # A column may have any name.
+    assert complete["design"]["label_column"] == "null"
+    assert complete["design"]["stimulus_duration_s"] is None
+
+
 @pytest.mark.parametrize("value", ["01,02", ["01", "02"], "sub-01, sub-02"])
 def test_labels_are_lists_of_strings(value):
     assert completed({**BASE, "participant_label": value})["participant_label"] == [

@@ -110,26 +110,33 @@ def labels(value: object, *, entity: str) -> list[str] | None:
 
 
 def _typed(config: dict, schema: dict) -> dict:
-    """Read numbers and truth values that the command line leaves as text in nested keys."""
-    typed = dict(config)
-    for key, rule in schema.get("properties", {}).items():
-        value = typed.get(key)
-        if isinstance(value, dict):
-            typed[key] = _typed(value, rule)
-        elif isinstance(value, list) and "items" in rule:
-            # Each entry as the value of one key.
-            items = {"properties": {"entry": rule["items"]}}
-            typed[key] = [_typed({"entry": entry}, items)["entry"] for entry in value]
-        elif isinstance(value, str) and _accepts_number(rule):
-            with contextlib.suppress(yaml.YAMLError):
-                read = yaml.safe_load(value)
-                typed[key] = read if isinstance(read, int | float) else value
-    return typed
+    """Read what the command line leaves as text in nested keys: numbers, truth values, null."""
+    rules, others = schema.get("properties", {}), schema.get("additionalProperties")
+    others = others if isinstance(others, dict) else {}
+    return {key: _typed_value(value, rules.get(key, others)) for key, value in config.items()}
 
 
-def _accepts_number(rule: dict) -> bool:
+def _typed_value(value: object, rule: dict) -> object:
     choices = [rule, *rule.get("oneOf", [])]
-    return any(choice.get("type") in ("integer", "number", "boolean") for choice in choices)
+    if isinstance(value, dict):
+        return _typed(value, rule)
+    if isinstance(value, list):
+        items = next((choice["items"] for choice in choices if "items" in choice), {})
+        return [_typed_value(entry, items) for entry in value]
+    if isinstance(value, str):
+        accepted = {name for choice in choices for name in _types(choice)}
+        with contextlib.suppress(yaml.YAMLError):
+            read = yaml.safe_load(value)
+            if isinstance(read, int | float) and accepted & {"integer", "number", "boolean"}:
+                return read
+            if read is None and value and "null" in accepted:
+                return None
+    return value
+
+
+def _types(rule: dict) -> list[str]:
+    types = rule.get("type", [])
+    return [types] if isinstance(types, str) else types
 
 
 def _fill(config: dict, schema: dict) -> dict:
