@@ -63,6 +63,21 @@ def test_the_four_questions_are_answered_for_a_subject(troubled):
     assert "4 runs in 2 sessions" in answers["acquisition"]
 
 
+@pytest.mark.parametrize("failed", [True, False])
+def test_what_is_planned_but_lacks_is_told_with_the_reason(tmp_path, failed):
+    out = Output(tmp_path)
+    out.subject("01")
+    stem = out.run("01", "01", "01", until="coreg")
+    if failed:
+        out.log(f"coreg_run/sub-01/ses-01/{stem}.log", error="no overlap with the T1w")
+    out.session("01", "01", compare="standardSingle, nordicOptcom", fit=False)
+    found = written(tmp_path)
+    why = "a job that it needs failed." if failed else "jobs before it are not done."
+    for page in ("index.html", "sub-01.html"):
+        assert f"the comparison is not made yet: {why}" in found[page].answers["variant"]
+        assert f"No noise ceiling yet: {why}" in found[page].answers["ceiling"]
+
+
 def test_the_four_questions_are_answered_for_the_dataset(troubled):
     answers = written(troubled.root)["index.html"].answers
     assert "4 runs: 2 good, 2 bad (sub-01 ses-01 run-02, " in answers["usable"]

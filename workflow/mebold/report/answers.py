@@ -132,7 +132,9 @@ def variant(study: Study, subject: str = "") -> Answer:
     if price:
         details.append(f"Price of {primary}: it {', '.join(price)}.")
     if not shorts:
-        words = f"{primary} ({in_words(primary)}); variants were not compared."
+        why = _not_yet(study.planned, "compare", study.failures)
+        compared = f"the comparison is not made yet: {why}" if why else "variants were not compared"
+        words = f"{primary} ({in_words(primary)}); {compared}."
         return Answer(question, words, details, verdict.NONE, link)
     level = next((one for one in verdict.LEVELS if one in levels), verdict.NONE)
     short = " ".join(dict.fromkeys(shorts)) + (f" It {price[0]}." if price else "")
@@ -200,7 +202,9 @@ def ceiling(study: Study, subject: Subject) -> Answer:
         if (share := number(about.get("ShareSignificant"))) is not None:
             shares.append((100 * share, about, owner))
     if not best and not shares:
-        return Answer(question, "No noise ceiling was made.", link="noiseceiling")
+        why = _not_yet(subject.planned, "noiseceiling", subject.failures)
+        words = f"No noise ceiling yet: {why}." if why else "No noise ceiling was made."
+        return Answer(question, words, link="noiseceiling")
     said, details = [], []
     if best:
         top = best[0]
@@ -318,7 +322,9 @@ def _ceilings(study: Study, subjects: Sequence[Subject]) -> Answer:
     made = {name: answer for name, answer in own.items() if answer.details}
     question = "Where is the noise ceiling high?"
     if not made:
-        return Answer(question, "No noise ceiling was made.", link="subjects")
+        why = _not_yet(study.planned, "noiseceiling", study.failures)
+        words = f"No noise ceiling yet: {why}." if why else "No noise ceiling was made."
+        return Answer(question, words, link="subjects")
     tops = {name: rows[0] for name in made if (rows := regions(study, name))}
     high = sorted(tops, key=lambda name: -float(tops[name]["median"]))
     best = [(name, tops[name]) for name in high[:1]]
@@ -328,6 +334,13 @@ def _ceilings(study: Study, subjects: Sequence[Subject]) -> Answer:
     short = "; ".join([*said, words]) + "."
     details = [f"{name}: {made[name].short}" for name in (high or made)]
     return Answer(question, short, details, verdict.GOOD if above else verdict.LOOK, "subjects")
+
+
+def _not_yet(planned: Iterable[Planned], stage: str, failures: Sequence[Failure]) -> str:
+    """Say why a stage that is planned has no result; empty where it is not planned."""
+    if not any(one.stages.get(stage) for one in planned):
+        return ""
+    return "a job that it needs failed" if failures else "jobs before it are not done"
 
 
 def _above(row: Mapping[str, str]) -> str:
