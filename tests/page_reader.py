@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
-VOID = {"meta", "link", "img", "br", "input", "line", "rect", "path", "hr"}
+VOID = {"meta", "link", "img", "br", "input", "line", "rect", "path", "hr", "wbr"}
 
 
 class Page(HTMLParser):

@@ -60,6 +60,20 @@ def test_every_section_can_be_named_without_scrolling_sideways(output):
     assert max(right) <= 800
 
 
+@pytest.mark.parametrize("name", ["index.html", "sub-03.html"])
+def test_names_of_measures_stay_in_their_columns_and_reasons_have_room(output, name):
+    with Browser(WIDE) as page:
+        page.open(output / "report" / name)
+        wide = page.value(
+            "(document.querySelector('#runs').scrollIntoView(),"
+            " [...document.querySelector('#runs table').tHead.rows[0].cells].map(c =>"
+            " [c.textContent, c.clientWidth, c.scrollWidth]))"
+        )
+    assert len(wide) > 5
+    assert [name for name, room, needed in wide if needed > room] == []
+    assert min(room for name, room, _ in wide if name in ("why", "reasons")) > 200
+
+
 def test_the_table_of_runs_sorts_filters_and_shows_a_run_in_the_distributions(output):
     with Browser(WIDE) as page:
         page.open(output / "report" / "index.html")

@@ -72,7 +72,7 @@ def test_what_is_planned_but_lacks_is_told_with_the_reason(tmp_path, failed):
         out.log(f"coreg_run/sub-01/ses-01/{stem}.log", error="no overlap with the T1w")
     out.session("01", "01", compare="standardSingle, nordicOptcom", fit=False)
     found = written(tmp_path)
-    why = "a job that it needs failed." if failed else "jobs before it are not done."
+    why = "a job that it needs failed (sub-01)." if failed else "jobs before it are not done."
     for page in ("index.html", "sub-01.html"):
         assert f"the comparison is not made yet: {why}" in found[page].answers["variant"]
         assert f"No noise ceiling yet: {why}" in found[page].answers["ceiling"]

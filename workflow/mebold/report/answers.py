@@ -340,7 +340,10 @@ def _not_yet(planned: Iterable[Planned], stage: str, failures: Sequence[Failure]
     """Say why a stage that is planned has no result; empty where it is not planned."""
     if not any(one.stages.get(stage) for one in planned):
         return ""
-    return "a job that it needs failed" if failures else "jobs before it are not done"
+    if not failures:
+        return "jobs before it are not done"
+    owners = dict.fromkeys(one.owner.partition("_")[0] for one in failures if one.owner)
+    return f"a job that it needs failed ({named(list(owners))})" if owners else "a job failed"
 
 
 def _above(row: Mapping[str, str]) -> str:

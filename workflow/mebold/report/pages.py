@@ -99,6 +99,7 @@ def _render(name: str, **context: Any) -> str:
         for key in ("css", "js")
     }
     environment.filters["code"] = _code
+    environment.filters["breakable"] = _breakable
     there = {"runs", "skipped", *(id_ for id_, _ in context["sections"])}
     for answer in context["answers"].values():
         answer.link = answer.link if answer.link in there else ""
@@ -214,6 +215,11 @@ def _code(text: str) -> Markup:
     return Markup("").join(marked)
 
 
+def _breakable(name: str) -> Markup:
+    """Return a name that may be broken after each underscore."""
+    return Markup("_<wbr>").join(Markup.escape(part) for part in name.split("_"))
+
+
 def _row(run: RunRecord, measures: Sequence[str]) -> dict:
     """Return a run for the table of all runs."""
     why = run.verdict.reasons[0][1] if run.verdict.reasons else ""
@@ -242,7 +248,9 @@ def _measured(numbers: Sequence[dict]) -> list[str]:
 
 
 def _units(measures: Sequence[str]) -> str:
-    return ", ".join(f"{name} in {quality.MEASURES[name][0]}" for name in measures)
+    units = {name: quality.MEASURES[name][0] for name in measures}
+    said = [f"{name} in {unit}" for name, unit in units.items() if unit != "1"]
+    return ", ".join([*said, "the others have none"] if len(said) < len(units) else said)
 
 
 def _limits(study: Study) -> str:
