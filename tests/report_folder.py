@@ -150,10 +150,10 @@ class Output:
             about = {"ShareSignificant": share, "ChanceThreshold": 12.5, "Permutations": 100}
             self.write(f"{name}.json", about | {"FalseDiscoveryRate": 0.05})
             self.write(f"{glm}/figures/{group}_desc-Noiseceiling_viewer.html", "<p>slices</p>")
-            header = "subject session roi category map variant n_voxels median mean p90 unit"
+            header = "subject session roi category map variant n_voxels n_data median mean p90 unit"
             header += " share_significant"
             row = f"{subject} {session} visual derived Noiseceiling nordicOptcom"
-            row += " 174 21.3 24 56.9 percent 0.42"
+            row += " 190 174 21.3 24 56.9 percent 0.42"
             lines = [header.replace(" ", "\t"), row.replace(" ", "\t")]
             self.write(
                 f"rois/{sub}/{sub}_task-images_desc-Noiseceiling_rois.tsv", "\n".join(lines) + "\n"

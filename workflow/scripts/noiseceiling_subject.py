@@ -37,7 +37,7 @@ with job(snakemake):
     tables.write_json(out.summary, about(**maps.summary(trials, found, selections)))
     drawn = dict(zip(("t1w", "t1w_affine"), images.load(files.underlay), strict=True))
     drawn |= {"title": f"Noise ceiling, {owner(snakemake)}", "threshold": null.threshold}
-    drawn["subtitle"] = f"{len(trials)} sessions, all repeats"
+    drawn["subtitle"] = f"{len(trials)} session{'s' * (len(trials) > 1)}, all repeats"
     shown = series.unmask(np.nan_to_num(every.nc), mask)
     drawn["significant"] = series.unmask(np.asarray(null.significant, np.uint8), mask)
     save(noise_ceiling(shown, affine, mask=mask, **drawn), out.figure)

@@ -31,6 +31,8 @@ with job(snakemake) as log:
     for name, values in drawn.items():
         images.save(out[name], values, affine, metadata=about())
     title = f"What can survive NORDIC, {snakemake.wildcards.stem}{snakemake.wildcards.echo}"
+    # Backticks mark keys of the configuration in texts; a figure has no such letters.
     words = "\n".join([found["Summary"], *(f"Warning: {note}" for note in found["Warnings"])])
+    words = words.replace("`", "")
     figure = weakest_response(**drawn, affine=affine, mask=head, title=title, subtitle=words)
     save(figure, out.figure)

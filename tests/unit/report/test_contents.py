@@ -52,6 +52,7 @@ def test_methods_tell_what_ran_and_cite_it(tmp_path):
     assert "GLMsingle's model FITHRF_GLMDENOISE_RR [@Prince2022]" in found.text
     assert "multi-echo ICA" not in found.text
     assert "was not corrected" in found.text  # no field was applied
+    assert "motion and alignment were composed" in found.text
     cited = set(re.findall(r"@(\w+)", found.text))
     assert set(found.keys) == cited
     assert set(re.findall(r"@article\{(\w+)", found.bibtex)) == cited

@@ -57,6 +57,7 @@ def test_the_four_questions_are_answered_for_a_subject(troubled):
     assert "nordicOptcom, as configured" in answers["variant"]
     assert "keeps 91 % of the response" in answers["variant"]
     assert "visual: median 21 %; 10.0 % of the brain above chance." in answers["ceiling"]
+    assert "90th percentile 56.9 %, 174 voxels, 42 % of them" in answers["ceiling"]
     words = "1 job failed (coreg_run of ses-02 run-02); skipped: distortion correction, "
     assert words in answers["skipped"]
     assert "no overlap with the T1w" in answers["skipped"]
@@ -75,7 +76,7 @@ def test_what_is_planned_but_lacks_is_told_with_the_reason(tmp_path, failed):
     why = "a job that it needs failed (sub-01)." if failed else "jobs before it are not done."
     for page in ("index.html", "sub-01.html"):
         assert f"the comparison is not made yet: {why}" in found[page].answers["variant"]
-        assert f"No noise ceiling yet: {why}" in found[page].answers["ceiling"]
+        assert f"No noise ceiling of nordicOptcom yet: {why}" in found[page].answers["ceiling"]
 
 
 def test_the_four_questions_are_answered_for_the_dataset(troubled):

@@ -113,6 +113,7 @@ def roi_mosaic(
     mask = np.asarray(mask) > 0
     top = round_up(max(robust_range(ceiling[mask], high=99.5)[1], 1.0))
     colours = {name: _OUTLINES[i % len(_OUTLINES)] for i, name in enumerate(regions)}
+    names = f"{len(regions)} region{'s' * (len(regions) != 1)}"
     union = np.any(list(regions.values()), axis=0) if regions else mask
     # Inside the regions alone: the whole map has a figure of its own, and would hide the outlines.
     shown = Layer(np.where(union, ceiling, np.nan), affine, warm_map(), 0, top, below=0.05 * top)
@@ -126,7 +127,7 @@ def roi_mosaic(
         ),
         box=bounding_box(mask, affine),
         title=title,
-        subtitle=f"{len(regions)} regions, {int(union.sum())} voxels together",
+        subtitle=f"{names}, {int(union.sum())} voxels together",
         shared_bar=(shown, "Noise ceiling (%)"),
         extra_inches=0.2 * -(-max(len(colours), 1) // _NAMES_IN_LINE),
     )

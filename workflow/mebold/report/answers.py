@@ -183,6 +183,11 @@ def regions(study: Study, subject: str) -> list[dict]:
     return sorted(chosen, key=lambda row: -(number(row["median"]) or 0))
 
 
+def with_data(row: Mapping[str, str]) -> str:
+    """Return how many voxels of a region the numbers of its row are of."""
+    return row.get("n_data") or row["n_voxels"]
+
+
 def share_above_chance(row: Mapping[str, str]) -> float | None:
     """Return the percent of a region's voxels above chance; None where the table has none."""
     share = number(row.get("share_significant"))
@@ -203,7 +208,8 @@ def ceiling(study: Study, subject: Subject) -> Answer:
             shares.append((100 * share, about, owner))
     if not best and not shares:
         why = _not_yet(subject.planned, "noiseceiling", subject.failures)
-        words = f"No noise ceiling yet: {why}." if why else "No noise ceiling was made."
+        lacks = f"No noise ceiling of {study.primary} yet: {why}."
+        words = lacks if why else "No noise ceiling was made."
         return Answer(question, words, link="noiseceiling")
     said, details = [], []
     if best:
@@ -211,7 +217,7 @@ def ceiling(study: Study, subject: Subject) -> Answer:
         said.append(f"{top['roi']}: median {float(top['median']):.0f} %")
         details += [
             f"{row['roi']}: median {float(row['median']):.1f} %, 90th percentile "
-            f"{number(row['p90']) or 0:.1f} %, {row['n_voxels']} voxels{_above(row)} "
+            f"{number(row['p90']) or 0:.1f} %, {with_data(row)} voxels{_above(row)} "
             f"({row['map']}, {'all sessions' if row['session'] == 'all' else row['session']})"
             for row in best
         ]
@@ -323,7 +329,8 @@ def _ceilings(study: Study, subjects: Sequence[Subject]) -> Answer:
     question = "Where is the noise ceiling high?"
     if not made:
         why = _not_yet(study.planned, "noiseceiling", study.failures)
-        words = f"No noise ceiling yet: {why}." if why else "No noise ceiling was made."
+        lacks = f"No noise ceiling of {study.primary} yet: {why}."
+        words = lacks if why else "No noise ceiling was made."
         return Answer(question, words, link="subjects")
     tops = {name: rows[0] for name in made if (rows := regions(study, name))}
     high = sorted(tops, key=lambda name: -float(tops[name]["median"]))

@@ -162,8 +162,10 @@ def _bold(study: Study, runs: Sequence[RunRecord]) -> Iterator[str]:
         slices = f"Slices were brought to one time{_share(timed, written)}; " if timed else ""
         rate = sorted({one.get("RepetitionTime") for one in written} - {None})
         every = f" every {', '.join(f'{value:g}' for value in rate)} s" if rate else ""
+        fields = _with(study, runs, r"desc-boldref_fieldmap\.json")
+        parts = f"{'motion' if slices else 'Motion'}{', distortion' if fields else ''}"
         yield (
-            f"{slices}{'motion' if slices else 'Motion'}, distortion and alignment were composed "
+            f"{slices}{parts} and alignment were composed "
             f"and each image was interpolated once in space, with cubic splines, and "
             f"sampled{every}."
         )

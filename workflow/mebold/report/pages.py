@@ -397,7 +397,7 @@ def _regions(study: Study, subject: Subject) -> Markup:
             '<td aria-hidden="true" style="width:34%"><div style="background:#0072b2;height:.7rem;'
             'width:{:.1f}%"></div></td></tr>'
         ).format(
-            row["roi"], row["n_voxels"], float(row["median"]), row["p90"][:5],
+            row["roi"], answers.with_data(row), float(row["median"]), row["p90"][:5],
             _share_cell(share) if told else "", 100 * max(0.0, float(row["median"])) / top,
         )
         for row, share in zip(rows, shares, strict=True)
@@ -409,7 +409,7 @@ def _regions(study: Study, subject: Subject) -> Markup:
     )
     return Markup(
         '<h3>Regions</h3><div class="scroll" tabindex="0" role="group" aria-label="Regions"><table>'
-        '<thead><tr><th scope="col">region</th><th scope="col" class="n">voxels</th>'
+        '<thead><tr><th scope="col">region</th><th scope="col" class="n">voxels with data</th>'
         '<th scope="col" class="n">median (%)</th><th scope="col" class="n">90th percentile</th>'
         '{}<th scope="col">median</th></tr></thead><tbody>{}</tbody></table></div>{}'
     ).format(share_head, Markup("").join(lines), about if told else "")
