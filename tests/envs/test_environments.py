@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from rule_environments import OPTIONAL, SETS, UNUSED, rules
 
 from mebold.jobs.code_hash import modules_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SETS = tomllib.loads((REPOSITORY / "envs/sets.toml").read_text())
 
 
 def pins_of(path: Path) -> dict[str, str]:
@@ -25,21 +25,6 @@ def environment(name: str) -> dict[str, str]:
     content = yaml.safe_load((REPOSITORY / f"envs/{name}.yaml").read_text())
     assert content["dependencies"][:2] == ["python =3.11", "pip"]
     return dict(pin.split("==") for pin in content["dependencies"][2]["pip"])
-
-
-def rules() -> list[tuple[str, str, str]]:
-    """Return (rule, environment, script) of every rule with a script."""
-    found = []
-    for path in sorted((REPOSITORY / "workflow/rules").glob("*.smk")):
-        for block in re.split(r"\n(?=rule )", path.read_text()):
-            name = re.match(r"rule (\w+):", block)
-            if name:
-                conda = re.search(r'conda:\s+"\.\./\.\./envs/(\w+)\.yaml"', block)
-                script = re.search(r'script:\s+"\.\./scripts/(\w+)\.py"', block)
-                assert conda, f"rule {name[1]} names no environment"
-                assert script, f"rule {name[1]} has no script"
-                found.append((name[1], conda[1], script[1]))
-    return found
 
 
 def imported(script: Path) -> set[str]:
@@ -90,18 +75,6 @@ def test_no_lock_names_an_index():
     for path in (REPOSITORY / "envs").iterdir():
         if path.suffix in (".lock", ".yaml", ".toml", ".in"):
             assert "://" not in path.read_text(), path.name
-
-
-# Imports inside functions that only some callers reach, and that say so when they are absent.
-OPTIONAL = {"glmsingle", "IPython", "antspynet", "neuropythy"}
-# Modules reached through a shared module, in functions that the jobs of that rule never call.
-UNUSED = {
-    "ants": {"core", "confounds", "multiecho"},
-    "jsonschema": {"ants", "confounds", "multiecho"},
-    "nipype": {"ants"},
-    "skimage": {"multiecho"},
-    "yaml": {"ants", "confounds", "multiecho"},
-}
 
 
 @pytest.mark.parametrize(("rule", "name", "script"), rules())
