@@ -89,3 +89,13 @@ def test_environment_holds_what_the_script_imports(rule, name, script):
         if not names & pins:
             missing.add(package)
     assert not missing, f"rule {rule} imports {sorted(missing)}, not in envs/{name}.yaml"
+
+
+def test_the_image_takes_what_the_workflow_is_made_of():
+    lines = (REPOSITORY / "envs/Dockerfile").read_text().splitlines()
+    taken = [part for line in lines if line.startswith("COPY ") for part in line.split()[1:-1]]
+    admitted = (REPOSITORY / ".dockerignore").read_text().split()
+    assert {"Snakefile", "workflow", "config", "envs", "profiles", "envs/tools.lock"} <= set(taken)
+    for name in taken:
+        assert (REPOSITORY / name).exists(), name
+        assert f"!{name.partition('/')[0]}" in admitted, name
