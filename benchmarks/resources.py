@@ -80,8 +80,7 @@ def follow(command: list[str], out: Path) -> pd.DataFrame:
 
 def asked(command: list[str]) -> pd.DataFrame:
     """Return what the rules ask for, by a dry-run: the largest of each."""
-    # Our console leaves the details out, so the plain output of Snakemake is read.
-    said = subprocess.run([*command, "-n", "--quiet", "none"], capture_output=True, text=True)
+    said = subprocess.run([*command, "-n"], capture_output=True, text=True, check=True)
     text = said.stdout + said.stderr
     rows = []
     for block in re.split(r"\n(?=(?:local)?rule )", text):

@@ -1,5 +1,6 @@
 """Load and check configuration and run table, and constrain wildcards. No decisions here."""
 
+import gc
 import os
 from inspect import signature
 from pathlib import Path
@@ -53,6 +54,12 @@ DRY = bool(workflow.output_settings and workflow.output_settings.dryrun)
 HERE = Path(calls.__file__).parents[2]
 SCHEMA = HERE / "schemas" / "config.schema.yaml"
 MODULE = not workflow.modifier.is_main_snakefile()
+
+if not MODULE:
+    # Jobs and their files stay until the end: walking through all of them in search of garbage, again
+    # and again, is a fifth of the time of a dry-run.
+    gc.freeze()
+    gc.set_threshold(200_000, 50, 1000)
 
 try:
     config.update(configuration.complete(config, configuration.load_schema(SCHEMA)))

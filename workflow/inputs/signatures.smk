@@ -2,6 +2,9 @@
 
 from inspect import signature
 
+from snakemake.common import overwrite_function_params
+from snakemake.resources import Resource
+
 
 def function_of(given):
     """Function that Snakemake holds for an input, a parameter or a resource, or None."""
@@ -15,3 +18,8 @@ if workflow.is_main_process:
         for given in (*made.input, *made.params, *made.resources.values()):
             if function := function_of(given):
                 function.__signature__ = signature(function)
+                overwrite_function_params(function, function.__signature__.parameters)
+    # What evaluates each resource of each job is a method, asked without its `self`.
+    asked = dict(signature(Resource.evaluate).parameters)
+    asked.pop("self")
+    overwrite_function_params(Resource.evaluate, asked)
