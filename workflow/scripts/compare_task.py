@@ -4,7 +4,7 @@ from mebold.compare import tasks
 from mebold.compare.advice import advise, record
 from mebold.compare.text import describe, instead
 from mebold.figures.compare import variant_comparison, variant_metrics
-from mebold.figures.style import save
+from mebold.figures.style import PRINT_DPI, save
 from mebold.files import atomic, tables
 from mebold.jobs import sidecar
 from mebold.jobs.script import job
@@ -26,5 +26,5 @@ with job(snakemake):
         partial.write_text(text + "\n")
     names |= {"advice": found, "limits": snakemake.params.limits}
     figure = variant_comparison(table, paired, group=group, **names)
-    save(figure, out.svg, out.png)
-    save(variant_metrics(table), out.others)
+    save(figure, out.svg, out.png, dpi=PRINT_DPI)
+    save(variant_metrics(table), out.others, dpi=PRINT_DPI)

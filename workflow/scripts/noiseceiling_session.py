@@ -3,7 +3,7 @@
 import numpy as np
 
 from mebold.figures.noiseceiling import noise_ceiling
-from mebold.figures.style import save
+from mebold.figures.style import PRINT_DPI, save
 from mebold.files import images, series, tables
 from mebold.files.model import open_model
 from mebold.jobs import ceiling_parts, coverage, sidecar
@@ -34,4 +34,4 @@ with job(snakemake):
     drawn |= {"title": f"Noise ceiling, {owner(snakemake)}", "threshold": chance["all"].threshold}
     ceiling = series.unmask(np.nan_to_num(every.nc), mask)
     drawn["significant"] = series.unmask(np.asarray(above, np.uint8), mask)
-    save(noise_ceiling(ceiling, affine, mask=mask, **drawn), out.figure)
+    save(noise_ceiling(ceiling, affine, mask=mask, **drawn), out.figure, dpi=PRINT_DPI)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mebold.figures.noiseceiling import noise_ceiling
-from mebold.figures.style import save
+from mebold.figures.style import PRINT_DPI, save
 from mebold.files import images, series, tables
 from mebold.files.model import open_models
 from mebold.jobs import ceiling_parts, coverage, sidecar
@@ -40,4 +40,4 @@ with job(snakemake):
     drawn["subtitle"] = f"{len(trials)} session{'s' * (len(trials) > 1)}, all repeats"
     shown = series.unmask(np.nan_to_num(every.nc), mask)
     drawn["significant"] = series.unmask(np.asarray(null.significant, np.uint8), mask)
-    save(noise_ceiling(shown, affine, mask=mask, **drawn), out.figure)
+    save(noise_ceiling(shown, affine, mask=mask, **drawn), out.figure, dpi=PRINT_DPI)

@@ -28,6 +28,7 @@ from mebold.figures.rows import round_up
 from mebold.figures.sdc import changing_field, distortion, unwarping
 from mebold.figures.singletrial import beta_carpet, component_curve, model_maps
 from mebold.figures.style import (
+    DPI,
     GREEN,
     ORANGE,
     RED,
@@ -460,11 +461,11 @@ def test_a_png_has_a_palette_and_looks_as_before(rng):
     small = Image.open(io.BytesIO(figure_bytes(figure)))
     buffer = io.BytesIO()
     with style():
-        figure.savefig(buffer, dpi=150)
+        figure.savefig(buffer, dpi=DPI)
     full = np.asarray(Image.open(buffer).convert("RGB"), int)
     assert small.mode == "P"
     assert len(figure_bytes(figure)) < 0.7 * len(buffer.getvalue())
-    assert small.info["dpi"] == pytest.approx((150, 150), abs=0.1)
+    assert small.info["dpi"] == pytest.approx((DPI, DPI), abs=0.1)
     assert np.abs(full - np.asarray(small.convert("RGB"), int)).mean() < 0.5
 
 
