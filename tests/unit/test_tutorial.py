@@ -14,6 +14,7 @@ DOCS = REPOSITORY / "docs"
 TEXT = (DOCS / "tutorial.md").read_text()
 WORDS = (DOCS / "tutorial.md.j2").read_text()
 MAKEFILE = (REPOSITORY / "Makefile").read_text()
+DOCKERFILE = (REPOSITORY / "envs/Dockerfile").read_text()
 SCHEMA = configuration.load_schema(REPOSITORY / "workflow/schemas/config.schema.yaml")
 PAGES = (TEXT, (DOCS / "cluster.md").read_text())
 COMMANDS = [
@@ -57,6 +58,15 @@ def test_there_are_commands():
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_exists_with_its_options(command):
     program, *arguments = shlex.split(command)
+    if arguments[:2] == ["build", "-f"]:
+        assert program == "docker"
+        assert (REPOSITORY / arguments[2]).exists()
+        return
+    if arguments[:1] == ["run"]:
+        # What stands after the name of the image goes to its entry point.
+        assert program == "docker"
+        assert 'ENTRYPOINT ["snakemake"' in DOCKERFILE
+        program, arguments = ".venv/bin/snakemake", arguments[arguments.index("mebold") + 1 :]
     if program == "make":
         words = [word for word in arguments if not word.startswith("-")]
         names = [word.partition("=")[0] for word in words if "=" in word]

@@ -59,6 +59,18 @@ def test_image_without_skull_keeps_its_outline(head):
     assert similarity.dice(found, brain) > 0.98
 
 
+def test_a_scalp_that_touches_nothing_is_still_that_of_a_head(head):
+    volume, affine, brain = head
+    fluid = masks.dilated(brain, affine, 4.0)
+    outside = ~masks.dilated(brain, affine, 9.0)
+    scalp = masks.dilated(brain, affine, 20.0) & outside
+    alone = np.where(fluid | scalp, volume, 0.0)
+    assert ndimage.label(alone > 0)[1] == 2
+    found = brain_mask.brain_mask(alone, affine)
+    # The outline of all fluid, as of an image without a skull, has 0.946.
+    assert similarity.dice(found, brain) > 0.97
+
+
 def test_an_image_without_a_brain_is_refused(rng):
     x = np.indices((40, 40, 40)).T - 20.0
     box = (np.abs(x).max(axis=-1) < 12) * (1 + 0.2 * rng.normal(size=(40, 40, 40)))
@@ -153,6 +165,19 @@ def test_foreground_is_scale_free_and_filled(rng):
     for scale in (1e-4, 1.0, 1e4):
         found = masks.foreground_mask(volume * scale)
         assert similarity.dice(found, radius < 11) > 0.95
+
+
+def test_foreground_has_the_parts_that_are_large_enough():
+    x = np.indices((40, 40, 40)).T - 20.0
+    radius = np.linalg.norm(x, axis=-1)
+    ball, shell = radius < 14, (radius > 16.5) & (radius < 19)
+    volume = np.where(ball | shell, 100.0, 1.0)
+    volume[:3, :3, :3] = 100.0
+    np.testing.assert_array_equal(masks.foreground_mask(volume), ball)
+    found = masks.foreground_mask(volume, least_part=0.1)
+    assert found[ball].all()
+    assert found[shell].mean() > 0.9
+    assert not found[:3, :3, :3].any()
 
 
 @pytest.mark.parametrize("volume", [np.zeros((9, 9, 9)), np.full((9, 9, 9), np.nan)])

@@ -31,6 +31,8 @@ _SEAL_MM = 15.0
 _CORE_MM = 5.0
 _RIM_MM = 4.0
 _LEAST_CORRELATION = 0.2
+# Of what is not air: the scalp may touch nothing else, noise and wrapped noses are smaller.
+_LEAST_PART = 0.1
 _PITCHES_DEG = (-30.0, -15.0, 0.0, 15.0, 30.0)
 # The template is larger than most brains; larger ones would match the outline of the scalp.
 _SCALES = (0.82, 0.89, 0.96, 1.03)
@@ -58,7 +60,7 @@ def brain_mask(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
         When the volume has no positive voxel, or nothing like a brain is found in it.
     """
     clean = np.maximum(np.nan_to_num(np.asarray(volume, dtype=np.float32), posinf=0.0), 0.0)
-    foreground = foreground_mask(clean)
+    foreground = foreground_mask(clean, least_part=_LEAST_PART)
     head, head_affine, box = grids.crop_to_mask(clean, affine, foreground, margin_mm=5.0)
     inside = foreground[box]
     even = bias_correct(head, head_affine, inside, working_mm=6.0, iterations=(30,))

@@ -7,7 +7,7 @@ from mebold.errors import DataError
 from mebold.geometry import affines
 
 
-def foreground_mask(volume: np.ndarray) -> np.ndarray:
+def foreground_mask(volume: np.ndarray, *, least_part: float = 1.0) -> np.ndarray:
     """Return the voxels clearly above the background, holes filled.
 
     The threshold is Otsu's on the logarithm, which a receive bias shifts but does not split.
@@ -16,6 +16,9 @@ def foreground_mask(volume: np.ndarray) -> np.ndarray:
     ----------
     volume : (x, y, z) array
         Magnitude, not negative.
+    least_part : float
+        Parts of at least this share of the largest one count, too. A scalp all around a dark skull
+        touches the brain nowhere, in small voxels.
 
     Returns
     -------
@@ -40,7 +43,7 @@ def foreground_mask(volume: np.ndarray) -> np.ndarray:
     level = max(np.exp(threshold), 0.1 * float(np.median(volume[logs > threshold])))
     mask = ndimage.binary_opening(volume > level)
     mask = mask if mask.any() else positive
-    mask = largest_component(mask)
+    mask = large_components(mask, least_part=least_part)
     return ndimage.binary_fill_holes(mask)
 
 
@@ -67,6 +70,16 @@ def dilated(mask: np.ndarray, affine: np.ndarray, radius_mm: float) -> np.ndarra
     padded = np.pad(mask, 1, mode="edge")
     distance = ndimage.distance_transform_edt(padded, sampling=sizes)[1:-1, 1:-1, 1:-1]
     return distance > -radius_mm * (1 + 1e-6)
+
+
+def large_components(mask: np.ndarray, *, least_part: float) -> np.ndarray:
+    """Return the face-connected parts of a mask that have a share of the largest one's size."""
+    labels, count = ndimage.label(mask)
+    if count <= 1:
+        return np.array(mask, dtype=bool)
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    return (sizes >= max(least_part * sizes.max(), 1))[labels]
 
 
 def largest_component(mask: np.ndarray) -> np.ndarray:
