@@ -12,4 +12,4 @@ with job(snakemake):
     shown = flicker.frames(
         {"anatomy": images.load(files.anchor)}, **outlines, title=snakemake.wildcards.sub
     )
-    save(shown["anatomy"], snakemake.output.figure, dpi=flicker.DPI)
+    save(shown["anatomy"], snakemake.output.figure)

@@ -60,4 +60,4 @@ with job(snakemake):
     outlines["dseg"] = images.load(files.tissue)[0] if files.tissue else None
     frames = flicker.frames(shown, **outlines, title=run["stem"])
     for figure, path in zip(frames.values(), (out.before, out.after), strict=True):
-        save(figure, path, dpi=flicker.DPI)
+        save(figure, path)

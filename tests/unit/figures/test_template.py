@@ -31,7 +31,7 @@ def test_the_flicker_holds_both_pictures_and_is_read_without_them():
     document = xml.dom.minidom.parseString(svg)
     assert document.getElementsByTagName("title")[0].firstChild.data == "T1w & template <sub-07>"
     found = [base64.b64decode(data) for data in re.findall(r'base64,([^"]+)"', svg)]
-    assert found == [figure_bytes(figure, dpi=110) for figure in (before, after)]
+    assert found == [figure_bytes(figure) for figure in (before, after)]
     assert found[0] != found[1]
     assert svg.index('id="before"') < svg.index('id="after"')
     assert template.flicker(before, after, text="T1w & template <sub-07>").decode() == svg

@@ -15,8 +15,6 @@ from mebold.figures.style import ORANGE, SKY
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-DPI = 110  # pictures of 150 would be a quarter of all that a run adds to the pages
-
 
 def frames(
     images: Mapping[str, tuple[np.ndarray, np.ndarray]],

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 WIDTH = 7.5  # inches: the text width of a report page
 # Every run has a dozen figures, of which noise is the most: a page shows them 735 pixels wide, here
-# they have 900. Figures for papers are drawn finer.
-DPI, PRINT_DPI = 120, 150
+# they have 825. Figures for papers are drawn finer.
+DPI, PRINT_DPI = 110, 150
 # Okabe and Ito's palette.
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY, YELLOW = (
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442",
