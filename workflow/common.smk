@@ -225,7 +225,7 @@ def anatomy_memory(base, per_megavoxel):
     """Memory of a job in MB that grows with the matrix of a T1w, more at each attempt."""
 
     def mem_mb(wildcards, attempt):
-        size = parameters.t1w_megavoxels(wildcards.sub)
+        size = parameters.t1w_megavoxels(subject(wildcards))
         return int(attempt * (base + per_megavoxel * size))
 
     return mem_mb

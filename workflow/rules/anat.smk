@@ -29,7 +29,7 @@ rule anat:
     conda:
         "../../envs/ants.yaml"
     resources:
-        mem_mb=anatomy_memory(2500, 250),
+        mem_mb=anatomy_memory(900, 170),
         runtime=minutes(15, anatomy=2),
     params:
         settings=chosen("anat", "priors", "prior_weight", "registration_mm"),

@@ -27,7 +27,7 @@ rule bold_single:
     conda:
         "../../envs/core.yaml"
     resources:
-        mem_mb=memory(12, 1500),
+        mem_mb=memory(0.9, 450),
         runtime=minutes(20),
     params:
         run=by(parameters.of_run, *BOLD_KEYS),

@@ -28,7 +28,7 @@ rule coreg_subject:
     conda:
         "../../envs/ants.yaml"
     resources:
-        mem_mb=memory(0, 3000),
+        mem_mb=anatomy_memory(500, 75),
         runtime=minutes(30),
     params:
         settings=chosen(
@@ -63,7 +63,7 @@ rule coreg_session:
     conda:
         "../../envs/ants.yaml"
     resources:
-        mem_mb=memory(0, 2500),
+        mem_mb=anatomy_memory(500, 65),
         runtime=minutes(15),
     params:
         smoothing=chosen("hmc", *SMOOTHING),

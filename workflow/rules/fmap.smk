@@ -15,7 +15,7 @@ rule fmap:
     conda:
         "../../envs/ants.yaml"
     resources:
-        mem_mb=memory(0, 3000),
+        mem_mb=memory(0, 750),
         runtime=minutes(20),
     params:
         rows=by(parameters.of_fieldmaps),

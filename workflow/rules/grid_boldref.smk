@@ -17,7 +17,7 @@ rule grid:
     conda:
         "../../envs/core.yaml"
     resources:
-        mem_mb=memory(0, 2000),
+        mem_mb=memory(0, 700),
         runtime=minutes(10),
     params:
         voxel_mm=config["output"]["voxel_size_mm"],

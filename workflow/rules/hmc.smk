@@ -25,7 +25,7 @@ rule hmc:
     conda:
         "../../envs/ants.yaml"
     resources:
-        mem_mb=memory(4, 1500),
+        mem_mb=memory(2.2, 500),
         runtime=minutes(20),
     params:
         run=by(parameters.of_run, "stem", "tr", "hmc_echo", "reference_echo"),

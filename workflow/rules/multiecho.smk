@@ -24,7 +24,7 @@ rule decay:
     conda:
         "../../envs/multiecho.yaml"
     resources:
-        mem_mb=memory(0, 4000),
+        mem_mb=memory(0, 800),
         runtime=minutes(20),
     params:
         te=by(parameters.pooled_echo_times),
@@ -48,13 +48,21 @@ rule optcom:
     conda:
         "../../envs/multiecho.yaml"
     resources:
-        mem_mb=memory(4, 1500),
+        mem_mb=memory(1.8, 450),
         runtime=minutes(20),
     params:
         run=by(parameters.of_run, "echo_times"),
         code=code("optcom_combine"),
     script:
         "../scripts/optcom_combine.py"
+
+
+# tedana's own decomposition holds all echoes several times.
+COMPONENTS_FOUND_HERE = (
+    config["ica"]["engine"] == "mebold"
+    and not config["ica"]["robust"]
+    and not isinstance(config["ica"]["order"], str)
+)
 
 
 rule ica:
@@ -76,8 +84,8 @@ rule ica:
     conda:
         "../../envs/multiecho.yaml"
     resources:
-        mem_mb=memory(20, 3000),
-        runtime=minutes(240),
+        mem_mb=memory(6.5, 500) if COMPONENTS_FOUND_HERE else memory(20, 3000),
+        runtime=minutes(30 if COMPONENTS_FOUND_HERE else 240),
     params:
         run=by(parameters.of_run, "stem", "tr_out", "n_acquired", "echo_times"),
         settings=by(parameters.ica_settings),

@@ -28,7 +28,7 @@ rule noiseceiling_session:
     conda:
         "../../envs/core.yaml"
     resources:
-        mem_mb=memory(0, 2000),
+        mem_mb=memory(0, 500),
         runtime=minutes(30),
     params:
         zscore=config["noise_ceiling"]["session_zscore"],
@@ -66,7 +66,7 @@ rule noiseceiling_subject:
     conda:
         "../../envs/core.yaml"
     resources:
-        mem_mb=memory(0, 2000),
+        mem_mb=memory(0, 500),
         runtime=minutes(120),
     params:
         settings=chosen("noise_ceiling", "groups", "subject_zscore"),
@@ -92,7 +92,7 @@ rule noiseceiling_session_part:
     conda:
         "../../envs/core.yaml"
     resources:
-        mem_mb=memory(0, 1000),
+        mem_mb=memory(0, 500),
         runtime=minutes(10),
     params:
         code=code("noiseceiling_part"),

@@ -30,7 +30,7 @@ rule nordic_gfactor:
         "../../envs/core.yaml"
     threads: 4
     resources:
-        mem_mb=memory(8, 1500),
+        mem_mb=memory(4.5, 500),
         runtime=minutes(30),
     params:
         options=parameters.gfactor_options(),
@@ -65,7 +65,7 @@ rule nordic:
         "../../envs/core.yaml"
     threads: 4
     resources:
-        mem_mb=memory(8, 1500),
+        mem_mb=memory(4.5, 500),
         runtime=minutes(30),
     params:
         run=by(parameters.of_echo, *ECHO_KEYS),
@@ -93,7 +93,7 @@ rule nordic_survival:
     conda:
         "../../envs/core.yaml"
     resources:
-        mem_mb=memory(2, 1000),
+        mem_mb=memory(0.9, 500),
         runtime=minutes(15),
     params:
         tr=by(parameters.of_run, "tr"),

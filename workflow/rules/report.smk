@@ -30,7 +30,7 @@ rule report_run:
     conda:
         "../../envs/core.yaml"
     resources:
-        mem_mb=memory(2, 1000),
+        mem_mb=memory(2, 600),
         runtime=minutes(15),
     params:
         run=by(parameters.of_run, "stem", "tr_out", "single_echo"),
@@ -51,7 +51,7 @@ rule report_anatomy:
     conda:
         "../../envs/core.yaml"
     resources:
-        mem_mb=memory(0, 1000),
+        mem_mb=memory(0, 400),
         runtime=minutes(5),
     params:
         code=code("report_anatomy"),
@@ -71,7 +71,7 @@ rule report_viewer:
     conda:
         "../../envs/ants.yaml"
     resources:
-        mem_mb=memory(0, 2000),
+        mem_mb=memory(0, 400),
         runtime=minutes(10),
     params:
         code=code("report_viewer"),

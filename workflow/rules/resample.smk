@@ -31,7 +31,7 @@ rule series:
         "../../envs/core.yaml"
     threads: 2
     resources:
-        mem_mb=memory(8 if config["sdc"] in ("static", "none") else 12, 1000),
+        mem_mb=memory(5.5 if config["sdc"] in ("static", "none") else 12, 500),
         runtime=minutes(30),
     params:
         run=by(parameters.of_run, *SERIES_KEYS),

@@ -136,7 +136,7 @@ rule rois:
     conda:
         "../../envs/core.yaml"
     resources:
-        mem_mb=memory(0, 4000),
+        mem_mb=memory(0, 1000),
         runtime=minutes(60),
     params:
         visual=by(visual_names),

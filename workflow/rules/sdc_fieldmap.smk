@@ -19,7 +19,7 @@ rule sdc:
     conda:
         "../../envs/ants.yaml"
     resources:
-        mem_mb=memory(0, 2000),
+        mem_mb=memory(0.3, 500),
         runtime=minutes(10),
     params:
         run=by(parameters.of_run, *SDC_KEYS),

@@ -59,7 +59,7 @@ rule singletrial:
         "../../envs/core.yaml"
     threads: 2
     resources:
-        mem_mb=memory(1, 3000),
+        mem_mb=memory(0.43, 330),
         runtime=minutes(120),
     params:
         runs=by(parameters.of_group, *FIT_KEYS),

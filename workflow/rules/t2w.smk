@@ -23,7 +23,7 @@ rule t2w:
     conda:
         "../../envs/ants.yaml"
     resources:
-        mem_mb=memory(0, 4000),
+        mem_mb=anatomy_memory(400, 60),
         runtime=minutes(20),
     params:
         settings=chosen("coreg", "least_mutual_information"),

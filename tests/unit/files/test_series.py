@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -101,3 +102,19 @@ def test_unmask_puts_voxels_back_where_they_came_from(rng):
 def test_unmask_refuses_another_mask():
     with pytest.raises(GridMismatchError, match="3 voxel values do not fit a mask of 8 voxels"):
         series.unmask(np.zeros(3), np.ones((2, 2, 2), dtype=bool))
+
+
+def test_memory_of_pages_is_given_back(tmp_path):
+    def mapped_mb():
+        status = Path("/proc/self/status").read_text()
+        return int(re.search(r"RssFile:\s+(\d+)", status)[1]) / 1e3
+
+    with series.writing(tmp_path / "s.npy", (50, 100_000)) as store:
+        store[:] = 3
+    store = series.open(tmp_path / "s.npy")
+    before = mapped_mb()
+    assert store.sum() == 15e6
+    assert mapped_mb() - before > 15
+    series.let_go(store[:, 1:], np.ones(3))
+    assert mapped_mb() - before < 5
+    assert store.sum() == 15e6

@@ -1,3 +1,4 @@
+import contextlib
 import errno
 import gc
 import logging
@@ -10,7 +11,15 @@ import pytest
 
 from mebold.errors import ConfigError, GridMismatchError, MetadataError
 from mebold.files import images, series, tables
-from mebold.multiecho import combine, decay, ica, ica_outcome, summary, tedana_log
+from mebold.multiecho import (
+    combine,
+    decay,
+    ica,
+    ica_outcome,
+    summary,
+    tedana_lean,
+    tedana_log,
+)
 
 TE = (0.011, 0.02882, 0.04662)
 TR = 1.5
@@ -142,6 +151,24 @@ def test_tedana_sees_the_brain_alone_and_all_voxels_are_denoised(run, tmp_path):
     other[outside] *= np.random.default_rng(0).uniform(0.5, 1.5, (outside.sum(), N_TIMES))
     again = denoise(run, tmp_path / "b", brain=brain, optcom=other, **FOUND)
     np.testing.assert_array_equal(again.mixing, result.mixing)
+
+
+def test_verdicts_and_tables_are_those_of_the_whole_workflow(run, denoised, tmp_path, monkeypatch):
+    lean, folder = denoised
+    monkeypatch.setattr(tedana_lean, "lean", lambda **_: contextlib.nullcontext())
+    whole = denoise(run, tmp_path / "whole", **FOUND)
+    pd.testing.assert_frame_equal(lean.metrics, whole.metrics, rtol=1e-3)
+    np.testing.assert_array_equal(lean.denoised, whole.denoised)
+    kept = [{one.name for one in at.iterdir()} for at in (folder, tmp_path / "whole")]
+    assert kept[0] == kept[1]
+
+
+def test_the_report_is_drawn(run, tmp_path):
+    denoise(run, tmp_path, report=True, **FOUND)
+    figures = {one.name.removeprefix(f"{PREFIX}_") for one in (tmp_path / "figures").iterdir()}
+    carpets = {f"carpet_{name}.svg" for name in ("optcom", "denoised", "accepted", "rejected")}
+    assert carpets | {"comp_000.png", "comp_009.png"} <= figures
+    assert (tmp_path / f"{PREFIX}_tedana_report.html").exists()
 
 
 def test_kept_components_carry_the_bold_time_courses(run, denoised):

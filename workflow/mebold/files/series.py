@@ -5,6 +5,7 @@ of it. Voxels are those of the mask in C order.
 """
 
 import contextlib
+import mmap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,6 +57,17 @@ def open(path: str | Path) -> np.ndarray:  # noqa: A001
         raise DataError(
             f"{path} is no complete series ({error}): remove it and run again"
         ) from error
+
+
+def let_go(*stores: np.ndarray) -> None:
+    """Give back the memory that the pages of stores take; they are read again when needed.
+
+    What is mapped counts as used by a job where a cluster looks at its resident set. Arrays that
+    are not mapped, and those that are written, are left alone.
+    """
+    for store in stores:
+        if isinstance(store, np.memmap) and not store.flags.writeable:
+            store._mmap.madvise(mmap.MADV_DONTNEED)
 
 
 def unmask(values: np.ndarray, mask: np.ndarray, *, fill: float = 0) -> np.ndarray:

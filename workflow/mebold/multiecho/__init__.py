@@ -1,5 +1,5 @@
 """Echoes of a run made one.
 
-Read summary, decay and combine, then ica with ica_outcome and early; tedana_folder and tedana_log
-are the two sides of tedana itself.
+Read summary, decay and combine, then ica with ica_outcome and early; tedana_folder, tedana_log
+and tedana_lean are how tedana itself is run.
 """

@@ -20,8 +20,8 @@ import numpy as np
 import pandas as pd
 
 from mebold.errors import ConfigError, DataError, GridMismatchError
-from mebold.files import atomic
-from mebold.multiecho import components, rejection, tedana_folder, tedana_log
+from mebold.files import atomic, series
+from mebold.multiecho import components, rejection, tedana_folder, tedana_lean, tedana_log
 from mebold.multiecho.decay import check_echo_times
 
 logger = logging.getLogger(__name__)
@@ -160,7 +160,9 @@ def _complete(files: Sequence[Path]) -> bool:
     return all(file.is_file() for file in files)
 
 
-def _run_tedana(arguments: dict[str, Any], n_threads: int) -> tuple[str | None, Any]:
+def _run_tedana(
+    arguments: dict[str, Any], n_threads: int, *, combined: np.ndarray | None, keep_images: bool
+) -> tuple[str | None, Any]:
     """Run the workflow; return the reason for a failure (or None) and the record of messages."""
     import matplotlib as mpl
     from threadpoolctl import threadpool_limits
@@ -173,7 +175,10 @@ def _run_tedana(arguments: dict[str, Any], n_threads: int) -> tuple[str | None, 
 
         mpl.use("agg")
         try:
-            with threadpool_limits(limits=n_threads):
+            with (
+                threadpool_limits(limits=n_threads),
+                tedana_lean.lean(combined=combined, keep_images=keep_images),
+            ):
                 tedana_workflow(**arguments, n_threads=n_threads)
         except Exception as error:
             # With all results on disk only the report can have failed, for whatever reason. Of a
@@ -224,14 +229,15 @@ def _collect(
     return IcaResult(denoised, {**outcome, "status": "ok", "reason": ""}, mixing, metrics)
 
 
-def _judged(mask: np.ndarray, brain: np.ndarray | None) -> np.ndarray:
-    """Return which voxels of the mask lie in the brain, (V,)."""
+def _judged(mask: np.ndarray, brain: np.ndarray | None, t2star: np.ndarray | None) -> np.ndarray:
+    """Return which voxels of the mask lie in the brain and have the T2* that there is, (V,)."""
+    known = np.ones(np.count_nonzero(mask), dtype=bool) if t2star is None else t2star != 0
     if brain is None:
-        return np.ones(np.count_nonzero(mask), dtype=bool)
+        return known
     if brain.shape != mask.shape:
         message = f"The brain has the shape {brain.shape}, the mask {mask.shape}."
         raise GridMismatchError(message)
-    judged = np.asarray(brain, dtype=bool)[mask]
+    judged = np.asarray(brain, dtype=bool)[mask] & known
     if not judged.any():
         raise GridMismatchError("The mask holds no voxel of the brain.")
     return judged
@@ -349,7 +355,7 @@ def denoise(
 
     mask = np.asarray(mask, dtype=bool)
     times = _check_inputs(echoes, te_s, optcom, mask, tree)
-    judged = _judged(mask, brain)
+    judged = _judged(mask, brain, t2star)
     order = check_order(order)
     outcome: dict[str, Any] = {
         "run": prefix,
@@ -391,6 +397,8 @@ def denoise(
         files, mask_file, t2star_file = tedana_folder.write_inputs(
             Path(temporary), echoes, mask, affine, tr, t2star, chosen=judged
         )
+        combined = None if found is None else np.asarray(optcom[judged])
+        series.let_go(echoes, optcom)
         arguments = {
             "data": files, "tes": times.tolist(), "out_dir": str(folder), "mask": mask_file,
             "prefix": prefix, "tree": str(tree), "tedpca": order, "fixed_seed": int(seed),
@@ -402,7 +410,9 @@ def denoise(
         if found is not None:
             given = tedana_folder.write_mixing(Path(temporary), found.mixing)
             arguments["mixing_file"] = str(given)
-        failure, record = _run_tedana(arguments, n_threads)
+        failure, record = _run_tedana(
+            arguments, n_threads, combined=combined, keep_images=keep_images
+        )
         result = _collect(_result_files(arguments), optcom, outcome, failure, record)
         tedana_folder.keep(folder, Path(out_dir), prefix=prefix, keep_images=keep_images)
     return result
