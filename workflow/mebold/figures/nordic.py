@@ -13,6 +13,9 @@ from mebold.figures.slices import Layer, Row, bounding_box, spread, straight
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+# Inches. Half of what a run adds to the pages are pictures of noise, which no format makes small.
+_WIDTH = 6.4
+
 
 def nordic_qc(
     before: np.ndarray,
@@ -108,6 +111,7 @@ def nordic_qc(
     )
     figure, _ = row_figure(
         rows,
+        width=_WIDTH,
         box=bounding_box(mask, grid, margin_mm=8),
         title=title,
         subtitle=f"{subtitle}\n{note}" if subtitle else note,
