@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Inches. Half of what a run adds to the pages are pictures of noise, which no format makes small.
-_WIDTH = 6.4
+_WIDTH = 5.6
 
 
 def nordic_qc(
