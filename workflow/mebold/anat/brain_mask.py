@@ -9,7 +9,7 @@ import logging
 import numpy as np
 from scipy import ndimage, signal
 
-from mebold.anat import mni
+from mebold.anat import mask_edge, mni
 from mebold.anat.bias import bias_correct
 from mebold.anat.evenness import even_t1w
 from mebold.errors import DataError
@@ -28,7 +28,6 @@ _SCALP_MM = 4.5
 # Scalp and skull of one head are 10 mm thick, of another one 17; the last is for images without.
 _PEELS_MM = (9.0, 17.0, 0.0)
 _SEAL_MM = 15.0
-_CORE_MM = 5.0
 _RIM_MM = 4.0
 _LEAST_CORRELATION = 0.2
 # Of what is not air: the scalp may touch nothing else, noise and wrapped noses are smaller.
@@ -90,8 +89,8 @@ def brain_mask(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
     even = np.minimum(even, 1.3 * np.median(even[inner]))
     peeled = np.where(_within_skull(even, head_affine, to_head, skin), even, 0.0)
     to_head, _ = _affine_to_head(peeled, head_affine, to_head, widths_mm=(6.0,))
-    warped = _warped_template(peeled, head_affine, to_head)
-    mask[box] = refine_mask(even, head_affine, warped, scalp=skin < _SCALP_MM)
+    edges = _registered_edges(peeled, head_affine, to_head)
+    mask[box] = mask_edge.refine_mask(even, head_affine, edges, scalp=skin < _SCALP_MM)
     return mask
 
 
@@ -117,17 +116,7 @@ def _within_skull(
     """Return what a watershed from the middle of the brain reaches before one from the skin."""
     near = _template_brain(volume.shape, affine, to_head, grow_mm=20.0)
     core = _template_brain(volume.shape, affine, to_head, grow_mm=-12.0) & (skin > 2 * _SCALP_MM)
-    return _flooded(volume, affine, core, near & (skin < _SCALP_MM), near)
-
-
-def _flooded(volume, affine, core, scalp, near) -> np.ndarray:
-    """Flood dark valleys last, from the core and from the scalp, and return the core's part."""
-    from skimage.segmentation import watershed
-
-    white = float(np.percentile(volume[core], 75.0))
-    smooth = ndimage.gaussian_filter(np.minimum(volume, white), 0.8 / affines.voxel_sizes(affine))
-    markers = np.where(core, 1, np.where(scalp, 2, 0)).astype(np.int8)
-    return watershed(-smooth, markers, mask=near) == 1
+    return mask_edge.flooded(volume, affine, core, near & (skin < _SCALP_MM), near)
 
 
 def _locate(volume: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, float]:
@@ -288,64 +277,29 @@ def _outline(foreground: np.ndarray, affine: np.ndarray) -> np.ndarray:
     return ndimage.binary_fill_holes(masks.largest_component(closed | foreground))
 
 
-def _warped_template(volume: np.ndarray, affine: np.ndarray, to_head: np.ndarray) -> np.ndarray:
-    """Carry the template's brain fraction to the image by a quick nonlinear registration."""
+def _registered_edges(
+    volume: np.ndarray, affine: np.ndarray, to_head: np.ndarray
+) -> mask_edge.Edges:
+    """Carry the template's edges to the image by a quick nonlinear registration."""
     maps, template_affine = mni.load_template(_NONLINEAR_MM)
     region = _template_brain(volume.shape, affine, to_head, grow_mm=8.0)
     near, near_affine, _ = grids.crop_to_mask(volume, affine, region, margin_mm=10.0)
     fixed, fixed_affine = grids.coarsen(near, near_affine, voxel_mm=_NONLINEAR_MM)
-    brain = ants_syn.carry_over(
+    start = np.linalg.inv(to_head)
+    warp, _ = ants_syn.register_syn(
         (fixed, fixed_affine),
         (maps["t1"], template_affine),
-        maps["brain"],
+        initial=start,
         fixed_mask=_template_brain(fixed.shape, fixed_affine, to_head, grow_mm=8.0),
-        initial=np.linalg.inv(to_head),
         iterations=(20, 10),
         radius=2,
         seed=_SEED,
     )
-    return grids.onto(brain, fixed_affine, volume.shape, affine)
-
-
-def refine_mask(
-    volume: np.ndarray, affine: np.ndarray, prior: np.ndarray, *, scalp: np.ndarray
-) -> np.ndarray:
-    """Move the edge of a brain mask to where the image has it.
-
-    A watershed from inside the brain and from the scalp meets in the dark skull between them.
-
-    Parameters
-    ----------
-    volume : (x, y, z) array
-        Bias-corrected T1w.
-    affine : (4, 4) array
-        Voxel to world, mm.
-    prior : (x, y, z) array
-        Brain fraction of the registered template.
-    scalp : (x, y, z) bool array
-        Voxels known to lie outside.
-
-    Returns
-    -------
-    (x, y, z) bool array
-        Never further than 4 mm outside the edge of the template's mask.
-    """
-    brain = prior > 0.5
-    core = masks.dilated(brain, affine, -_CORE_MM) & ~scalp
-    if not core.any():
-        message = "the registered template mask is empty: the registration failed."
-        raise DataError(message)
-    limit = masks.dilated(brain, affine, 4.0) & ~scalp
-    near = limit | (scalp & masks.dilated(brain, affine, 10.0))
-    white = float(np.percentile(volume[core], 75.0))
-    sizes = affines.voxel_sizes(affine)
-    tissue = limit & (volume > 0.4 * white) & (volume < 1.4 * white)
-    flooded = _flooded(volume, affine, core, scalp, near)
-    # Opening cuts the thin bridges of dura and vessels that a watershed follows.
-    opened = masks.dilated((flooded & tissue) | core, affine, -2.0)
-    opened = masks.largest_component(opened | core)
-    grown = masks.dilated(opened, affine, 2.5) & ((flooded & tissue) | core)
-    # Fluid at the edge is as dark as the skull: there the template says how far the brain goes.
-    closed = (_outline(grown, affine) & limit) | (flooded & brain)
-    soft = ndimage.gaussian_filter(closed.astype(np.float32), 1.2 / sizes)
-    return ndimage.binary_fill_holes(masks.largest_component(soft > 0.5))
+    points = affines.grid_points(fixed.shape, fixed_affine) + warp.reshape(-1, 3)
+    edges = mask_edge.template_edges()
+    index = affines.apply(np.linalg.inv(edges.affine) @ start, points).T
+    brain, hull = (
+        ndimage.map_coordinates(one, index, order=1, mode="nearest").reshape(fixed.shape)
+        for one in (edges.brain, edges.hull)
+    )
+    return mask_edge.Edges(brain, hull, fixed_affine)
