@@ -1,8 +1,8 @@
 """CPU seconds and peak memory of each step of the anatomy of one T1w, beside ANTsPy's own recipe.
 
-``python benchmarks/anatomy.py [--voxel-mm 1.0] [--recipe]``: a simulated head (`mebold.phantom`) at
-a voxel size; with ``--recipe`` antspyx alone: N4, `get_mask`, Atropos from k-means, as its
-documentation shows. Scores against the head's tissue fractions.
+``python benchmarks/anatomy.py [--voxel-mm 1.0] [--subject 02] [--set seed=3 warp_mm=4]``: a
+simulated head (`mebold.phantom`) at a voxel size; with ``--recipe`` antspyx alone: N4, `get_mask`,
+Atropos from k-means, as its documentation shows. Scores against the head's tissue fractions.
 
 ``--image FILE`` takes a real T1w instead: as it is or changed (``--change``), or resampled to
 ``--voxel-mm``; ``--keep`` writes its classes, ``--against`` compares with kept ones, ``--figure``
@@ -30,10 +30,10 @@ SETTINGS = {"priors": True, "registration_mm": 4.0}
 LIMITS = {"least_correlation": 0.7, "least_dice": 0.93}
 
 
-def head(voxel_mm: float):
-    """Return the T1w of the demo's head, its affine and the tissue of its voxels."""
-    parameters = spec.make_spec("demo")
-    found = anatomy.make_head(parameters, "01")
+def head(voxel_mm: float, subject: str = "01", **changes):
+    """Return the T1w of a head of the demo, its affine and the tissue of its voxels."""
+    parameters = spec.make_spec("demo", **changes)
+    found = anatomy.make_head(parameters, subject)
     shape, affine = anatomy.centred_grid(found.centre, voxel_mm, np.array(parameters.t1w_fov_mm))
     parts = anatomy.voxel_tissue(found, shape, affine)
     offset = affines.grid_points(shape, affine) - found.centre
@@ -175,6 +175,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--voxel-mm", type=float, default=None, help="1 for a simulated head")
     parser.add_argument("--recipe", action="store_true")
+    parser.add_argument("--subject", default="01", help="another label is another head")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=NUMBER", help="of the phantom")
     parser.add_argument("--image", help="T1w, NIfTI")
     parser.add_argument("--change", choices=CHANGES, default="none")
     for name in ("keep", "against", "figure"):
@@ -184,7 +186,10 @@ def main() -> None:
         real(arguments)
         return
     arguments.voxel_mm = arguments.voxel_mm or 1.0
-    image, affine, parts = head(arguments.voxel_mm)
+    changes = {key: float(value) for key, value in (one.split("=") for one in arguments.set)}
+    # A seed is a whole number, and so is a count of coils.
+    changes = {key: int(n) if n.is_integer() else n for key, n in changes.items()}
+    image, affine, parts = head(arguments.voxel_mm, arguments.subject, **changes)
     done = Clock()
     sys.stdout.write(f"{arguments.voxel_mm:g} mm, {image.size / 1e6:.1f} million voxels\n")
     done("head (simulation)")
@@ -207,7 +212,8 @@ def main() -> None:
         sums = [f"{n:+.1%}" for n in found.probseg.sum(axis=(1, 2, 3)) / inside - 1]
     deep = sum(parts[name] for name in nuclei.NAMES) > 0.5
     sys.stdout.write(
-        f"total {done.total:.0f} CPU s; Dice of the mask {dice(mask, brain):.3f}, of GM, WM, CSF "
+        f"total {done.total:.0f} CPU s; Dice of the mask {dice(mask, brain):.3f} "
+        f"({np.sum(mask) / np.sum(brain) - 1:+.2%}), of GM, WM, CSF "
         f"{scores[0]:.3f} {scores[1]:.3f} {scores[2]:.3f}; labels {', '.join(sizes)}, shares "
         f"{', '.join(sums)}; deep grey "
         f"matter called white {100 * np.mean(dseg[deep] == 2):.0f} %\n"

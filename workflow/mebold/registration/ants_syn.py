@@ -1,4 +1,4 @@
-"""Symmetric diffeomorphic registration (SyN) by ANTs: its displacement fields, or a map carried."""
+"""Symmetric diffeomorphic registration (SyN) by ANTs: its displacement fields."""
 
 import tempfile
 from collections.abc import Sequence
@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from mebold.registration.ants import (
-    from_ants,
     joined,
     load_ants,
     matrix_to_file,
@@ -67,43 +66,6 @@ def register_syn(
         return warp, inverse
 
 
-def carry_over(
-    fixed: Volume,
-    moving: Volume,
-    label: np.ndarray,
-    *,
-    initial: np.ndarray,
-    fixed_mask: np.ndarray,
-    iterations: Sequence[int],
-    radius: int,
-    seed: int,
-) -> np.ndarray:
-    """Register as `register_syn` does, and carry a map of the moving image over.
-
-    Parameters
-    ----------
-    label : (x, y, z) array
-        On the grid of `moving`.
-    fixed, moving, initial, fixed_mask, iterations, radius, seed
-        As in `register_syn`.
-
-    Returns
-    -------
-    (x, y, z) float32 array
-        `label` on the grid of `fixed`, linearly interpolated.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        options = {"fixed_mask": fixed_mask, "iterations": iterations, "radius": radius}
-        start = _syn(Path(folder), fixed, moving, initial=initial, seed=seed, **options)
-        warped = load_ants().apply_transforms(
-            fixed=to_ants(*fixed),
-            moving=to_ants(label, moving[1]),
-            transformlist=[str(Path(folder) / "out1Warp.nii.gz"), str(start)],
-            interpolator="linear",
-        )
-        return from_ants(warped)[0]
-
-
 def _syn(
     folder: Path,
     fixed: Volume,
@@ -114,8 +76,8 @@ def _syn(
     iterations: Sequence[int],
     radius: int,
     seed: int,
-) -> Path:
-    """Write the displacement fields ``out1Warp`` and ``out1InverseWarp``; return the start."""
+) -> None:
+    """Write the displacement fields ``out1Warp`` and ``out1InverseWarp``."""
     ants = load_ants()
     from ants.internal import get_pointer_string
 
@@ -135,4 +97,3 @@ def _syn(
     arguments += ["--smoothing-sigmas", joined(levels) + "vox"]
     arguments += ["--masks", f"[{get_pointer_string(mask)},NA]"]
     ants.registration(arguments, None)
-    return start
