@@ -155,6 +155,20 @@ def test_all_is_well_is_said_too(tmp_path):
     assert "were not compared" in answers["variant"]
 
 
+def test_of_runs_that_wait_nothing_is_said_yet(tmp_path):
+    out = Output(tmp_path)
+    out.subject("01")
+    stem = "sub-01_ses-01_task-images_run-01"
+    for stage in ("hmc", "coreg"):
+        out.plan("01", "01", "images", "01", stem, "", stage, planned=True, reason="")
+    page = written(tmp_path)["sub-01.html"]
+    assert "1 run: 1 not processed yet" in page.answers["usable"]
+    assert "not finished: 1 run" in page.answers["skipped"]
+    assert "not processed yet</td>" in page.text
+    assert "nothing speaks against it" not in page.text
+    assert "Units" not in page.text
+
+
 def test_an_empty_folder_has_a_page(tmp_path):
     found = written(tmp_path)
     assert list(found) == ["index.html"]
