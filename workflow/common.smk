@@ -209,14 +209,18 @@ def by(function, *arguments):
     return of_wildcards
 
 
-def memory(series=3, base=1000):
-    """Memory of a job in MB: a multiple of its float32 series, more at each attempt."""
+def memory(series=3, base=1000, output=0):
+    """Memory of a job in MB: multiples of one echo as acquired and in the output, more at each attempt."""
 
     def mem_mb(wildcards, attempt):
         labels = {
             key: wildcards[key] for key in ("stem", "group") if key in wildcards.keys()
         }
-        return int(attempt * (base + series * parameters.series_mb(**labels)))
+        as_acquired = series * parameters.series_mb(**labels)
+        resampled = (
+            output * parameters.series_mb(**labels, resampled=True) if output else 0
+        )
+        return int(attempt * (base + as_acquired + resampled))
 
     return mem_mb
 

@@ -27,7 +27,7 @@ rule bold_single:
     conda:
         "../../envs/core.yaml"
     resources:
-        mem_mb=memory(0.9, 450),
+        mem_mb=memory(0, 450, output=0.9),
         runtime=minutes(20),
     params:
         run=by(parameters.of_run, *BOLD_KEYS),
@@ -88,7 +88,7 @@ rule bold_echo:
     conda:
         "../../envs/core.yaml"
     resources:
-        mem_mb=memory(3, 1500),
+        mem_mb=memory(0, 1500, output=3),
         runtime=minutes(20),
     params:
         run=by(parameters.as_single_echo, *BOLD_KEYS),

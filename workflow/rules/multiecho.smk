@@ -48,7 +48,7 @@ rule optcom:
     conda:
         "../../envs/multiecho.yaml"
     resources:
-        mem_mb=memory(1.8, 450),
+        mem_mb=memory(0, 450, output=1.8),
         runtime=minutes(20),
     params:
         run=by(parameters.of_run, "echo_times"),
@@ -84,7 +84,11 @@ rule ica:
     conda:
         "../../envs/multiecho.yaml"
     resources:
-        mem_mb=memory(6.5, 500) if COMPONENTS_FOUND_HERE else memory(20, 3000),
+        mem_mb=(
+            memory(0, 500, output=6.5)
+            if COMPONENTS_FOUND_HERE
+            else memory(0, 3000, output=20)
+        ),
         runtime=minutes(30 if COMPONENTS_FOUND_HERE else 240),
     params:
         run=by(parameters.of_run, "stem", "tr_out", "n_acquired", "echo_times"),

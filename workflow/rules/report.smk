@@ -30,7 +30,7 @@ rule report_run:
     conda:
         "../../envs/core.yaml"
     resources:
-        mem_mb=memory(2, 600),
+        mem_mb=memory(0, 600, output=2),
         runtime=minutes(15),
     params:
         run=by(parameters.of_run, "stem", "tr_out", "single_echo"),

@@ -31,7 +31,9 @@ rule series:
         "../../envs/core.yaml"
     threads: 2
     resources:
-        mem_mb=memory(5.5 if config["sdc"] in ("static", "none") else 12, 500),
+        mem_mb=memory(
+            3.4 if config["sdc"] in ("static", "none") else 10, 500, output=1.65
+        ),
         runtime=minutes(30),
     params:
         run=by(parameters.of_run, *SERIES_KEYS),

@@ -17,7 +17,7 @@ rule localizer_glm:
     conda:
         "../../envs/confounds.yaml"
     resources:
-        mem_mb=memory(2, 2000),
+        mem_mb=memory(0, 2000, output=2),
         runtime=minutes(60),
     params:
         runs=by(localizer_runs),

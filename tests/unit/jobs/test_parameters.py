@@ -1,5 +1,7 @@
 """Which fieldmap images the jobs of a session read."""
 
+import math
+
 import pytest
 from bids_trees import SHAPE, Tree
 
@@ -117,3 +119,16 @@ def test_a_job_on_the_anatomy_knows_its_matrix(tmp_path):
     found = Parameters(indexed(tree))
     assert found.t1w_megavoxels("sub-01") == pytest.approx(0.024)
     assert found.t1w_megavoxels("sub-02") == pytest.approx(176 * 256 * 256 / 1e6)
+
+
+def test_a_job_after_the_interpolation_knows_how_many_samples_there_are(tree):
+    table = index.index(tree.root)
+    config = {**CONFIG, "output": {"repetition_time_s": 1.0}}
+    found = Parameters(Index(table, make_plan(table, config=config), config))
+    size = math.prod(SHAPE) * 4 / 1e6
+    assert found.series_mb(stem=STEM) == pytest.approx(size)
+    assert found.series_mb(stem=STEM, resampled=True) == pytest.approx(1.9 * size)
+    n = len(found._index.stems(group="sub-01_ses-01_task-images"))
+    group = {"group": "sub-01_ses-01_task-images", "resampled": True}
+    assert found.series_mb(**group) == pytest.approx(n * 1.9 * size)
+    assert Parameters(indexed(tree)).series_mb(stem=STEM, resampled=True) == pytest.approx(size)

@@ -182,13 +182,22 @@ class Parameters:
         # Headers are unreadable in a dry-run from sidecars alone; no job runs with this value.
         return round(min(size[:3]), 4) if size else 2.0
 
-    def series_mb(self, *, stem: str | None = None, group: str | None = None) -> float:
-        """Size in MB of the series of a run (one echo), or of all runs of a group, as float32."""
+    def series_mb(
+        self, *, stem: str | None = None, group: str | None = None, resampled: bool = False
+    ) -> float:
+        """Size in MB of the series of a run (one echo), or of all runs of a group, as float32.
+
+        ``resampled``: with the samples of the output, which may be more than the volumes.
+        """
         stems = [stem] if stem else self._index.stems(group=group) if group else []
         if not stems:
             return 0.0
-        shapes = [self._index.row(stem)["shape"] for stem in stems]
-        sizes = [math.prod(shape) * 4 / 1e6 for shape in shapes if shape]
+        sizes = []
+        for one in stems:
+            row = self._index.row(one)
+            more = row["repetition_time"] / self._index.intervals[one] if resampled else 1.0
+            if row["shape"]:
+                sizes.append(more * math.prod(row["shape"]) * 4 / 1e6)
         return max(sizes, default=1000.0) * len(stems)
 
     def t1w_megavoxels(self, sub: str) -> float:
