@@ -55,7 +55,7 @@ def test_every_scan_has_its_row(finished):
     assert len(table) == 21
     assert dict(table["status"].value_counts()) == {"done": 19, "failed": 1, "left out": 1}
     assert table["reason"][BROKEN].endswith(f"(work/logs/anat/{BROKEN}.log)")
-    assert "positive voxels" in table["reason"][BROKEN]
+    assert table["reason"][BROKEN].startswith("no brain found: ")
     assert "T2w" in table["reason"][WITHOUT]
     done = table[table["status"] == "done"]
     assert done["intracranial_ml"].between(1500, 2200).all()
