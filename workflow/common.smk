@@ -209,8 +209,11 @@ def by(function, *arguments):
     return of_wildcards
 
 
-def memory(series=3, base=1000, output=0):
-    """Memory of a job in MB: multiples of one echo as acquired and in the output, more at each attempt."""
+def memory(series=3, base=1000, output=0, run=0):
+    """Memory of a job in MB: multiples of one echo as acquired and in the output, more at each attempt.
+
+    Of all runs that the job takes; `run` is a multiple of the longest alone, in the output.
+    """
 
     def mem_mb(wildcards, attempt):
         labels = {
@@ -220,7 +223,12 @@ def memory(series=3, base=1000, output=0):
         resampled = (
             output * parameters.series_mb(**labels, resampled=True) if output else 0
         )
-        return int(attempt * (base + as_acquired + resampled))
+        longest = (
+            run * parameters.series_mb(**labels, resampled=True, longest=True)
+            if run
+            else 0
+        )
+        return int(attempt * (base + as_acquired + resampled + longest))
 
     return mem_mb
 

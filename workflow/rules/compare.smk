@@ -23,7 +23,7 @@ rule quality:
     conda:
         "../../envs/core.yaml"
     resources:
-        mem_mb=memory(0, 1000, output=1.5),
+        mem_mb=memory(0, 500, run=1.5),
         runtime=minutes(30),
     params:
         runs=by(parameters.of_group, *FIT_KEYS),

@@ -131,4 +131,5 @@ def test_a_job_after_the_interpolation_knows_how_many_samples_there_are(tree):
     n = len(found._index.stems(group="sub-01_ses-01_task-images"))
     group = {"group": "sub-01_ses-01_task-images", "resampled": True}
     assert found.series_mb(**group) == pytest.approx(n * 1.9 * size)
+    assert found.series_mb(**group, longest=True) == pytest.approx(1.9 * size)
     assert Parameters(indexed(tree)).series_mb(stem=STEM, resampled=True) == pytest.approx(size)

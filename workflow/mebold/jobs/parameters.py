@@ -183,11 +183,17 @@ class Parameters:
         return round(min(size[:3]), 4) if size else 2.0
 
     def series_mb(
-        self, *, stem: str | None = None, group: str | None = None, resampled: bool = False
+        self,
+        *,
+        stem: str | None = None,
+        group: str | None = None,
+        resampled: bool = False,
+        longest: bool = False,
     ) -> float:
         """Size in MB of the series of a run (one echo), or of all runs of a group, as float32.
 
-        ``resampled``: with the samples of the output, which may be more than the volumes.
+        ``resampled``: with the samples of the output, which may be more than the volumes;
+        ``longest``: of the largest run of the group alone.
         """
         stems = [stem] if stem else self._index.stems(group=group) if group else []
         if not stems:
@@ -198,7 +204,7 @@ class Parameters:
             more = row["repetition_time"] / self._index.intervals[one] if resampled else 1.0
             if row["shape"]:
                 sizes.append(more * math.prod(row["shape"]) * 4 / 1e6)
-        return max(sizes, default=1000.0) * len(stems)
+        return max(sizes, default=1000.0) * (1 if longest else len(stems))
 
     def t1w_megavoxels(self, sub: str) -> float:
         """Millions of voxels of a subject's T1w; of a usual one of 1 mm where it is not known."""
