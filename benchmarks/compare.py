@@ -15,6 +15,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import h5py
@@ -24,9 +25,8 @@ import peak
 from glmsingle import N_RUNS, N_VOLUMES, TRIALS_PER_RUN, make_design
 
 from mebold.compare import session
-from mebold.compare.quality import smoothness, tsnr
-from mebold.confounds import drifts
-from mebold.rois import visual
+from mebold.compare.quality import of_session
+from mebold.files import series
 
 BLOCK = 10_000
 # Visual voxels per voxel of the mask: more than visual cortex has.
@@ -53,8 +53,8 @@ def write_store(folder: Path, n_voxels: int) -> None:
         )
         for start in range(0, n_voxels, BLOCK):
             part = slice(start, min(start + BLOCK, n_voxels))
-            for run, series in enumerate(maps):
-                series[part] = np.roll(noise, run, axis=1)[: part.stop - start]
+            for run, store in enumerate(maps):
+                store[part] = np.roll(noise, run, axis=1)[: part.stop - start]
             target[part] = betas[: part.stop - start]
 
 
@@ -63,15 +63,9 @@ def quality(folder: Path) -> None:
     data = [np.load(folder / f"run{run}.npy", mmap_mode="r") for run in range(N_RUNS)]
     mask = np.load(folder / "mask.npy")
     regressors = [design.sum(axis=1) for design in np.load(folder / "design.npy")]
-    degree = drifts.degree(N_VOLUMES, tr=1)
-    degrees = [degree] * N_RUNS
-    score = visual.visual_response(data, regressors, degrees=degrees, lags=10).score
-    ratio, fwhm = [], []
-    for series, x in zip(data, regressors, strict=True):
-        ratio.append(tsnr(series, degree=degree))
-        options = {"voxel_mm": (1.8, 1.8, 1.8), "degree": degree, "regressors": x[:, None]}
-        fwhm.append(smoothness(series, mask, **options).fwhm)
-    np.savez(folder / "quality.npz", score=score, tsnr=np.stack(ratio), fwhm=np.array(fwhm))
+    options = {"tr": 1.0, "correlation_s": 10.0, "voxel_mm": (1.8, 1.8, 1.8)}
+    found = of_session(data, regressors, mask, **options, let_go=series.let_go)
+    np.savez(folder / "quality.npz", **asdict(found))
 
 
 def compare(folder: Path) -> None:

@@ -5,7 +5,9 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from mebold.compare import quality
+from mebold.confounds import drifts
 from mebold.errors import DataError
+from mebold.rois import visual
 
 
 def test_tsnr_is_mean_over_standard_deviation_without_drift(rng):
@@ -94,3 +96,30 @@ def test_single_slice_and_bad_masks():
     lone[::2, 0, 0] = True
     with pytest.raises(DataError, match="no two usable mask voxels are neighbours"):
         quality.smoothness(data[lone], lone, voxel_mm=(2, 2, 2), degree=1)
+
+
+def test_a_session_is_measured_by_parts_as_at_once(rng):
+    mask = np.zeros((9, 8, 7), bool)
+    mask[1:-1, 1:-1, 1:-1] = True
+    regressors = [(rng.random(n) < 0.2).astype(float) for n in (80, 90, 100)]
+    effect = 2.0 * (np.arange(mask.sum()) < 60)[:, None]
+    runs = [100 + rng.standard_normal((len(effect), len(x))) + effect * x for x in regressors]
+    held = []
+
+    def let_go(*series):
+        held.append(len(series))
+
+    options = {"tr": 2.0, "correlation_s": 8.0, "voxel_mm": (2, 2, 2)}
+    found = quality.of_session(runs, regressors, mask, **options, let_go=let_go, chunk_voxels=50)
+    at_once = visual.score(runs, regressors, tr=2.0, lags=4)
+    np.testing.assert_array_equal(found.score, at_once)
+    assert found.score[:60].min() > found.score[60:].mean()
+    for r, x in enumerate(regressors):
+        degree = drifts.degree(len(x), tr=2.0)
+        np.testing.assert_array_equal(found.tsnr[r], quality.tsnr(runs[r], degree=degree))
+        one = quality.smoothness(
+            runs[r], mask, voxel_mm=(2, 2, 2), degree=degree, regressors=x[:, None]
+        )
+        assert found.fwhm[r] == one.fwhm
+    # All runs after each of the blocks, then each run for itself.
+    assert held == [3] * -(-mask.sum() // 50) + [1] * 3

@@ -1,13 +1,16 @@
-"""Quality of a series in a few numbers: tSNR and spatial smoothness."""
+"""Quality of a series in a few numbers: visual response, tSNR and spatial smoothness."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mebold.confounds import drifts
 from mebold.errors import DataError
+from mebold.rois import visual
+from mebold.singletrial import stream
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,85 @@ class Smoothness:
     fwhm: float
     per_axis: np.ndarray
     correlation: np.ndarray
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Quality of the series of a session.
+
+    Attributes
+    ----------
+    score : ndarray, (V,), float32
+        Cross-validated visual response, see `mebold.rois.visual.score`.
+    tsnr : ndarray, (R, V), float32
+        See `tsnr`.
+    fwhm : ndarray, (R,), float64
+        Smoothness of each run, mm, see `smoothness`.
+    """
+
+    score: np.ndarray
+    tsnr: np.ndarray
+    fwhm: np.ndarray
+
+
+def of_session(
+    runs: Sequence[np.ndarray],
+    regressors: Sequence[np.ndarray],
+    mask: np.ndarray,
+    *,
+    tr: float,
+    correlation_s: float,
+    voxel_mm: np.ndarray,
+    let_go: Callable[..., object] = lambda *_: None,
+    chunk_voxels: int | None = None,
+) -> Quality:
+    """Measure the series of a session with no more of them in memory than one run.
+
+    Parameters
+    ----------
+    runs : sequence of ndarray, (V, T_r)
+        Masked series; voxels are those of ``mask`` in C order. May be memory maps.
+    regressors : sequence of ndarray, (T_r,)
+        Image trials convolved with an assumed response.
+    mask : ndarray, (x, y, z), bool
+    tr : float
+        Seconds between samples.
+    correlation_s : float
+        Seconds over which noise may be correlated, see `mebold.rois.visual.run_response`.
+    voxel_mm : array_like, (3,)
+        Voxel sizes in mm.
+    let_go : callable
+        Called with series that have been read: the pages of mapped files count as memory of a job
+        until they are given back.
+    chunk_voxels : int, optional
+        Voxels of all runs read at a time, see `mebold.singletrial.stream.block_size`.
+
+    Returns
+    -------
+    Quality
+
+    Raises
+    ------
+    DataError
+        As `mebold.rois.visual.visual_response` and `smoothness`.
+    """
+    lags = round(correlation_s / tr)
+
+    def score(voxels: slice) -> np.ndarray:
+        found = visual.score([run[voxels] for run in runs], regressors, tr=tr, lags=lags)
+        let_go(*runs)
+        return found
+
+    size = stream.block_size(sum(map(len, regressors)), chunk_voxels)
+    scores = np.concatenate(stream.for_blocks(score, int(np.sum(mask)), size, 1))
+    ratios, widths = [], []
+    for run, regressor in zip(runs, regressors, strict=True):
+        degree = drifts.degree(len(regressor), tr=tr)
+        ratios.append(tsnr(run, degree=degree))
+        options = {"voxel_mm": voxel_mm, "degree": degree, "regressors": regressor[:, None]}
+        widths.append(smoothness(run, mask, **options).fwhm)
+        let_go(run)
+    return Quality(scores, np.stack(ratios), np.array(widths))
 
 
 def tsnr(series: np.ndarray, *, degree: int, chunk_voxels: int = 16384) -> np.ndarray:
