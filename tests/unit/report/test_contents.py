@@ -148,6 +148,29 @@ def test_variants_stand_side_by_side_with_their_means(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("supported", "words"),
+    [
+        ("nordicOptcom", "nordicOptcom, as configured. It keeps 70 % of the response to images."),
+        (
+            "nordicIca",
+            "nordicIca, not the configured nordicOptcom. nordicIca keeps 68 % of the response to "
+            "images, nordicOptcom 70 %.",
+        ),
+    ],
+)
+def test_the_price_is_that_of_the_variant_beside_it(tmp_path, supported, words):
+    out = finished(tmp_path)
+    out.compared(supported=supported, change=supported == "nordicIca")
+    lines = ["subject\tsession\tvariant\tmetric\tvalue"]
+    lines += ["01\t01\tnordicOptcom\tsignal_kept\t69.7", "01\t01\tnordicIca\tsignal_kept\t67.9"]
+    out.write("comparison/desc-variants_metrics.tsv", "\n".join(lines) + "\n")
+    found = answers.variant(study_of(out), "sub-01")
+    assert found.short == words
+    told = [line for line in found.details if line.startswith("Price")]
+    assert len(told) == (2 if supported == "nordicIca" else 1)
+
+
 def test_costs_are_summed_per_rule_and_subject(tmp_path):
     out = finished(tmp_path, n_subjects=2)
     text = "s\th:m:s\tmax_rss\tcpu_time\n{}\t0:00:30\t{}\t{}\n"

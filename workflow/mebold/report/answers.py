@@ -106,7 +106,7 @@ def variant(study: Study, subject: str = "") -> Answer:
     question = "Which variant, and at what price?"
     folder, primary = study.folder, study.primary
     link = "variant" if subject else "comparison"
-    details, levels, shorts = [], [], []
+    details, levels, shorts, supports = [], [], [], []
     for owner in folder.owners:
         if not owner.startswith("task-"):
             continue
@@ -118,6 +118,7 @@ def variant(study: Study, subject: str = "") -> Answer:
             shorts.append(f"The comparison supports none; {primary} is made.")
             levels.append(verdict.LOOK)
         elif advice.get("Change"):
+            supports.append(supported)
             shorts.append(f"{supported}, not the configured {primary}.")
             levels.append(verdict.LOOK)
         else:
@@ -128,25 +129,45 @@ def variant(study: Study, subject: str = "") -> Answer:
         details.append(f"{task}: {advice.get('Description', '')}")
         if advice.get("Warnings", {}).get(primary):
             levels.append(verdict.LOOK)
-    price = price_of(study, primary, subject)
-    if price:
-        details.append(f"Price of {primary}: it {', '.join(price)}.")
+    prices = {one: price_of(study, one, subject) for one in dict.fromkeys([*supports, primary])}
+    for one, price in prices.items():
+        if price:
+            details.append(f"Price of {one}: it {', '.join(price)}.")
     if not shorts:
         why = _not_yet(study.planned, "compare", study.failures)
         compared = f"the comparison is not made yet: {why}" if why else "variants were not compared"
         words = f"{primary} ({in_words(primary)}); {compared}."
         return Answer(question, words, details, verdict.NONE, link)
     level = next((one for one in verdict.LEVELS if one in levels), verdict.NONE)
-    short = " ".join(dict.fromkeys(shorts)) + (f" It {price[0]}." if price else "")
+    short = " ".join([*dict.fromkeys(shorts), *_kept(study, list(prices), subject)])
     return Answer(question, short, details, level, link)
+
+
+def _kept(study: Study, names: Sequence[str], subject: str) -> list[str]:
+    """Say in a sentence what share of the response variants keep; in none where it is not known."""
+    metric, words = _PRICE[0]
+    shares = {name: _prices(study, name, subject).get(metric) for name in names}
+    known = {name: share for name, share in shares.items() if share is not None}
+    if not known:
+        return []
+    first, *others = known
+    whose = "It" if len(names) == 1 else first
+    also = [f"{name} {known[name]:.0f} %" for name in others]
+    return [", ".join([f"{whose} {words.format(known[first])}", *also]) + "."]
 
 
 def price_of(study: Study, name: str, subject: str = "") -> list[str]:
     """Return what a variant costs, as predicates: means over the compared sessions."""
+    prices = _prices(study, name, subject)
+    return [words.format(prices[metric]) for metric, words in _PRICE if metric in prices]
+
+
+def _prices(study: Study, name: str, subject: str) -> dict[str, float]:
+    """Return what a variant costs by metric, as far as it is known."""
     rows = study.folder.read_tsv("comparison/desc-variants_metrics.tsv")
     label = subject.removeprefix("sub-")
-    said = []
-    for metric, words in _PRICE:
+    means = {}
+    for metric, _ in _PRICE:
         values = [
             number(row["value"])
             for row in rows
@@ -156,8 +177,8 @@ def price_of(study: Study, name: str, subject: str = "") -> list[str]:
         ]
         known = [value for value in values if value is not None]
         if known:
-            said.append(words.format(sum(known) / len(known)))
-    return said
+            means[metric] = sum(known) / len(known)
+    return means
 
 
 def regions(study: Study, subject: str) -> list[dict]:
