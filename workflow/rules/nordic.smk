@@ -28,7 +28,6 @@ rule nordic_gfactor:
         "<benchmarks>/nordic_gfactor/{folder}/{stem}.tsv"
     conda:
         "../../envs/core.yaml"
-    threads: 4
     resources:
         mem_mb=memory(4.5, 500),
         runtime=minutes(30),
@@ -63,7 +62,6 @@ rule nordic:
         "<benchmarks>/nordic/{folder}/{stem}{echo}.tsv"
     conda:
         "../../envs/core.yaml"
-    threads: 4
     resources:
         mem_mb=memory(4.5, 500),
         runtime=minutes(30),

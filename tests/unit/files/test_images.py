@@ -1,5 +1,6 @@
 """Image I/O: headers, atomic writing, and messages for files that cannot be read."""
 
+import gzip
 import json
 
 import nibabel as nib
@@ -176,3 +177,17 @@ def test_no_damaged_bit_of_a_compressed_file_changes_a_voxel(tmp_path, rng, read
         else:
             assert np.array_equal(found, data)  # a bit that means nothing, such as the date
     assert refused >= 55
+
+
+def test_equal_images_are_equal_files_that_any_gzip_reads(tmp_path, rng):
+    data = rng.standard_normal((7, 8, 9, 5)).astype(np.float32)
+    for name in ("one.nii.gz", "another.nii.gz"):
+        images.save(tmp_path / name, data, np.eye(4), tr=1.0)
+    written = (tmp_path / "one.nii.gz").read_bytes()
+    assert (tmp_path / "another.nii.gz").read_bytes() == written
+    assert written[3] == 0  # no name
+    assert written[4:8] == bytes(4)  # no time
+    plain = gzip.decompress(written)
+    images.save(tmp_path / "plain.nii", data, np.eye(4), tr=1.0)
+    assert plain == (tmp_path / "plain.nii").read_bytes()
+    np.testing.assert_array_equal(images.load(tmp_path / "one.nii.gz")[0], data)
