@@ -8,6 +8,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
+from mebold import processes
 from mebold.errors import ConfigError, MeboldError
 from mebold.files import metadata
 from mebold.files.tables import read_tsv
@@ -132,6 +133,13 @@ try:
     )
 except MeboldError as error:
     raise WorkflowError(str(error)) from None
+
+
+if workflow.is_main_process and not (MODULE or workflow.non_local_exec):
+    # As many jobs side by side as there is memory for, unless --resources says how much of it.
+    given = {"mem", "mem_mb", "mem_mib"}.intersection(workflow.global_resources)
+    if (all_mb := processes.memory_mb()) and not given:
+        workflow.register_resource("mem_mb", int(0.9 * all_mb))
 
 
 wildcard_constraints:

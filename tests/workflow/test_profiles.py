@@ -4,9 +4,11 @@ import re
 from collections import Counter
 
 import pytest
+from bids_trees import Tree
 from snakemake_runner import REPOSITORY, snakemake
 
 from mebold.inventory.table import read_table
+from mebold.processes import memory_mb
 
 pytestmark = pytest.mark.workflow
 
@@ -70,3 +72,17 @@ def test_without_nordic_there_is_no_job_of_it(tmp_path):
 def test_a_workstation_runs_them_by_themselves(tmp_path):
     said = listed(tmp_path, "workstation")
     assert not groups(said)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [((), int(0.9 * memory_mb())), (("--resources", "mem_mb=700"), 700)],
+    ids=["by itself", "given"],
+)
+def test_jobs_of_one_machine_share_its_memory(tmp_path, options, expected):
+    Tree(tmp_path / "raw", filled=True).session("01", "01")
+    call = ["--cores", "1", "datasets", *options]
+    done = snakemake(*call, cwd=tmp_path, bids_dir="raw", output_dir="out")
+    assert done.returncode == 0, done.stdout[-3000:]
+    said = re.search(r'Provided resources: .*"mem_mb", (\d+)', done.stdout)
+    assert int(said[1]) == expected

@@ -171,7 +171,7 @@ def test_a_slice_of_the_workflow_through_a_second_call_and_a_kill(cluster, place
     (place / "my.yaml").write_text("bids_dir: raw\noutput_dir: out\n")
     echo = f"out/nordic/sub-01/ses-01/func/{RUNS[0]}_echo-1_part-mag_desc-nordic_bold.nii.gz"
     arguments = [*(MAP.format(run=run) for run in RUNS), echo]
-    arguments += ["--set-threads", "nordic=1", "--configfile", "my.yaml"]
+    arguments += ["--configfile", "my.yaml"]
     first, since = call(*arguments), len(cluster.finished())
     wait_for("RUNNING .*rule_reference", place, first)
 
