@@ -161,10 +161,13 @@ class Output:
             self.write(f"glmsingle-tedana/{sub}/{sub}_task-images_desc-GLMsingle_summary.json", {})
         return group
 
-    def compared(self, *, supported: str = "nordicOptcom", change: bool = False) -> None:
-        """Add the comparison of the task."""
+    def compared(
+        self, *, supported: str = "nordicOptcom", change: bool = False, dear: bool = False
+    ) -> None:
+        """Add the comparison of the task; `dear`: beyond the limits of its price."""
         advice = {"Task": "task-images", "Supported": supported, "AsGoodAsBest": [supported]}
-        advice |= {"Change": {"primary_variant": supported} if change else {}, "Warnings": {}}
+        advice |= {"Change": {"primary_variant": supported} if change else {}}
+        advice["Warnings"] = {supported: ["keeps 67.9 % of the response"]} if dear else {}
         advice["Description"] = (
             f"These data support {supported}: its betas foretell other runs best."
         )

@@ -154,14 +154,15 @@ def test_variants_stand_side_by_side_with_their_means(tmp_path):
         ("nordicOptcom", "nordicOptcom, as configured. It keeps 70 % of the response to images."),
         (
             "nordicIca",
-            "nordicIca, not the configured nordicOptcom. nordicIca keeps 68 % of the response to "
-            "images, nordicOptcom 70 %.",
+            "nordicIca at a high price, not the configured nordicOptcom. nordicIca keeps 68 % of "
+            "the response to images, nordicOptcom 70 %.",
         ),
     ],
 )
 def test_the_price_is_that_of_the_variant_beside_it(tmp_path, supported, words):
     out = finished(tmp_path)
-    out.compared(supported=supported, change=supported == "nordicIca")
+    changed = supported == "nordicIca"
+    out.compared(supported=supported, change=changed, dear=changed)
     lines = ["subject\tsession\tvariant\tmetric\tvalue"]
     lines += ["01\t01\tnordicOptcom\tsignal_kept\t69.7", "01\t01\tnordicIca\tsignal_kept\t67.9"]
     out.write("comparison/desc-variants_metrics.tsv", "\n".join(lines) + "\n")

@@ -58,7 +58,7 @@ def test_the_four_questions_are_answered_for_a_subject(troubled):
     assert "keeps 91 % of the response" in answers["variant"]
     assert "visual: median 21 %; 10.0 % of the brain above chance." in answers["ceiling"]
     assert "90th percentile 56.9 %, 174 voxels, 42 % of them" in answers["ceiling"]
-    words = "1 job failed (coreg_run of ses-02 run-02); skipped: distortion correction, "
+    words = "1 job failed (coreg_run of ses-02 run-02); skipped: distortion correction (ses-02"
     assert words in answers["skipped"]
     assert "no overlap with the T1w" in answers["skipped"]
     assert "4 runs in 2 sessions" in answers["acquisition"]
@@ -83,10 +83,8 @@ def test_the_four_questions_are_answered_for_the_dataset(troubled):
     answers = written(troubled.root)["index.html"].answers
     assert "4 runs: 2 good, 2 bad (sub-01 ses-01 run-02, " in answers["usable"]
     assert "visual of sub-01: median 21 %; above chance in 1 of 1 subject." in answers["ceiling"]
-    assert (
-        "; 1 left out; skipped: distortion correction, single-trial fit, anatomy."
-        in answers["skipped"]
-    )
+    assert "; 1 left out; skipped: distortion correction (sub-01 ses-02" in answers["skipped"]
+    assert ", anatomy (sub-02)." in answers["skipped"]
 
 
 def test_reasons_warnings_and_logs_stand_where_they_belong(troubled):
@@ -103,6 +101,9 @@ def test_a_subject_without_any_run_has_a_page_that_says_so(troubled):
     found = written(troubled.root)
     assert "There is no run." in found["sub-02.html"].answers["usable"]
     assert "the image is damaged" in found["sub-03.html"].answers["skipped"]
+    assert "None: 1 left out." in found["sub-03.html"].answers["usable"]
+    assert "this one was not compared" in found["sub-03.html"].answers["variant"]
+    assert "this one was not compared" not in found["sub-01.html"].answers["variant"]
 
 
 def test_regions_have_the_share_of_their_voxels_above_chance(tmp_path):

@@ -14,7 +14,7 @@ from mebold.variants import datasets, in_words
 
 _PRICE = (
     ("signal_kept", "keeps {:.0f} % of the response to images"),
-    ("smoothness_growth", "is {:+.0f} % smoother"),
+    ("smoothness_growth", "is {:.0f} % smoother"),
     ("responsive_kept", "keeps {:.0f} % of the responsive voxels"),
 )
 # Stages for people, where their names say little.
@@ -60,11 +60,14 @@ class Answer:
     link: str = ""
 
 
-def usable(runs: Sequence[RunRecord], *, without: Collection[str] = ()) -> Answer:
+def usable(
+    runs: Sequence[RunRecord], *, without: Collection[str] = (), left_out: int = 0
+) -> Answer:
     """Say how many runs are good, and what speaks against the others."""
     question = "Are the runs usable?"
     if not runs:
-        return Answer(question, "There is no run.", level=verdict.BAD, link="runs")
+        none = f"None: {left_out} left out." if left_out else "There is no run."
+        return Answer(question, none, level=verdict.BAD, link="runs")
     counts = verdict.tally(run.verdict for run in runs)
     words = {
         verdict.GOOD: "good",
@@ -119,7 +122,8 @@ def variant(study: Study, subject: str = "") -> Answer:
             levels.append(verdict.LOOK)
         elif advice.get("Change"):
             supports.append(supported)
-            shorts.append(f"{supported}, not the configured {primary}.")
+            dear = " at a high price" if advice.get("Warnings", {}).get(supported) else ""
+            shorts.append(f"{supported}{dear}, not the configured {primary}.")
             levels.append(verdict.LOOK)
         else:
             tied = advice.get("AsGoodAsBest") or []
@@ -139,6 +143,9 @@ def variant(study: Study, subject: str = "") -> Answer:
         words = f"{primary} ({in_words(primary)}); {compared}."
         return Answer(question, words, details, verdict.NONE, link)
     level = next((one for one in verdict.LEVELS if one in levels), verdict.NONE)
+    if subject and not any(prices.values()):
+        shorts.append("Other subjects show it: this one was not compared.")
+        level = verdict.NONE
     short = " ".join([*dict.fromkeys(shorts), *_kept(study, list(prices), subject)])
     return Answer(question, short, details, level, link)
 
@@ -275,8 +282,7 @@ def lacking(
     if left_out:
         short.append(f"{len(left_out)} left out")
     if skipped:
-        stages = dict.fromkeys(_WORDS.get(stage, stage) for stage, _ in skipped)
-        short.append(f"skipped: {', '.join(stages)}")
+        short.append(f"skipped: {', '.join(_stages(skipped, without))}")
     waiting = [run for run in runs if any(s.state == WAITING for s in run.states)]
     if waiting and not failures:
         short.append(f"not finished: {len(waiting)} run{'s' * (len(waiting) > 1)}")
@@ -302,13 +308,25 @@ def _skipped(planned: Iterable[Planned], without: Collection[str]) -> tuple[dict
     return lacking, chosen
 
 
+def _stages(skipped: Mapping[tuple[str, str], list[str]], without: Collection[str]) -> list[str]:
+    """Name the stages that were skipped, and what of, where that is not the whole page or long."""
+    names: dict[str, list[str]] = {}
+    for (stage, _), some in skipped.items():
+        names.setdefault(_WORDS.get(stage, stage), []).extend(some)
+    said = []
+    for words, some in names.items():
+        which = [name for name in dict.fromkeys(some) if name not in without]
+        said.append(f"{words} ({', '.join(which)})" if 0 < len(which) <= _NAMED else words)
+    return said
+
+
 def _told(words: str, found: Mapping[tuple[str, str], list[str]]) -> list[str]:
     """Say what was skipped, stages of one reason and the same runs together."""
     joined: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for (stage, reason), names in found.items():
         joined.setdefault((reason, tuple(names)), []).append(stage)
     return [
-        f"{words}: {', '.join(stages)}: {reason} ({named(names)})"
+        f"{words}: {', '.join(_WORDS.get(one, one) for one in stages)} of {named(names)}: {reason}"
         for (reason, names), stages in joined.items()
     ]
 
@@ -317,7 +335,7 @@ def of_subject(study: Study, subject: Subject) -> dict[str, Answer]:
     """Return the four answers for a subject."""
     without = _shared(subject.runs, subject.name)
     return {
-        "usable": usable(subject.runs, without=without),
+        "usable": usable(subject.runs, without=without, left_out=len(subject.left_out)),
         "variant": variant(study, subject.name),
         "ceiling": ceiling(study, subject),
         "skipped": lacking(
@@ -336,7 +354,7 @@ def of_study(study: Study) -> dict[str, Answer]:
     runs = [run for subject in subjects for run in subject.runs]
     without = _shared(runs)
     return {
-        "usable": usable(runs, without=without),
+        "usable": usable(runs, without=without, left_out=len(study.left_out)),
         "variant": variant(study),
         "ceiling": _ceilings(study, subjects),
         "skipped": lacking(study.failures, study.left_out, runs, study.planned, without=without),
