@@ -19,7 +19,7 @@ rule confounds:
     conda:
         "../../envs/confounds.yaml"
     resources:
-        mem_mb=memory(0, 500, output=1.1),
+        mem_mb=memory(0, 500, output=1.4),
         runtime=minutes(20),
     params:
         run=by(parameters.of_run, "tr", "tr_out", "single_echo", "slice_timing"),
