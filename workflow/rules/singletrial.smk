@@ -59,7 +59,7 @@ rule singletrial:
         "../../envs/core.yaml"
     threads: 2
     resources:
-        mem_mb=memory(0, 330, output=0.43),
+        mem_mb=memory(0.43, 330),
         runtime=minutes(120),
     params:
         runs=by(parameters.of_group, *FIT_KEYS),
