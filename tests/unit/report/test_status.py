@@ -33,6 +33,14 @@ def test_all_is_done(tmp_path):
     assert study.failures == []
 
 
+def test_denoised_echoes_that_are_not_kept_were_made_all_the_same(tmp_path):
+    """As with ``nordic.write: []``."""
+    finished(tmp_path)
+    for image in tmp_path.rglob("*_desc-nordic_bold.nii.gz"):
+        image.unlink()
+    assert states(tmp_path)["nordic"].state == DONE
+
+
 def test_a_failed_job_is_found_by_its_log_and_what_needs_it_waits(tmp_path):
     out = Output(tmp_path)
     out.subject("01")

@@ -20,7 +20,8 @@ MARKS = {
     "sdc_dynamic": (("sdc_dynamic",), r"desc-change_fieldmap\.nii\.gz"),
     "nordic": (
         ("nordic_gfactor", "nordic", "nordic_survival"),
-        r"(echo-\w+_)?part-mag_desc-nordic_bold\.nii\.gz",
+        # Not its image, which `nordic.write: []` does not keep.
+        r"(echo-\w+_)?part-mag_desc-nordic_bold\.json",
     ),
     "hmc": (("hmc",), r"desc-hmc_boldref\.nii\.gz"),
     "coreg": (("coreg_run",), r"from-boldref_to-\w+_mode-image_desc-coreg_xfm\.txt"),
