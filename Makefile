@@ -66,8 +66,9 @@ report: env
 status: env
 	@PYTHONPATH=workflow $(BIN)/python -m mebold.report $(OUT) --status
 
+# In the order of the folders: the long files of tests/e2e begin first, and none of them runs alone at the end.
 test: env
-	$(BIN)/python -m pytest -n $(CORES) --dist loadfile
+	$(BIN)/python -m pytest -n $(CORES) --dist loadfile --no-loadscope-reorder
 
 lint: env
 	$(BIN)/ruff check .
