@@ -15,7 +15,6 @@ import json
 import subprocess
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import h5py
@@ -26,7 +25,6 @@ from glmsingle import N_RUNS, N_VOLUMES, TRIALS_PER_RUN, make_design
 
 from mebold.compare import session
 from mebold.compare.quality import of_session
-from mebold.files import series
 
 BLOCK = 10_000
 # Visual voxels per voxel of the mask: more than visual cortex has.
@@ -53,8 +51,8 @@ def write_store(folder: Path, n_voxels: int) -> None:
         )
         for start in range(0, n_voxels, BLOCK):
             part = slice(start, min(start + BLOCK, n_voxels))
-            for run, store in enumerate(maps):
-                store[part] = np.roll(noise, run, axis=1)[: part.stop - start]
+            for run, series in enumerate(maps):
+                series[part] = np.roll(noise, run, axis=1)[: part.stop - start]
             target[part] = betas[: part.stop - start]
 
 
@@ -64,8 +62,8 @@ def quality(folder: Path) -> None:
     mask = np.load(folder / "mask.npy")
     regressors = [design.sum(axis=1) for design in np.load(folder / "design.npy")]
     options = {"tr": 1.0, "correlation_s": 10.0, "voxel_mm": (1.8, 1.8, 1.8)}
-    found = of_session(data, regressors, mask, **options, let_go=series.let_go)
-    np.savez(folder / "quality.npz", **asdict(found))
+    found = of_session(data, regressors, mask, **options)
+    np.savez(folder / "quality.npz", **vars(found))
 
 
 def compare(folder: Path) -> None:

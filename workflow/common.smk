@@ -8,7 +8,6 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
-from mebold import processes
 from mebold.errors import ConfigError, MeboldError
 from mebold.files import metadata
 from mebold.files.tables import read_tsv
@@ -21,6 +20,7 @@ from mebold.jobs import (
     console,
     failures,
     handed,
+    machine,
     region_surfaces,
     regions,
     templates,
@@ -138,7 +138,7 @@ except MeboldError as error:
 if workflow.is_main_process and not (MODULE or workflow.non_local_exec):
     # As many jobs side by side as there is memory for, unless --resources says how much of it.
     given = {"mem", "mem_mb", "mem_mib"}.intersection(workflow.global_resources)
-    if (all_mb := processes.memory_mb()) and not given:
+    if (all_mb := machine.memory_mb()) and not given:
         workflow.register_resource("mem_mb", int(0.9 * all_mb))
 
 
@@ -223,20 +223,18 @@ def memory(series=3, base=1000, output=0, run=0):
     Of all runs that the job takes; `run` is a multiple of the longest alone, in the output.
     """
 
+    multiples = (
+        (series, {}),
+        (output, {"resampled": True}),
+        (run, {"resampled": True, "longest": True}),
+    )
+
     def mem_mb(wildcards, attempt):
         labels = {
             key: wildcards[key] for key in ("stem", "group") if key in wildcards.keys()
         }
-        as_acquired = series * parameters.series_mb(**labels)
-        resampled = (
-            output * parameters.series_mb(**labels, resampled=True) if output else 0
-        )
-        longest = (
-            run * parameters.series_mb(**labels, resampled=True, longest=True)
-            if run
-            else 0
-        )
-        return int(attempt * (base + as_acquired + resampled + longest))
+        sizes = (n * parameters.series_mb(**labels, **of) for n, of in multiples if n)
+        return int(attempt * (base + sum(sizes)))
 
     return mem_mb
 

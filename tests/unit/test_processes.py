@@ -1,12 +1,11 @@
 """What counts as a process that is at work."""
 
-import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from mebold.processes import memory_mb, started
+from mebold.processes import started
 
 
 def ended_but_for(process, state, *, least=1):
@@ -54,13 +53,3 @@ def test_one_whose_threads_still_work_is_there():
     finally:
         one.kill()
         one.wait()
-
-
-def test_memory_is_that_of_the_machine_or_of_the_container(tmp_path):
-    total = re.search(r"MemTotal: +(\d+) kB", Path("/proc/meminfo").read_text())
-    assert memory_mb(bounds=()) == int(total[1]) * 1024 // 10**6
-    (tmp_path / "version_1").write_text("1500000000\n")
-    (tmp_path / "version_2").write_text("max\n")
-    bounds = tmp_path / "version_2", tmp_path / "absent", tmp_path / "version_1"
-    assert memory_mb(bounds=bounds[:2]) == memory_mb(bounds=())
-    assert memory_mb(bounds=bounds) == 1500

@@ -8,7 +8,7 @@ from bids_trees import Tree
 from snakemake_runner import REPOSITORY, snakemake
 
 from mebold.inventory.table import read_table
-from mebold.processes import memory_mb
+from mebold.jobs.machine import memory_mb
 
 pytestmark = pytest.mark.workflow
 

@@ -1,11 +1,9 @@
 """Measure a variant's series: visual response, tSNR and smoothness."""
 
-from dataclasses import asdict
-
 import numpy as np
 
 from mebold.compare import quality
-from mebold.files import arrays, images, series
+from mebold.files import arrays, images
 from mebold.geometry import affines
 from mebold.jobs import session
 from mebold.jobs.script import job
@@ -26,6 +24,5 @@ with job(snakemake):
         tr=data.tr,
         correlation_s=params.correlation_s,
         voxel_mm=affines.voxel_sizes(affine),
-        let_go=series.let_go,
     )
-    arrays.save_named(snakemake.output[0], **asdict(found))
+    arrays.save_named(snakemake.output[0], **vars(found))

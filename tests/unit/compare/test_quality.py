@@ -1,5 +1,8 @@
 """tSNR and smoothness against known values."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
@@ -8,6 +11,8 @@ from mebold.compare import quality
 from mebold.confounds import drifts
 from mebold.errors import DataError
 from mebold.rois import visual
+
+STATUS = Path("/proc/self/status")
 
 
 def test_tsnr_is_mean_over_standard_deviation_without_drift(rng):
@@ -103,14 +108,12 @@ def test_a_session_is_measured_by_parts_as_at_once(rng):
     mask[1:-1, 1:-1, 1:-1] = True
     regressors = [(rng.random(n) < 0.2).astype(float) for n in (80, 90, 100)]
     effect = 2.0 * (np.arange(mask.sum()) < 60)[:, None]
-    runs = [100 + rng.standard_normal((len(effect), len(x))) + effect * x for x in regressors]
-    held = []
-
-    def let_go(*series):
-        held.append(len(series))
-
+    runs = [
+        (100 + rng.standard_normal((len(effect), len(x))) + effect * x).astype(np.float32)
+        for x in regressors
+    ]
     options = {"tr": 2.0, "correlation_s": 8.0, "voxel_mm": (2, 2, 2)}
-    found = quality.of_session(runs, regressors, mask, **options, let_go=let_go, chunk_voxels=50)
+    found = quality.of_session(runs, regressors, mask, **options, chunk_voxels=50)
     at_once = visual.score(runs, regressors, tr=2.0, lags=4)
     np.testing.assert_array_equal(found.score, at_once)
     assert found.score[:60].min() > found.score[60:].mean()
@@ -121,5 +124,22 @@ def test_a_session_is_measured_by_parts_as_at_once(rng):
             runs[r], mask, voxel_mm=(2, 2, 2), degree=degree, regressors=x[:, None]
         )
         assert found.fwhm[r] == one.fwhm
-    # All runs after each of the blocks, then each run for itself.
-    assert held == [3] * -(-mask.sum() // 50) + [1] * 3
+
+
+@pytest.mark.skipif(not STATUS.exists(), reason="Linux tells, others do not")
+def test_the_memory_of_a_session_that_was_read_is_given_back(rng, tmp_path):
+    def mapped_mb():
+        return int(re.search(r"RssFile:\s+(\d+)", STATUS.read_text())[1]) / 1e3
+
+    mask, runs = np.ones((25, 25, 25), bool), []
+    for name in ("one.npy", "two.npy"):
+        np.save(tmp_path / name, rng.standard_normal((mask.size, 300), np.float32) + 50)
+        runs.append(np.load(tmp_path / name, mmap_mode="r")[:, 2:])
+    regressors = [(rng.random(298) < 0.2).astype(float) for _ in runs]
+    options = {"tr": 1.0, "correlation_s": 5.0, "voxel_mm": (2, 2, 2), "chunk_voxels": 4000}
+    quality.of_session(runs, regressors, mask, **options)  # what it imports is mapped, too
+    before = mapped_mb()
+    quality.of_session(runs, regressors, mask, **options)
+    assert mapped_mb() - before < 5
+    assert sum(np.isfinite(run).all() for run in runs) == 2
+    assert mapped_mb() - before > 30

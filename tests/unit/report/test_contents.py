@@ -143,8 +143,8 @@ def test_variants_stand_side_by_side_with_their_means(tmp_path):
     assert [name for name, _ in headings] == ["response kept (%)"]
     assert [(row.name, row.primary, row.cells) for row in rows] == [("nordicOptcom", True, ["85"])]
     assert variant_table.of(study_of(out))[1][0].cells == ["60"]
-    assert answers.price_of(study_of(out), "nordicOptcom", "sub-01") == [
-        "keeps 85 % of the response to images"
+    assert answers.variant(study_of(out), "sub-01").details == [
+        "Price of nordicOptcom: it keeps 85 % of the response to images."
     ]
 
 

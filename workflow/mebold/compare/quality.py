@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,7 +59,6 @@ def of_session(
     tr: float,
     correlation_s: float,
     voxel_mm: np.ndarray,
-    let_go: Callable[..., object] = lambda *_: None,
     chunk_voxels: int | None = None,
 ) -> Quality:
     """Measure the series of a session with no more of them in memory than one run.
@@ -67,7 +66,8 @@ def of_session(
     Parameters
     ----------
     runs : sequence of ndarray, (V, T_r)
-        Masked series; voxels are those of ``mask`` in C order. May be memory maps.
+        Masked series; voxels are those of ``mask`` in C order. The pages of memory maps, which
+        count as memory of a job, are given back.
     regressors : sequence of ndarray, (T_r,)
         Image trials convolved with an assumed response.
     mask : ndarray, (x, y, z), bool
@@ -77,9 +77,6 @@ def of_session(
         Seconds over which noise may be correlated, see `mebold.rois.visual.run_response`.
     voxel_mm : array_like, (3,)
         Voxel sizes in mm.
-    let_go : callable
-        Called with series that have been read: the pages of mapped files count as memory of a job
-        until they are given back.
     chunk_voxels : int, optional
         Voxels of all runs read at a time, see `mebold.singletrial.stream.block_size`.
 
@@ -95,19 +92,18 @@ def of_session(
     lags = round(correlation_s / tr)
 
     def score(voxels: slice) -> np.ndarray:
-        found = visual.score([run[voxels] for run in runs], regressors, tr=tr, lags=lags)
-        let_go(*runs)
-        return found
+        block = [stream.read_run(run, voxels) for run in runs]
+        return visual.score(block, regressors, tr=tr, lags=lags)
 
     size = stream.block_size(sum(map(len, regressors)), chunk_voxels)
     scores = np.concatenate(stream.for_blocks(score, int(np.sum(mask)), size, 1))
     ratios, widths = [], []
     for run, regressor in zip(runs, regressors, strict=True):
+        series = stream.read_run(run, slice(None))
         degree = drifts.degree(len(regressor), tr=tr)
-        ratios.append(tsnr(run, degree=degree))
+        ratios.append(tsnr(series, degree=degree))
         options = {"voxel_mm": voxel_mm, "degree": degree, "regressors": regressor[:, None]}
-        widths.append(smoothness(run, mask, **options).fwhm)
-        let_go(run)
+        widths.append(smoothness(series, mask, **options).fwhm)
     return Quality(scores, np.stack(ratios), np.array(widths))
 
 

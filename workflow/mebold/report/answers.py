@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 
 from mebold.inventory.findings import named
 from mebold.plan.text import CHOSEN
@@ -133,10 +134,11 @@ def variant(study: Study, subject: str = "") -> Answer:
         details.append(f"{task}: {advice.get('Description', '')}")
         if advice.get("Warnings", {}).get(primary):
             levels.append(verdict.LOOK)
-    prices = {one: price_of(study, one, subject) for one in dict.fromkeys([*supports, primary])}
+    prices = _prices(study, list(dict.fromkeys([*supports, primary])), subject)
     for one, price in prices.items():
         if price:
-            details.append(f"Price of {one}: it {', '.join(price)}.")
+            said = [words.format(price[metric]) for metric, words in _PRICE if metric in price]
+            details.append(f"Price of {one}: it {', '.join(said)}.")
     if not shorts:
         why = _not_yet(study.planned, "compare", study.failures)
         compared = f"the comparison is not made yet: {why}" if why else "variants were not compared"
@@ -146,46 +148,36 @@ def variant(study: Study, subject: str = "") -> Answer:
     if subject and not any(prices.values()):
         shorts.append("Other subjects show it: this one was not compared.")
         level = verdict.NONE
-    short = " ".join([*dict.fromkeys(shorts), *_kept(study, list(prices), subject)])
+    short = " ".join([*dict.fromkeys(shorts), *_kept(prices)])
     return Answer(question, short, details, level, link)
 
 
-def _kept(study: Study, names: Sequence[str], subject: str) -> list[str]:
+def _kept(prices: Mapping[str, Mapping[str, float]]) -> list[str]:
     """Say in a sentence what share of the response variants keep; in none where it is not known."""
     metric, words = _PRICE[0]
-    shares = {name: _prices(study, name, subject).get(metric) for name in names}
-    known = {name: share for name, share in shares.items() if share is not None}
+    known = {name: price[metric] for name, price in prices.items() if metric in price}
     if not known:
         return []
     first, *others = known
-    whose = "It" if len(names) == 1 else first
+    whose = "It" if len(prices) == 1 else first
     also = [f"{name} {known[name]:.0f} %" for name in others]
     return [", ".join([f"{whose} {words.format(known[first])}", *also]) + "."]
 
 
-def price_of(study: Study, name: str, subject: str = "") -> list[str]:
-    """Return what a variant costs, as predicates: means over the compared sessions."""
-    prices = _prices(study, name, subject)
-    return [words.format(prices[metric]) for metric, words in _PRICE if metric in prices]
-
-
-def _prices(study: Study, name: str, subject: str) -> dict[str, float]:
-    """Return what a variant costs by metric, as far as it is known."""
-    rows = study.folder.read_tsv("comparison/desc-variants_metrics.tsv")
+def _prices(study: Study, names: Sequence[str], subject: str) -> dict[str, dict[str, float]]:
+    """Return what variants cost: by name and metric the means over the compared sessions."""
     label = subject.removeprefix("sub-")
-    means = {}
-    for metric, _ in _PRICE:
-        values = [
-            number(row["value"])
-            for row in rows
-            if row["metric"] == metric
-            and row["variant"] == name
-            and (not label or row["subject"] == label)
-        ]
-        known = [value for value in values if value is not None]
-        if known:
-            means[metric] = sum(known) / len(known)
-    return means
+    found: dict[str, dict[str, list[float]]] = {name: {} for name in names}
+    for row in study.folder.read_tsv("comparison/desc-variants_metrics.tsv"):
+        value = number(row["value"])
+        of_it = row["variant"] in found and (not label or row["subject"] == label)
+        if of_it and value is not None:
+            found[row["variant"]].setdefault(row["metric"], []).append(value)
+    metrics = [metric for metric, _ in _PRICE]
+    return {
+        name: {metric: fmean(values[metric]) for metric in metrics if metric in values}
+        for name, values in found.items()
+    }
 
 
 def regions(study: Study, subject: str) -> list[dict]:
