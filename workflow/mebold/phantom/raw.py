@@ -8,6 +8,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
+from mebold.files import images
 from mebold.phantom.spec import PhantomSpec
 
 _SCANNER = {
@@ -54,9 +55,8 @@ def write_image(path: Path, data: np.ndarray, affine: np.ndarray, tr: float | No
     image.set_sform(affine, 1)
     if tr is not None:
         image.header["pixdim"][4] = tr
-    with nib.openers.ImageOpener(str(path), "wb", compresslevel=1) as opener:
-        image.file_map["image"].fileobj = opener
-        image.to_file_map(image.file_map)
+    with images.open_to_write(path) as stream:
+        image.to_stream(stream)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
