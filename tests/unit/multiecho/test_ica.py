@@ -8,6 +8,7 @@ import types
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.interpolate import CubicSpline
 
 from mebold.errors import ConfigError, GridMismatchError, MetadataError
 from mebold.files import images, series, tables
@@ -16,6 +17,7 @@ from mebold.multiecho import (
     decay,
     ica,
     ica_outcome,
+    judged,
     summary,
     tedana_lean,
     tedana_log,
@@ -251,6 +253,45 @@ def test_tedana_judges_components_that_were_found_here(run, tmp_path):
     assert f"{PREFIX}_desc-ICA_mixing.tsv" in names
     assert f"{PREFIX}_tedana_report.html" in names
     assert not [name for name in names if "given" in name]
+
+
+def test_a_series_of_more_samples_than_were_acquired_is_judged_by_every_other(run, tmp_path):
+    data, mask, bold = run
+    course = CubicSpline(np.arange(N_TIMES), data, axis=2)
+    fine = course(np.arange(0, N_TIMES - 0.5, 0.5)).astype(np.float32), mask, bold
+    options = {"t2star": decay.fit(summary.summarise(data), TE).t2star, **FOUND}
+    whole = denoise(fine, tmp_path / "whole", n_acquired=N_TIMES, **options)
+    thin = denoise(fine, tmp_path / "thin", n_acquired=N_TIMES, judged_share=0.9, **options)
+    samples = fine[0].shape[2]
+    assert (whole.outcome["judged_samples"], thin.outcome["judged_samples"]) == (samples, N_TIMES)
+    # tedana turns a component round by its map, which the left out samples may tip.
+    signs = np.sign((thin.mixing * whole.mixing).sum())
+    np.testing.assert_allclose(thin.mixing * signs, whole.mixing, atol=1e-6)
+    assert list(thin.metrics["classification"]) == list(whole.metrics["classification"])
+    assert 0 < thin.outcome["n_rejected"] < 10
+    np.testing.assert_allclose(thin.denoised, whole.denoised, atol=1e-3)
+    # Its own time courses, of the samples that it saw, have the signs of those of the run.
+    own = pd.read_csv(tmp_path / "thin" / f"{PREFIX}_desc-ICA_mixing.tsv", sep="\t")
+    np.testing.assert_allclose(own, thin.mixing[::2], atol=1e-6)
+
+
+def test_tedana_decomposes_all_samples(run, tmp_path, fake_tedana):
+    """Its time courses are as long as what it is given."""
+    fake_tedana(write_fake_results)
+    options = {"engine": "tedana", "n_acquired": N_TIMES // 2, "judged_share": 0.9}
+    assert denoise(run, tmp_path, **options).outcome["judged_samples"] == N_TIMES
+
+
+@pytest.mark.parametrize(
+    ("samples", "acquired", "share", "step"),
+    [(304, 160, 0.9, 2), (304, 160, None, 1), (304, 160, 1.0, 1), (160, 160, 0.9, 1),
+     (240, 160, 0.9, 1), (480, 160, 0.9, 3), (100, 160, 0.9, 1)],
+)  # fmt: skip
+def test_no_fewer_samples_are_judged_than_the_share_of_those_acquired(
+    samples, acquired, share, step
+):
+    assert judged.step(samples, acquired, share) == step
+    assert step == 1 or len(range(0, samples, step)) >= share * acquired
 
 
 def test_what_tedana_has_to_decompose_itself(run, tmp_path, fake_tedana):

@@ -8,7 +8,7 @@ import pytest
 from page_reader import Page, broken
 from report_folder import Output, finished
 
-from mebold.report import answers, pages
+from mebold.report import answers, pages, quality
 from mebold.report.folder import Folder
 from mebold.report.study import Study
 
@@ -56,7 +56,8 @@ def test_the_four_questions_are_answered_for_a_subject(troubled):
     assert "bad: ses-01 run-02: mean framewise displacement 1.03 mm" in answers["usable"]
     assert "nordicOptcom, as configured" in answers["variant"]
     assert "keeps 91 % of the response" in answers["variant"]
-    assert "visual: median 21 %; 10.0 % of the brain above chance." in answers["ceiling"]
+    words = "visual: median 21 %; 10.0 % of the brain above chance (false discovery rate 5 %)."
+    assert words in answers["ceiling"]
     assert "90th percentile 56.9 %, 174 voxels, 42 % of them" in answers["ceiling"]
     words = "1 job failed (coreg_run of ses-02 run-02); skipped: distortion correction (ses-02"
     assert words in answers["skipped"]
@@ -95,6 +96,18 @@ def test_reasons_warnings_and_logs_stand_where_they_belong(troubled):
     for words in ("no fieldmap", "no events", "no overlap with the T1w", "needs coreg"):
         assert words in skipped
     assert "../work/logs/coreg_run/sub-01/ses-02/" in skipped
+
+
+def test_units_stand_beside_the_names_of_measures(tmp_path):
+    finished(tmp_path)
+    found = written(tmp_path)
+    labels = {cell["data-label"] for cell in found["sub-01.html"].all("td") if "data-label" in cell}
+    assert {"fd_mean (mm)", "outliers_perc (%)", "t1w_dice"} <= labels
+    assert "noise_ceiling_share (% of the session)" in labels
+    for page in ("index.html", "sub-01.html"):
+        heads = {head.get("title", "") for head in found[page].all("th")}
+        assert quality.MEASURES["fd_mean"][1] in heads
+        assert "fd_<wbr>mean <small>(mm)</small>" in found[page].text
 
 
 def test_a_subject_without_any_run_has_a_page_that_says_so(troubled):

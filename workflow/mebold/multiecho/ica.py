@@ -21,7 +21,14 @@ import pandas as pd
 
 from mebold.errors import ConfigError, DataError, GridMismatchError
 from mebold.files import atomic, series
-from mebold.multiecho import components, rejection, tedana_folder, tedana_lean, tedana_log
+from mebold.multiecho import (
+    components,
+    judged,
+    rejection,
+    tedana_folder,
+    tedana_lean,
+    tedana_log,
+)
 from mebold.multiecho.decay import check_echo_times
 
 logger = logging.getLogger(__name__)
@@ -204,6 +211,7 @@ def _collect(
     outcome: dict[str, Any],
     failure: str | None,
     record: tedana_log.Record,
+    own: np.ndarray | None,
 ) -> IcaResult:
     """Read tedana's verdicts, decide whether they can be used, and remove what it rejects."""
     outcome = {**outcome, "warnings": list(record.warnings)}
@@ -213,6 +221,9 @@ def _collect(
     if failure:
         outcome["warnings"].append(f"report incomplete: {failure}")
     mixing = pd.read_csv(files[0], sep="\t")
+    if own is not None:
+        courses = judged.with_signs(own, mixing.to_numpy())
+        mixing = pd.DataFrame(courses, columns=mixing.columns)
     metrics = pd.read_csv(files[1], sep="\t")
     outcome |= _counts(metrics)
     if not outcome["converged"]:
@@ -227,20 +238,6 @@ def _collect(
     if not np.isfinite(denoised).all():
         return _fallback(outcome, "the denoised series is not finite")
     return IcaResult(denoised, {**outcome, "status": "ok", "reason": ""}, mixing, metrics)
-
-
-def _judged(mask: np.ndarray, brain: np.ndarray | None, t2star: np.ndarray | None) -> np.ndarray:
-    """Return which voxels of the mask lie in the brain and have the T2* that there is, (V,)."""
-    known = np.ones(np.count_nonzero(mask), dtype=bool) if t2star is None else t2star != 0
-    if brain is None:
-        return known
-    if brain.shape != mask.shape:
-        message = f"The brain has the shape {brain.shape}, the mask {mask.shape}."
-        raise GridMismatchError(message)
-    judged = np.asarray(brain, dtype=bool)[mask] & known
-    if not judged.any():
-        raise GridMismatchError("The mask holds no voxel of the brain.")
-    return judged
 
 
 def denoise(
@@ -270,6 +267,7 @@ def denoise(
     minimum_volumes: int = 30,
     n_acquired: int | None = None,
     fit_method: str = "loglin",
+    judged_share: float | None = None,
     n_threads: int = 1,
     report: bool = True,
     keep_images: bool = False,
@@ -329,6 +327,9 @@ def denoise(
         Volumes that the scanner acquired, where the series is resampled in time; T otherwise.
     fit_method : {"loglin", "curvefit"}
         T2* fit of tedana, unless `t2star` is given.
+    judged_share : float, optional
+        Samples by which tedana judges components that `components` found, as a share of
+        `n_acquired` that they do not fall below: every so many of the series. All by default.
     report, keep_images : bool
         Keep figures and HTML page; keep tedana's images.
     scratch : path, optional
@@ -355,7 +356,7 @@ def denoise(
 
     mask = np.asarray(mask, dtype=bool)
     times = _check_inputs(echoes, te_s, optcom, mask, tree)
-    judged = _judged(mask, brain, t2star)
+    chosen = judged.voxels(mask, brain, t2star)
     order = check_order(order)
     outcome: dict[str, Any] = {
         "run": prefix,
@@ -380,7 +381,7 @@ def denoise(
         return _fallback(outcome, f"{order} components asked of {echoes.shape[2]} volumes")
     found = None
     if engine == "mebold" and not robust and order not in _ORDERS:
-        within = judged if decomposed is None else judged & decomposed
+        within = chosen if decomposed is None else chosen & decomposed
         options = {"starts": starts, "sample": sample, "max_iterations": max_iterations}
         try:
             found = components.decompose(optcom[within], order=order, seed=seed, **options)
@@ -391,13 +392,16 @@ def denoise(
         if not found.converged:
             outcome["converged"] = False
             return _fallback(outcome, f"ICA did not converge in {max_iterations} iterations")
+    # What tedana decomposes itself has to hold all samples: its time courses are those it is given.
+    step = 1 if found is None else judged.step(echoes.shape[2], n_acquired, judged_share)
+    outcome["judged_samples"] = len(range(0, echoes.shape[2], step))
     with tempfile.TemporaryDirectory(dir=scratch, prefix="tedana-") as temporary:
         folder = Path(temporary) / "out"
         folder.mkdir()
         files, mask_file, t2star_file = tedana_folder.write_inputs(
-            Path(temporary), echoes, mask, affine, tr, t2star, chosen=judged
+            Path(temporary), echoes, mask, affine, tr, t2star, chosen=chosen, step=step
         )
-        combined = None if found is None else np.asarray(optcom[judged])
+        combined = None if found is None else np.asarray(optcom[chosen, ::step])
         series.let_go(echoes, optcom)
         arguments = {
             "data": files, "tes": times.tolist(), "out_dir": str(folder), "mask": mask_file,
@@ -408,11 +412,12 @@ def denoise(
             "overwrite": True,
         }  # fmt: skip
         if found is not None:
-            given = tedana_folder.write_mixing(Path(temporary), found.mixing)
+            given = tedana_folder.write_mixing(Path(temporary), found.mixing[::step])
             arguments["mixing_file"] = str(given)
         failure, record = _run_tedana(
             arguments, n_threads, combined=combined, keep_images=keep_images
         )
-        result = _collect(_result_files(arguments), optcom, outcome, failure, record)
+        own = None if found is None else found.mixing
+        result = _collect(_result_files(arguments), optcom, outcome, failure, record, own)
         tedana_folder.keep(folder, Path(out_dir), prefix=prefix, keep_images=keep_images)
     return result

@@ -24,6 +24,7 @@ def write_inputs(
     t2star: np.ndarray | None,
     *,
     chosen: np.ndarray,
+    step: int = 1,
 ) -> tuple[list[str], str, str | None]:
     """Write echoes, mask and T2* map of chosen voxels on their bounding box.
 
@@ -37,11 +38,13 @@ def write_inputs(
     affine : (4, 4) array
         Voxel to world of the mask.
     tr : float
-        Seconds.
+        Seconds between samples of the echoes.
     t2star : (V,) array or None
         Seconds.
     chosen : (V,) bool array
         Voxels that are written.
+    step : int
+        Every so many samples are written.
 
     Returns
     -------
@@ -58,7 +61,7 @@ def write_inputs(
     names = []
     for index in range(echoes.shape[0]):
         name = folder / f"echo-{index + 1}.nii"
-        images.save(name, series.unmask(echoes[index][chosen], small), moved, tr=tr)
+        images.save(name, series.unmask(echoes[index][chosen, ::step], small), moved, tr=tr * step)
         names.append(str(name))
     mask_name = folder / "mask.nii"
     # tedana saves every image in the data type of the mask: with an integer mask the denoised

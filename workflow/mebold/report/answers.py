@@ -245,7 +245,8 @@ def ceiling(study: Study, subject: Subject) -> Answer:
     if shares:
         share, about, owner = shares[0]
         sure = f"{share:.1f} % of the brain above chance" if share else "nowhere above chance"
-        said.append(sure)
+        rate = number(about.get("FalseDiscoveryRate"))
+        said.append(sure if rate is None else f"{sure} (false discovery rate {100 * rate:g} %)")
         level = verdict.GOOD if share else verdict.LOOK
         if (limit := number(about.get("ChanceThreshold"))) is not None:
             details.append(f"{owner}: 5 % of voxels pass {limit:.1f} % by chance.")

@@ -109,6 +109,8 @@ def _render(name: str, **context: Any) -> str:
         "levels": verdict.LEVELS,
         "shown": distribution.short,
         "plain": _plain,
+        "about": {name: about for name, (_, about) in quality.MEASURES.items()},
+        "unit": quality.unit,
     }
     return environment.get_template(name).render(**files, **common, **context)
 
@@ -139,7 +141,6 @@ def _subject(study: Study, subject: Subject, source: Callable) -> str:
         runs=runs,
         measures=_measured(own),
         limits=_limits(study),
-        units=_units(_measured(own)),
         plots=[one for one in plots if one],
         n_all=len(everyone),
         failures=subject.failures,
@@ -193,7 +194,6 @@ def _index(study: Study, text: methods.Methods, source: Callable) -> str:
         rows=rows,
         measures=measures,
         limits=_limits(study),
-        units=_units(measures),
         plots=[one for one in plots if one],
         failures=study.failures,
         lacking=[t for t in found["skipped"].details if not t.startswith("failed:")],
@@ -245,12 +245,6 @@ def _plain(value: float | None) -> str:
 def _measured(numbers: Sequence[dict]) -> list[str]:
     """Return the measures of the table that some run has."""
     return [name for name in quality.SHOWN if any(one[name] is not None for one in numbers)]
-
-
-def _units(measures: Sequence[str]) -> str:
-    units = {name: quality.MEASURES[name][0] for name in measures}
-    said = [f"{name} in {unit}" for name, unit in units.items() if unit != "1"]
-    return ", ".join([*said, "the others have none"] if len(said) < len(units) else said)
 
 
 def _limits(study: Study) -> str:

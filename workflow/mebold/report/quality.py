@@ -37,8 +37,17 @@ MEASURES: dict[str, tuple[str, str]] = {
     "noise_ceiling_share": ("percent", "Share of the brain's voxels whose noise ceiling is above "
                                        "chance (false discovery rate), of the run's session."),
 }  # fmt: skip
+#: Units as a table of runs has them; a share of the session stands beside each of its runs.
+SHORT_UNITS = {"percent": "%", "count": "", "1": ""}
+OF_SESSION = {"noise_ceiling_share": "% of the session"}
 #: Measures that stand in the table of runs.
 SHOWN = ("fd_mean", "outliers_perc", "tsnr", "dvars_std", "t1w_dice", "noise_ceiling_share")
+
+
+def unit(name: str) -> str:
+    """Return the unit of a measure as it stands under its name in a table; empty without one."""
+    told = MEASURES[name][0]
+    return OF_SESSION.get(name) or SHORT_UNITS.get(told, told)
 
 
 def of_run(folder: Folder, run: Planned, *, dataset: str) -> dict[str, float | None]:
