@@ -211,3 +211,21 @@ def test_dilation_is_in_millimetres():
     np.testing.assert_array_equal(
         masks.dilated(grown, np.diag([1.0, 2.0, 4.0, 1.0]), -4.0).sum() >= 1, True
     )
+
+
+@pytest.mark.parametrize("voxel_mm", [0.5, 1.0, 3.0])
+def test_gaps_are_closed_at_the_edge_of_the_image_as_elsewhere(voxel_mm):
+    affine = np.diag([voxel_mm] * 3 + [1.0])
+    n = int(36 / voxel_mm)
+    mask = np.ones((n, n, n), dtype=bool)
+    mask[:, int(15 / voxel_mm) : int(21 / voxel_mm)] = False  # 6 mm
+    mask[:, :, n // 2 :] = False
+    found = masks.closed(mask, affine, 4.0)
+    pad = int(10 / voxel_mm)
+    whole = np.pad(mask, pad)
+    grown = ndimage.distance_transform_edt(~whole, sampling=voxel_mm) <= 4.0
+    expected = ndimage.distance_transform_edt(grown, sampling=voxel_mm) > 4.0
+    inner = (slice(pad, -pad),) * 3
+    np.testing.assert_array_equal(found, expected[inner])
+    assert found[n // 2, n // 2, n // 4]
+    assert not found[:, :, n // 2 :].any()

@@ -28,6 +28,7 @@ _SCALP_MM = 4.5
 # Scalp and skull of one head are 10 mm thick, of another one 17; the last is for images without.
 _PEELS_MM = (9.0, 17.0, 0.0)
 _SEAL_MM = 15.0
+_GAP_MM = 4.0  # in the outline of an image without skull
 _RIM_MM = 4.0
 _LEAST_CORRELATION = 0.2
 # Of what is not air: the scalp may touch nothing else, noise and wrapped noses are smaller.
@@ -270,10 +271,7 @@ def _is_stripped(foreground: np.ndarray, affine: np.ndarray, to_head: np.ndarray
 
 def _outline(foreground: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Close gaps in the outline of an image without skull."""
-    pad = 6
-    closed = np.pad(foreground, pad)
-    closed = masks.dilated(masks.dilated(closed, affine, 4.0), affine, -4.0)
-    closed = closed[pad:-pad, pad:-pad, pad:-pad]
+    closed = masks.closed(foreground, affine, _GAP_MM)
     return ndimage.binary_fill_holes(masks.largest_component(closed | foreground))
 
 

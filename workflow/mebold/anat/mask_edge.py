@@ -208,11 +208,8 @@ def edge_shift(share: np.ndarray, affine: np.ndarray, edges: Edges) -> np.ndarra
 
 def smooth_hull(tissue: np.ndarray, core: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Return tissue without thin bridges and with its sulci closed."""
-    pad = np.ceil(_CLOSE_MM / affines.voxel_sizes(affine)).astype(int) + 1
-    solid = np.pad(_opened(tissue | core, core, affine), [(n, n) for n in pad])
-    solid = masks.dilated(masks.dilated(solid, affine, _CLOSE_MM), affine, -_CLOSE_MM)
-    inner = tuple(slice(n, -n) for n in pad)
-    return ndimage.binary_fill_holes(solid)[inner]
+    solid = masks.closed(_opened(tissue | core, core, affine), affine, _CLOSE_MM)
+    return ndimage.binary_fill_holes(solid)
 
 
 def _opened(tissue: np.ndarray, core: np.ndarray, affine: np.ndarray) -> np.ndarray:

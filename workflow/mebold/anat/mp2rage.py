@@ -208,10 +208,7 @@ def _sealed(found: np.ndarray, affine: np.ndarray) -> np.ndarray:
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
     kept = (sizes > _LEAST_PART * sizes.max())[labels]
-    pad = int(np.ceil(2 * _CLOSING_MM / affines.voxel_sizes(affine).min()))
-    padded = np.pad(kept, pad)
-    closed = masks.dilated(masks.dilated(padded, affine, _CLOSING_MM), affine, -_CLOSING_MM)
-    closed = closed[(slice(pad, -pad),) * 3]
+    closed = masks.closed(kept, affine, _CLOSING_MM)
     return ndimage.binary_fill_holes(masks.largest_component(closed | kept))
 
 

@@ -72,6 +72,17 @@ def dilated(mask: np.ndarray, affine: np.ndarray, radius_mm: float) -> np.ndarra
     return distance > -radius_mm * (1 + 1e-6)
 
 
+def closed(mask: np.ndarray, affine: np.ndarray, radius_mm: float) -> np.ndarray:
+    """Close the gaps of a mask that are narrower than twice a distance in mm.
+
+    What touches the edge of the image is closed as if air lay beyond it.
+    """
+    pad = np.ceil(radius_mm / affines.voxel_sizes(affine)).astype(int) + 1
+    padded = np.pad(mask, [(n, n) for n in pad])
+    filled = dilated(dilated(padded, affine, radius_mm), affine, -radius_mm)
+    return filled[tuple(slice(n, -n) for n in pad)]
+
+
 def large_components(mask: np.ndarray, *, least_part: float) -> np.ndarray:
     """Return the face-connected parts of a mask that have a share of the largest one's size."""
     labels, count = ndimage.label(mask)
