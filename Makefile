@@ -85,12 +85,14 @@ demo/faults/raw/dataset_description.json: | env
 	PYTHONPATH=workflow $(BIN)/python docs/faults.py demo/faults/raw
 
 # docs/tutorial.md with its pictures, from the demo and from a dataset with faults. A call that finds all of that done
-# has nothing to show: the page keeps the lines of the last one that had.
+# has nothing to show: the tutorial keeps the lines of the last one that had, and the pages are written again.
 tutorial: demo demo/faults/raw/dataset_description.json
 	$(SNAKEMAKE) --configfile config/demo.yaml --cores $(CORES) \
 	  --config bids_dir=demo/faults/raw output_dir=demo/faults/derivatives compare_sessions=none \
 	  2>&1 | tee demo/faults/latest.txt
 	if grep -q begins: demo/faults/latest.txt; then mv demo/faults/latest.txt demo/faults/console.txt; fi
+	PYTHONPATH=workflow $(BIN)/python -m mebold.report demo/derivatives
+	PYTHONPATH=workflow $(BIN)/python -m mebold.report demo/faults/derivatives
 	PYTHONPATH=workflow $(BIN)/python docs/make_tutorial.py
 
 lock: .uv/bin/uv
