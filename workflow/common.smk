@@ -217,16 +217,18 @@ def by(function, *arguments):
     return of_wildcards
 
 
-def memory(series=3, base=1000, output=0, run=0):
+def memory(series=3, base=1000, output=0, run=0, judged=0):
     """Memory of a job in MB: multiples of one echo as acquired and in the output, more at each attempt.
 
-    Of all runs that the job takes; `run` is a multiple of the longest alone, in the output.
+    Of all runs that the job takes; `run` is a multiple of the longest alone, in the output, and `judged` one with
+    the samples by which tedana judges components.
     """
 
     multiples = (
         (series, {}),
         (output, {"resampled": True}),
         (run, {"resampled": True, "longest": True}),
+        (judged, {"judged": True}),
     )
 
     def mem_mb(wildcards, attempt):

@@ -85,7 +85,7 @@ rule ica:
         "../../envs/multiecho.yaml"
     resources:
         mem_mb=(
-            memory(0, 500, output=6.5)
+            memory(0, 500, judged=6.5)
             if COMPONENTS_FOUND_HERE
             else memory(0, 3000, output=20)
         ),

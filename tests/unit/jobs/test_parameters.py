@@ -123,11 +123,14 @@ def test_a_job_on_the_anatomy_knows_its_matrix(tmp_path):
 
 def test_a_job_after_the_interpolation_knows_how_many_samples_there_are(tree):
     table = index.index(tree.root)
-    config = {**CONFIG, "output": {"repetition_time_s": 1.0}}
+    config = {**CONFIG, "output": {"repetition_time_s": 1.0}, "ica": {"judged_share": 0.9}}
     found = Parameters(Index(table, make_plan(table, config=config), config))
     size = math.prod(SHAPE) * 4 / 1e6
     assert found.series_mb(stem=STEM) == pytest.approx(size)
     assert found.series_mb(stem=STEM, resampled=True) == pytest.approx(1.9 * size)
+    assert found.series_mb(stem=STEM, judged=True) == pytest.approx(0.95 * size)
+    config["ica"]["judged_share"] = None
+    assert found.series_mb(stem=STEM, judged=True) == pytest.approx(1.9 * size)
     n = table.loc[table["suffix"] == "bold", "stem"].nunique()
     group = {"group": "sub-01_ses-01_task-images", "resampled": True}
     assert found.series_mb(**group) == pytest.approx(n * 1.9 * size)

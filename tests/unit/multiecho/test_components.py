@@ -68,6 +68,31 @@ def test_sources_of_one_kind_take_several_starts():
     assert agreement(courses, many.mixing).min() > 0.95
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_starts_that_are_given_up_would_not_have_ended_better(seed):
+    """Maps of noise, where all starts end in places of their own."""
+    rng = np.random.default_rng(seed)
+    white = components._whitened(rng.normal(size=(10, 400)).astype(np.float32))[0]
+    begins = list(rng.normal(size=(20, 10, 10)))
+    whole = [components._rotated(white, begin, 400)[0] for begin in begins]
+    scores = sorted(components._contrast(white, end) for end in whole)
+    best = components._contrast(white, components._best_of(white, begins, 400))
+    assert scores[0] < 0.9 * scores[-1]
+    assert best > 0.99 * scores[-1]
+
+
+def test_worse_starts_are_given_up(mixed, monkeypatch):
+    taken, rotated = [], components._rotated
+
+    def counted(maps, start, max_iterations):
+        taken.append((maps.shape[1], max_iterations))
+        return rotated(maps, start, max_iterations)
+
+    monkeypatch.setattr(components, "_rotated", counted)
+    components.decompose(mixed[0], **OPTIONS | {"starts": 12})
+    assert taken == [(4000, 20)] * (12 + 6 + 3) + [(4000, 400), (N_VOXELS, 400)]
+
+
 def test_a_share_of_the_variance_sets_the_order(mixed):
     found = components.decompose(mixed[0], **OPTIONS | {"order": 0.6})
     assert found.explained >= 0.6

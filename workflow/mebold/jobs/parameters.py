@@ -189,11 +189,13 @@ class Parameters:
         group: str | None = None,
         resampled: bool = False,
         longest: bool = False,
+        judged: bool = False,
     ) -> float:
         """Size in MB of the series of a run (one echo), or of all runs of a group, as float32.
 
         ``resampled``: with the samples of the output, which may be more than the volumes;
-        ``longest``: of the largest run of the group alone.
+        ``longest``: of the largest run of the group alone; ``judged``: with the samples of the
+        output by which tedana judges components.
         """
         stems = [stem] if stem else self._index.stems(group=group) if group else []
         if not stems:
@@ -201,7 +203,13 @@ class Parameters:
         sizes = []
         for one in stems:
             row = self._index.row(one)
-            more = row["repetition_time"] / self._index.intervals[one] if resampled else 1.0
+            more = 1.0
+            if resampled or judged:
+                more = row["repetition_time"] / self._index.intervals[one]
+            if judged:
+                from mebold.multiecho.judged import step  # numpy, which few calls need here
+
+                more /= step(more, 1, self._config["ica"]["judged_share"])
             if row["shape"]:
                 sizes.append(more * math.prod(row["shape"]) * 4 / 1e6)
         return max(sizes, default=1000.0) * (1 if longest else len(stems))

@@ -43,15 +43,13 @@ def voxels(mask: np.ndarray, brain: np.ndarray | None, t2star: np.ndarray | None
     return chosen
 
 
-def step(n_samples: int, n_acquired: int, share: float | None) -> int:
+def step(n_samples: float, n_acquired: float, share: float | None) -> int:
     """Return every which sample of a series is judged.
 
     Parameters
     ----------
-    n_samples : int
-        Of the series.
-    n_acquired : int
-        Volumes that the scanner acquired.
+    n_samples, n_acquired : float
+        Of the series, and as volumes that the scanner acquired; their ratio counts.
     share : float or None
         Of `n_acquired`, which as many samples as are judged do not fall below; None for all
         samples.
