@@ -90,7 +90,7 @@ def test_worse_starts_are_given_up(mixed, monkeypatch):
 
     monkeypatch.setattr(components, "_rotated", counted)
     components.decompose(mixed[0], **OPTIONS | {"starts": 12})
-    assert taken == [(4000, 20)] * (12 + 6 + 3) + [(4000, 400), (N_VOXELS, 400)]
+    assert taken == [(4000, 40)] * (12 + 6 + 3) + [(4000, 400), (N_VOXELS, 400)]
 
 
 def test_a_share_of_the_variance_sets_the_order(mixed):

@@ -18,7 +18,7 @@ from mebold.errors import DataError
 #: Mean of log cosh of a standard normal variable: what a map of noise has.
 _OF_NOISE = 0.374567
 _STEP = 0.5
-_ROUND = 20  # steps until the worse half of the starts is given up
+_ROUND = 40  # steps until the worse half of the starts is given up
 _TOLERANCE = 1e-4  # as scikit-learn has it: change of a direction, 1 - |cosine|
 
 

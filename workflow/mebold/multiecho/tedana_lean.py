@@ -1,13 +1,16 @@
 """tedana's workflow without the work whose results nobody keeps.
 
 At full size half of its time, and 9 of 10 GB, go into images that are thrown away, into a second
-optimal combination, and into carpet plots of 300,000 rows for 500 pixels. tedana has no switch for
-these, so four of its functions stand aside for the length of a block; metrics, decision tree and
+optimal combination, and into carpet plots of 300,000 rows for 500 pixels. Of what is left, a third
+were least-squares fits of every voxel by themselves to the same few time courses, and a quarter the
+search for garbage among all modules, which nilearn makes for each picture. tedana has no switch for
+these, so five of its functions stand aside for the length of a block; metrics, decision tree and
 report are its own.
 """
 
 import contextlib
 import copy
+import gc
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -62,6 +65,27 @@ def _thinned(carpet_plot: Callable) -> Callable:
     return plot
 
 
+def _coefficients(data: np.ndarray, x: np.ndarray, add_const: bool = False) -> np.ndarray:
+    """Fit time courses (T, C) to voxels (V, T) as tedana's ``get_coeffs`` does: (V, C).
+
+    By one pseudo-inverse for all voxels, of the same rank as that of ``numpy.linalg.lstsq``.
+    """
+    known = np.column_stack([x, np.ones(len(x))]) if add_const else x
+    inverse = np.linalg.pinv(known, rcond=max(known.shape) * np.finfo(np.float64).eps)
+    return data @ inverse[: x.shape[1]].T
+
+
+@contextlib.contextmanager
+def _without_garbage() -> Iterator[None]:
+    """Let searches for garbage leave out what is there before the block."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
 @contextlib.contextmanager
 def lean(*, combined: np.ndarray | None, keep_images: bool) -> Iterator[None]:
     """Let ``tedana_workflow`` take less time and memory inside the block.
@@ -75,11 +99,15 @@ def lean(*, combined: np.ndarray | None, keep_images: bool) -> Iterator[None]:
         Images of series and components are written, compressed.
     """
     from nibabel.openers import Opener
-    from tedana import combine, io
+    from tedana import combine, io, stats
+    from tedana.metrics import dependence
     from tedana.reporting import static_figures
 
     thinned = _thinned(static_figures.carpet_plot)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_without_garbage())
+        for module in (stats, dependence, io):
+            stack.enter_context(_replaced(module, "get_coeffs", _coefficients))
         stack.enter_context(_replaced(static_figures, "carpet_plot", thinned))
         if combined is not None:
             stack.enter_context(_replaced(combine, "make_optcom", _combination(combined)))
