@@ -92,7 +92,7 @@ rule compare_group:
     conda:
         "../../envs/core.yaml"
     resources:
-        mem_mb=memory(0, 1000),
+        mem_mb=memory(0, 400),
         runtime=minutes(20),
     params:
         references=[config["compare"]["baseline"], config["primary_variant"]],
@@ -134,7 +134,7 @@ rule compare_task:
     conda:
         "../../envs/core.yaml"
     resources:
-        mem_mb=memory(0, 2000),
+        mem_mb=memory(0, 500),
         runtime=minutes(20),
     params:
         baseline=config["compare"]["baseline"],

@@ -1,5 +1,7 @@
 """Fields of a session on one grid, and their weights for a run."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from geometry_cases import grid, head
@@ -78,7 +80,7 @@ def test_a_moved_map_is_brought_to_the_first():
 def test_several_maps_need_magnitudes():
     empty = Map(np.ones((4, 4, 4)), np.zeros((4, 4, 4)), np.eye(4))
     with pytest.raises(DataError, match="b has no magnitude"):
-        session.on_first_grid({"a": empty._replace(magnitude=np.ones((4, 4, 4))), "b": empty})
+        session.on_first_grid({"a": replace(empty, magnitude=np.ones((4, 4, 4))), "b": empty})
     fields, mean = session.on_first_grid({"b": empty})
     assert fields.shape == (4, 4, 4, 1)
     assert not mean.magnitude.any()

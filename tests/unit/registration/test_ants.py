@@ -1,13 +1,16 @@
 import numpy as np
 import pytest
+from geometry_cases import head
 
 from mebold.errors import DataError
 from mebold.geometry import affines
 from mebold.registration.ants import (
+    Stage,
     from_ants,
     matrix_from_file,
     matrix_to_file,
     nearest_rigid,
+    register_linear,
     to_ants,
 )
 
@@ -83,3 +86,21 @@ def test_unusable_volumes_are_refused(volume, words):
 def test_singular_affine_is_refused():
     with pytest.raises(DataError, match="zero column"):
         to_ants(np.zeros((3, 3, 3)), np.zeros((4, 4)))
+
+
+def test_a_rigid_fit_that_counts_as_converged_is_where_more_steps_end():
+    grid = np.diag([4.0, 4.0, 4.0, 1.0])
+    grid[:3, 3] = -90.0
+    points = affines.grid_points((46, 46, 46), grid)
+    fixed, moving = (
+        head(at).reshape(46, 46, 46) for at in (points, affines.apply(np.linalg.inv(TRUTH), points))
+    )
+    moving = moving.max() - moving  # of another contrast
+    levels = ("Rigid", (4, 2, 1), (6.0, 3.0, 0.0), (200, 200, 200), 0.5)
+    found = [
+        register_linear((fixed, grid), (moving, grid), stages=[stage], seed=1)
+        for stage in (Stage(*levels), Stage(*levels, converged=0.0))
+    ]
+    corners = np.array(list(np.ndindex(2, 2, 2))) * 120.0 - 60.0
+    assert affines.displacements(*found, corners).max() < 0.01
+    assert affines.displacements(found[0], TRUTH, corners).max() < 0.5  # an eighth of a voxel

@@ -1,5 +1,7 @@
 """The field at a reference image, and the image without distortion."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scanner_head
@@ -46,7 +48,7 @@ def test_the_field_is_read_in_the_head_position_of_the_reference(scene):
     found, matrix, quality = boldref.at_boldref(session, distorted, EPI, mask=mask, **OPTIONS)
     known = hertz(affines.grid_points(SHAPE, EPI)).reshape(SHAPE)
     header, _, nothing = boldref.at_boldref(
-        session._replace(magnitude=np.zeros(SHAPE)), distorted, EPI, mask=mask, **OPTIONS
+        replace(session, magnitude=np.zeros(SHAPE)), distorted, EPI, mask=mask, **OPTIONS
     )
     rms = [np.sqrt(np.mean((field - known)[mask] ** 2)) for field in (found, header)]
     assert rms[0] < 0.15
@@ -77,7 +79,7 @@ def test_the_outline_is_the_brain_of_the_map_in_the_position_of_the_reference(sc
     right, other = (similarity.dice(mask, brain) for mask in (outline, wrong))
     assert right > 0.85
     assert right > other
-    empty = session._replace(magnitude=np.zeros(SHAPE))
+    empty = replace(session, magnitude=np.zeros(SHAPE))
     assert boldref.outlines(empty, SHAPE, EPI, POSE) == []
 
 
@@ -104,7 +106,7 @@ def aligned(unlike, away=None, **options):
     """Return what was found, and the error (mm) at points of the brain; `away` moves the map."""
     session, image, grid, (pose, epi_pose) = unlike
     away = np.eye(4) if away is None else away
-    session = session._replace(affine=away @ session.affine)
+    session = replace(session, affine=away @ session.affine)
     known = {"mask": epi_mask(image, grid), "direction": "j", "readout_s": READOUT_S}
     known |= {"fwhm_mm": 4.2, "coarse_mm": 8.0, "seed": 1} | options
     found = boldref.at_boldref(session, image, grid, **known)

@@ -8,7 +8,9 @@ from mebold.geometry import masks
 from mebold.registration.ants import from_ants, load_ants, to_ants
 
 
-def epi_mask(boldref: np.ndarray, affine: np.ndarray) -> np.ndarray:
+def epi_mask(
+    boldref: np.ndarray, affine: np.ndarray, *, even: np.ndarray | None = None
+) -> np.ndarray:
     """Find the brain in an EPI reference (or gradient-echo magnitude).
 
     Parameters
@@ -17,6 +19,8 @@ def epi_mask(boldref: np.ndarray, affine: np.ndarray) -> np.ndarray:
         One volume, not bias corrected.
     affine : (4, 4) array
         Voxel to world, mm.
+    even : (x, y, z) array, optional
+        The volume as `bias_correct` returns it, where it is known.
 
     Returns
     -------
@@ -32,7 +36,7 @@ def epi_mask(boldref: np.ndarray, affine: np.ndarray) -> np.ndarray:
     ----------
     N4 and getMask of ANTs (antspyx 0.6.3).
     """
-    corrected = bias_correct(boldref, affine)
+    corrected = bias_correct(boldref, affine) if even is None else even
     top = float(np.percentile(corrected[corrected > 0], 99.5))
     image = to_ants(np.clip(corrected, 0.0, top), affine)
     mask = from_ants(load_ants().get_mask(image))[0] > 0

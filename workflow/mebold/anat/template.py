@@ -10,7 +10,7 @@ from mebold.registration.ants import Stage, nearest_rigid, register_linear
 from mebold.registration.ants_syn import register_syn
 from mebold.registration.similarity import dice
 
-_LINEAR = {"smoothing_mm": (4.0, 2.0), "sampling": 0.25}
+_LINEAR = {"smoothing_mm": (4.0, 2.0), "sampling": 0.25, "converged": 1e-7}
 _RIGID = Stage("Rigid", shrink=(4, 2), iterations=(200, 100), **_LINEAR)
 _AFFINE = Stage("Affine", shrink=(4, 2), iterations=(200, 100), **_LINEAR)
 _SYN = {"iterations": (80, 50, 20), "radius": 2}

@@ -2,10 +2,12 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from mebold.anat.bias import bias_correct
 from mebold.anat.epi_mask import epi_mask
 from mebold.clock import elapsed
 from mebold.errors import DataError, MetadataError
@@ -15,12 +17,18 @@ from mebold.registration import rigid
 logger = logging.getLogger(__name__)
 
 
-class Map(NamedTuple):
+@dataclass(frozen=True)
+class Map:
     """One field map: (x, y, z) field in Hz and magnitude (0 where there is none), (4, 4) affine."""
 
     field_hz: np.ndarray
     magnitude: np.ndarray
     affine: np.ndarray
+
+    @cached_property
+    def even(self) -> np.ndarray:
+        """The magnitude (x, y, z) without its receive bias (N4)."""
+        return bias_correct(self.magnitude, self.affine)
 
 
 def on_first_grid(maps: Mapping[str, Map]) -> tuple[np.ndarray, Map]:
@@ -73,7 +81,8 @@ def on_first_grid(maps: Mapping[str, Map]) -> tuple[np.ndarray, Map]:
 
 def brain_of(session: Map) -> np.ndarray:
     """Return the object of a map's magnitude as (x, y, z) float32, 0 or 1, for outlines."""
-    return epi_mask(session.magnitude, session.affine).astype(np.float32)
+    mask = epi_mask(session.magnitude, session.affine, even=session.even)
+    return mask.astype(np.float32)
 
 
 def run_weights(

@@ -104,7 +104,7 @@ def align(
         matrix = squares.matrix
     else:
         even = bias_correct(boldref, affine, masks.dilated(mask, affine, 3.0))
-        moving = bias_correct(*moving), field.affine
+        moving = field.even, field.affine
         known = [squares.matrix] if squares is not None else []
         starts = _starts(even, affine, mask, near, moving, known)
         matrix = _by_mutual_information(even, affine, near, moving, _COARSE + _FINE, starts, seed)
