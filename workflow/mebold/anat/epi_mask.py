@@ -8,9 +8,7 @@ from mebold.geometry import masks
 from mebold.registration.ants import from_ants, load_ants, to_ants
 
 
-def epi_mask(
-    boldref: np.ndarray, affine: np.ndarray, *, even: np.ndarray | None = None
-) -> np.ndarray:
+def epi_mask(boldref: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Find the brain in an EPI reference (or gradient-echo magnitude).
 
     Parameters
@@ -19,8 +17,6 @@ def epi_mask(
         One volume, not bias corrected.
     affine : (4, 4) array
         Voxel to world, mm.
-    even : (x, y, z) array, optional
-        The volume as `bias_correct` returns it, where it is known.
 
     Returns
     -------
@@ -36,9 +32,13 @@ def epi_mask(
     ----------
     N4 and getMask of ANTs (antspyx 0.6.3).
     """
-    corrected = bias_correct(boldref, affine) if even is None else even
-    top = float(np.percentile(corrected[corrected > 0], 99.5))
-    image = to_ants(np.clip(corrected, 0.0, top), affine)
+    return mask_of_even(bias_correct(boldref, affine), affine)
+
+
+def mask_of_even(even: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Find the brain as `epi_mask` does, in a volume (x, y, z) that has no bias any more."""
+    top = float(np.percentile(even[even > 0], 99.5))
+    image = to_ants(np.clip(even, 0.0, top), affine)
     mask = from_ants(load_ants().get_mask(image))[0] > 0
     mask = masks.largest_component(mask)
     return ndimage.binary_fill_holes(mask)

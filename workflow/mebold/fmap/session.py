@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from mebold.anat.bias import bias_correct
-from mebold.anat.epi_mask import epi_mask
+from mebold.anat.epi_mask import mask_of_even
 from mebold.clock import elapsed
 from mebold.errors import DataError, MetadataError
 from mebold.geometry import affines, grids
@@ -29,6 +29,11 @@ class Map:
     def even(self) -> np.ndarray:
         """The magnitude (x, y, z) without its receive bias (N4)."""
         return bias_correct(self.magnitude, self.affine)
+
+    @cached_property
+    def brain(self) -> np.ndarray:
+        """The brain that the magnitude shows, (x, y, z) bool."""
+        return mask_of_even(self.even, self.affine)
 
 
 def on_first_grid(maps: Mapping[str, Map]) -> tuple[np.ndarray, Map]:
@@ -58,7 +63,6 @@ def on_first_grid(maps: Mapping[str, Map]) -> tuple[np.ndarray, Map]:
             if not np.any(one.magnitude):
                 message = f"fieldmap {name} has no magnitude image: several cannot be aligned."
                 raise DataError(message)
-        mask = epi_mask(first.magnitude, first.affine)
     for name in names[1:]:
         one, shape = maps[name], first.magnitude.shape
         to_own = rigid.register(
@@ -66,7 +70,7 @@ def on_first_grid(maps: Mapping[str, Map]) -> tuple[np.ndarray, Map]:
             first.magnitude,
             moving_affine=one.affine,
             reference_affine=first.affine,
-            mask=mask,
+            mask=first.brain,
         ).matrix
         logger.info("fieldmap %s moved by %s", name, affines.rigid_parameters(to_own, np.zeros(3)))
         pull = {"matrix": to_own}
@@ -77,12 +81,6 @@ def on_first_grid(maps: Mapping[str, Map]) -> tuple[np.ndarray, Map]:
     stacked = np.stack(fields, axis=-1).astype(np.float32)
     mean = Map(stacked.mean(axis=-1), np.mean(magnitudes, axis=0), first.affine)
     return stacked, mean
-
-
-def brain_of(session: Map) -> np.ndarray:
-    """Return the object of a map's magnitude as (x, y, z) float32, 0 or 1, for outlines."""
-    mask = epi_mask(session.magnitude, session.affine, even=session.even)
-    return mask.astype(np.float32)
 
 
 def run_weights(

@@ -4,7 +4,7 @@ import logging
 
 import numpy as np
 
-from mebold.fmap.session import Map, brain_of
+from mebold.fmap.session import Map
 from mebold.geometry import displacement, grids
 from mebold.sdc import magnitude
 
@@ -95,5 +95,5 @@ def outlines(
     """
     if not field.magnitude.any():
         return []
-    brain = grids.onto(brain_of(field), field.affine, shape, affine, matrix=to_fieldmap)
+    brain = grids.onto(field.brain, field.affine, shape, affine, matrix=to_fieldmap)
     return [(brain > 0.5, affine)]
