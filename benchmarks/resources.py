@@ -99,7 +99,7 @@ def table(jobs: pd.DataFrame) -> str:
     rules = jobs.groupby("rule").agg(
         jobs=("of", "size"),
         cpu_s=("cpu_s", "sum"),
-        largest_cpu_s=("cpu_s", "max"),
+        one_cpu_s=("cpu_s", "median"),
         wall_s=("wall_s", "max"),
         resident_mb=("resident_mb", "max"),
         anonymous_mb=("anonymous_mb", "max"),
@@ -112,7 +112,7 @@ def table(jobs: pd.DataFrame) -> str:
     for rule, row in rules.iterrows():
         share = f"{100 * row.resident_mb / row.mem_mb:.0f} %" if row.mem_mb > 0 else ""
         lines.append(
-            f"| `{rule}` | {row.jobs:.0f} | {row.cpu_s:,.0f} | {row.largest_cpu_s:,.0f} "
+            f"| `{rule}` | {row.jobs:.0f} | {row.cpu_s:,.0f} | {row.one_cpu_s:,.0f} "
             f"| {row.wall_s:,.0f} | {row.resident_mb:,.0f} | {row.anonymous_mb:,.0f} "
             f"| {row.mem_mb:,.0f} | {share} |"
         )

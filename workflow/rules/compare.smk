@@ -1,6 +1,6 @@
 """The 2 x 3 variants side by side: one region for all, metrics, bootstrap, figure.
 
-Memory: measured peaks and their dependence on the session are in ../../benchmarks/RESULTS.md.
+Memory: measured peaks and their dependence on the session are in ../../benchmarks/RESOURCES.md.
 """
 
 LIMIT_KEYS = "least_signal_kept", "most_smoothness_growth", "least_responsive_kept"

@@ -16,7 +16,8 @@ from mebold.rois import compared, masks
 with job(snakemake):
     params, files, out = snakemake.params, snakemake.input, snakemake.output
     mask, affine = images.load_mask(files.mask)
-    brain = images.load_mask(files.brain)[0][mask]
+    whole_brain = images.load_mask(files.brain)[0]
+    brain = whole_brain[mask]
     quality = dict(zip(params.variants, map(arrays.load_named, files.quality), strict=True))
     settings, source, given = params.settings, params.roi["source"], None
     if compared.is_mask(source, params.variants):
@@ -45,5 +46,5 @@ with job(snakemake):
     series.save_map(out.score, region.score, mask, affine, metadata=about(Units="t"))
     drawn = dict(zip(("t1w", "t1w_affine"), images.load(files.underlay), strict=True))
     drawn |= {"roi": series.unmask(region.mask, mask), "threshold": params.roi["threshold"]}
-    drawn["title"] = f"Visually responsive voxels, {owner(snakemake)}"
-    save(visual_roi(series.unmask(region.score, mask), affine, mask=mask, **drawn), out.figure)
+    drawn |= {"mask": whole_brain, "title": f"Visually responsive voxels, {owner(snakemake)}"}
+    save(visual_roi(series.unmask(region.score, mask), affine, **drawn), out.figure)
