@@ -63,7 +63,7 @@ rule compare:
     conda:
         "../../envs/core.yaml"
     resources:
-        mem_mb=memory(0, 1000, run=1.1 * config["compare"]["n_bootstrap"] / 1000),
+        mem_mb=memory(0, 1200, run=0.9 * config["compare"]["n_bootstrap"] / 1000),
         runtime=minutes(60),
     params:
         variants=by(products.variants),
